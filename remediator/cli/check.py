@@ -1,0 +1,160 @@
+"""`remediator check`: validate and lint runbooks and settings."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from remediator.cli import options
+
+if TYPE_CHECKING:
+    from remediator.plugin.registry import Registry
+    from remediator.runbook.findings import Finding
+    from remediator.runbook.runbook import Runbook
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What was looked at, and what was found."""
+
+    files: int
+    runbooks: int
+    findings: Sequence["Finding"]
+
+
+@click.command("check")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="PATH…")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="REMEDIATOR_CONFIG",
+    help="A settings file to check as well.",
+)
+@options.output
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[Path, ...], config: Path | None, output: str) -> None:
+    """Check runbooks and settings, and lint the runbooks.
+
+    PATH is a folder or file of runbooks, or a settings file. Exit code 0: clean, 1: findings,
+    2: usage.
+    """
+    from remediator.cli import runbook_files, show  # noqa: PLC0415 - keeps --help quick
+
+    if not paths and config is None:
+        raise click.UsageError("name what to check: remediator check runbooks/")
+    configs = [*([config] if config else []), *(path for path in paths if _is_config(path))]
+    checked = _check(
+        [path for path in paths if path not in configs], configs, runbook_files.registry()
+    )
+    if output == "json":
+        show.as_json(_to_json(checked))
+    else:
+        for finding in checked.findings:
+            click.echo(show.clean(str(finding)))
+        click.echo(_summary(checked))
+    ctx.exit(1 if checked.findings else 0)
+
+
+def _check(paths: Sequence[Path], configs: Sequence[Path], known: "Registry") -> _Checked:
+    from remediator.runbook import store  # noqa: PLC0415 - imports CEL
+
+    findings = [one for path in configs for one in _config_findings(path)]
+    files = [file for file in store.files(paths) if not _is_config(file)]
+    loaded: Sequence[Runbook] = ()
+    try:
+        loaded = store.load_folder(files, known).runbooks
+        findings += _lint(loaded)
+    except store.RunbookErrors as error:
+        findings += error.findings
+    return _Checked(len(files) + len(configs), len(loaded), sorted(findings))
+
+
+def _lint(loaded: Sequence["Runbook"]) -> Iterable["Finding"]:
+    from remediator.runbook import lint  # noqa: PLC0415
+
+    return lint.lint(loaded)
+
+
+def _config_findings(path: Path) -> Iterable["Finding"]:
+    from remediator import settings  # noqa: PLC0415 - pydantic is slow to import
+    from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
+
+    try:
+        settings.load(path)
+    except settings.SettingsError as error:
+        for line in str(error).splitlines():
+            at, message = _place(line, path)
+            yield Finding(str(path), *at, Severity.ERROR, "settings", message)
+
+
+def _place(line: str, path: Path) -> tuple[tuple[int, int], str]:
+    """Find where a settings error points: `file:line:column: …`, or `file: key: …`."""
+    from remediator.runbook import document  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+
+    rest = line.removeprefix(str(path))
+    parts = rest.split(":", 3)
+    if len(parts) == 4 and not parts[0] and parts[1].isdigit() and parts[2].isdigit():
+        return (int(parts[1]), int(parts[2])), parts[3].strip()
+    message = rest.removeprefix(":").strip()
+    key = tuple(int(p) if p.isdigit() else p for p in message.partition(":")[0].split("."))
+    try:
+        documents = document.parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, RunbookErrors):
+        return (1, 1), message
+    if not documents:
+        return (1, 1), message
+    where = documents[0].key(key)
+    return (where.line, where.column), message
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file is one of settings: its top-level keys are settings' and not runbooks'."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - keeps --help quick
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    from remediator.settings import Settings  # noqa: PLC0415
+
+    if not path.is_file():
+        return False
+    try:
+        value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError):
+        return False
+    if not isinstance(value, dict) or "steps" in value or "match" in value:
+        return False
+    return bool(value.keys() & Settings.model_fields.keys())
+
+
+def _summary(checked: _Checked) -> str:
+    counts = {
+        severity: sum(1 for one in checked.findings if one.severity.value == severity)
+        for severity in ("error", "warning")
+    }
+    found = ", ".join(_many(count, name) for name, count in counts.items() if count) or "clean"
+    return f"{_many(checked.files, 'file')}, {_many(checked.runbooks, 'runbook')}: {found}"
+
+
+def _many(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def _to_json(checked: _Checked) -> dict[str, Any]:
+    return {
+        "files": checked.files,
+        "runbooks": checked.runbooks,
+        "findings": [
+            {
+                "file": one.file,
+                "line": one.line,
+                "column": one.column,
+                "severity": one.severity.value,
+                "code": one.code,
+                "message": one.message,
+                "hint": one.hint,
+            }
+            for one in checked.findings
+        ],
+    }

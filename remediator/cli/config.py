@@ -1,0 +1,32 @@
+"""`remediator config`: the settings in force, secrets masked."""
+
+from pathlib import Path
+
+import click
+
+from remediator.cli import options
+
+
+@click.command("config")
+@options.config
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="yaml for people, json for scripts.",
+)
+def command(config: Path | None, output: str) -> None:
+    """Show the settings as file, environment and defaults make them, secrets masked."""
+    from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
+
+    settings = options.read_settings(config)
+    # pydantic writes a secret as stars, and None as null; nothing here ever sees its value.
+    values = settings.model_dump(mode="json", by_alias=True)
+    if output == "json":
+        show.as_json(values)
+        return
+    origin = options.config_path(config)
+    click.echo(f"# {origin or 'no settings file: defaults and environment'}")
+    show.as_yaml(values)

@@ -1,0 +1,180 @@
+"""One run as a page for people: `runs show`, `simulate` and the demo. Pure: JSON in, lines out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from remediator.cli import show
+
+Item = Mapping[str, Any]
+
+
+def page(view: Item) -> Group:
+    """Return the whole page of a run, as the API's `RunView` has it."""
+    return Group(
+        _facts(list(_head(view))),
+        *(part for step in view["steps"] for part in (Text(), step_lines(step))),
+        *_verdicts(view["verdicts"]),
+        *_approval(view),
+        *_next(view),
+    )
+
+
+def step_lines(step: Item) -> Group:
+    """Return one step: its state, its plan line by line, what became of it."""
+    attempt = f", attempt {step['attempt']}" if step["attempt"] > 1 else ""
+    head = Text.assemble(
+        ("step ", "dim"), (show.clean(step["id"]), "bold"), f"  {step['action']}  "
+    ).append_text(show.cell(step["state"]))
+    return Group(head.append(attempt), _facts(list(_step_facts(step)), indent=2))
+
+
+def plan_facts(plan: Item, target: str, impact: str) -> Iterator[tuple[str, Text]]:
+    """Return a plan as pairs: target, each change before → after, impact, way back."""
+    yield "plan", _plain(f"{target}: {plan['summary']}")
+    for change in plan["changes"]:
+        yield "change", _change(change)
+    if plan["changes"]:
+        yield "impact", _plain(impact)
+        yield "way back", _way_back(plan)
+    if plan["lasts_s"] is not None:
+        yield "until", _plain(f"taken back after {show.span(plan['lasts_s'])}")
+    if plan["changes"]:
+        yield "digest", Text(plan["digest"][:16], style="dim")
+
+
+def plan_table(step: Item) -> Table:
+    """Return a step's plan alone."""
+    return _facts(list(plan_facts(step["plan"], step["target"], step["impact"])))
+
+
+def verdict_line(verdict: Item) -> Text:
+    """Return one guardrail's answer in one line."""
+    line = show.cell(verdict["ruling"])
+    line.append(f"  {verdict['rule']}", style="bold")
+    if verdict["reason"]:
+        line.append(show.clean(f": {verdict['reason']}"), style="default")
+    if verdict["lifted_by"]:
+        line.append(show.clean(f"  (lifted by: {verdict['lifted_by']})"), style="dim")
+    return line
+
+
+def _head(view: Item) -> Iterator[tuple[str, Text]]:
+    yield "run", _plain(view["id"])
+    yield "runbook", _plain(f"{view['runbook']}  {view['description']}".rstrip())
+    state = show.cell(view["state"])
+    yield "state", state.append(show.clean(f"  {view['reason']}"), style="default")
+    if view["message"]:
+        yield "message", _plain(view["message"])
+    incident = view["incident"]
+    if incident:
+        yield "incident", _plain(f"{incident['id']}  {incident['status']}")
+        yield "alert", _plain(show.labels(incident["labels"]))
+    else:
+        labels = view["context"].get("alert", {}).get("labels", {})
+        yield "labels", _plain(show.labels(labels) or "none")
+    if view["started_by"]:
+        yield "started by", _plain(view["started_by"])
+    if view["cancel_requested_by"]:
+        yield "cancel", _plain(f"asked for by {view['cancel_requested_by']}")
+    if view["owner"]:
+        yield "owner", _plain(view["owner"])
+    for name, link in sorted(view["links"].items()):
+        yield name, _plain(link)
+    for name, key in (("created", "created_at"), ("ended", "ended_at")):
+        if view[key]:
+            yield name, _plain(f"{show.time_of_day(view[key])}  ({show.ago(view[key])} ago)")
+    if view["wake_at"] and not view["ended_at"]:
+        yield "looks again", _plain(show.time_of_day(view["wake_at"]))
+    if view["deadline_at"] and not view["ended_at"]:
+        yield "until", _plain(show.time_of_day(view["deadline_at"]))
+
+
+def _step_facts(step: Item) -> Iterator[tuple[str, Text]]:
+    if step["plan"] is not None:
+        yield from plan_facts(step["plan"], step["target"], step["impact"])
+    if step["message"] and not _says_the_plan(step):
+        yield "said", _plain(step["message"])
+    if step["started_at"]:
+        text = show.time_of_day(step["started_at"])
+        if step["ended_at"]:
+            text += f"  took {show.ago(step['started_at'], show.when(step['ended_at']))}"
+        yield "at", _plain(text)
+
+
+def _says_the_plan(step: Item) -> bool:
+    return step["plan"] is not None and step["message"] == (
+        f"{step['target']}: {step['plan']['summary']}"
+    )
+
+
+def _change(change: Item) -> Text:
+    return Text.assemble(
+        f"{show.clean(change['path'])}: ",
+        (show.clean(show.value(change["before"])), "red"),
+        " → ",
+        (show.clean(show.value(change["after"])), "green"),
+    )
+
+
+def _way_back(plan: Item) -> Text:
+    if plan["way_back"]:
+        return _plain(plan["way_back"]["summary"])
+    return Text(show.clean(f"none: {plan['no_way_back'] or 'it is not known'}"), style="yellow")
+
+
+def _verdicts(verdicts: Sequence[Item]) -> Iterator[Text | Table]:
+    if verdicts:
+        yield Text()
+        yield Text("guardrails", style="dim")
+        for one in verdicts:
+            yield Text("  ").append_text(verdict_line(one))
+
+
+def _approval(view: Item) -> Iterator[Text | Table]:
+    asked = view["approval"]
+    if asked is None:
+        return
+    yield Text()
+    yield Text.assemble(("approval ", "dim")).append_text(show.cell(asked["status"]))
+    rows = [
+        ("because", _plain(asked["asked_because"])),
+        ("may decide", _plain(", ".join(asked["approvers"]) or "nobody")),
+        ("needs", _plain(f"{asked['quorum']} of them" if asked["quorum"] > 1 else "one of them")),
+    ]
+    if asked["status"] == "open":
+        rows.append(("until", _plain(show.time_of_day(asked["expires_at"]))))
+    for one in asked["decisions"]:
+        reason = f": {one['reason']}" if one["reason"] else ""
+        text = f"{one['answer']} by {one['actor']} through {one['via']}{reason}"
+        rows.append(("decision", _plain(f"{text}  ({show.time_of_day(one['at'])})")))
+    yield _facts(rows, indent=2)
+
+
+def _next(view: Item) -> Iterator[Text]:
+    hint = ""
+    if view["approval"] and view["approval"]["status"] == "open":
+        hint = f"decide: remediator approve {view['id']}, or remediator deny {view['id']}"
+    elif view["state"] == "interrupted":
+        hint = (
+            f"look at the target, then: remediator runs resume {view['id']} --how done|repeat|undo"
+        )
+    if hint:
+        yield Text()
+        yield Text(hint, style="bold")
+
+
+def _facts(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> Table:
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, text in rows:
+        grid.add_row(Text(" " * indent + name), text)
+    return grid
+
+
+def _plain(text: str) -> Text:
+    return Text(show.clean(text))

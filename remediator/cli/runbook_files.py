@@ -1,0 +1,40 @@
+"""Loading runbooks and actions for the offline commands: `check`, `simulate`, `rbac`, `actions`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remediator.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from remediator.plugin.registry import Registry
+    from remediator.runbook.runbook import Runbook
+
+
+def registry() -> "Registry":
+    """Load every plugin.
+
+    Raises:
+        Failure: two plugins claim one name.
+    """
+    from remediator.plugin import registry as plugins  # noqa: PLC0415 - imports every action
+
+    try:
+        return plugins.load()
+    except plugins.DuplicatePlugin as error:
+        raise Failure(str(error)) from None
+
+
+def load(paths: Sequence[Path], known: "Registry") -> Sequence["Runbook"]:
+    """Load the runbooks of these folders and files.
+
+    Raises:
+        Failure: with every finding, one a line.
+    """
+    from remediator.runbook import store  # noqa: PLC0415 - imports CEL
+
+    try:
+        return store.load_folder(paths, known).runbooks
+    except store.RunbookErrors as error:
+        findings = "\n".join(str(finding) for finding in error.findings)
+        raise Failure(f"the runbooks can't be used:\n{findings}") from None

@@ -1,0 +1,49 @@
+"""`remediator schema`: the JSON Schema of runbooks, or of the settings, for editors."""
+
+from typing import Any
+
+import click
+
+
+@click.command("schema")
+@click.option("--config", "of_settings", is_flag=True, help="Of the settings, not of runbooks.")
+def command(of_settings: bool) -> None:
+    """Print the JSON Schema.
+
+    An editor completes and checks a runbook that begins with
+    `# yaml-language-server: $schema=PATH`, where PATH is a file that holds what this prints.
+    """
+    from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
+
+    if of_settings:
+        from remediator.model.quantities import YamlSchema  # noqa: PLC0415
+        from remediator.settings import Settings  # noqa: PLC0415
+
+        schema = Settings.model_json_schema(by_alias=True, schema_generator=YamlSchema)
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        schema["title"] = "remediator settings"
+        for part in schema["$defs"].values():
+            _offer_files(part)
+    else:
+        from remediator.cli import runbook_files  # noqa: PLC0415
+        from remediator.runbook.schema import json_schema  # noqa: PLC0415
+
+        schema = json_schema(runbook_files.registry())
+    show.as_json(schema)
+
+
+def _offer_files(section: dict[str, Any]) -> None:
+    """Say that every secret may also be read from a file (`remediator.settings.Section`)."""
+    properties = section.get("properties", {})
+    for name in [name for name, field in properties.items() if _is_secret(field)]:
+        properties[f"{name}_file"] = {
+            "type": "string",
+            "format": "path",
+            "description": f"A file to read {name} from; give one of the two.",
+        }
+        if name in section.get("required", ()):
+            section["required"].remove(name)
+
+
+def _is_secret(field: dict[str, Any]) -> bool:
+    return any(one.get("format") == "password" for one in (field, *field.get("anyOf", ())))

@@ -1,0 +1,32 @@
+"""What a client raises, whatever the vendor's SDK raised: four outcomes, each with a sentence.
+
+Clients stand below the plugins, so these are not the plugins' errors; each family of plugins
+maps them in one place. The text is for people and holds no secret.
+"""
+
+from datetime import timedelta
+
+
+class ClientError(Exception):
+    """The base of what a client raises."""
+
+
+class Unavailable(ClientError):
+    """It may work later: no answer, a throttle, a fault on the other side."""
+
+    def __init__(self, message: str, after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+        """When the other side said to try again."""
+
+
+class Refused(ClientError):
+    """It will not work by trying again: forbidden, invalid, badly configured."""
+
+
+class Missing(ClientError):
+    """What was asked for does not exist."""
+
+
+class Conflict(ClientError):
+    """A precondition of the request does not hold: read again before deciding anything."""

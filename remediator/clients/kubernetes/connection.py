@@ -1,0 +1,193 @@
+"""Finds the cluster, authenticates, and sends requests over connections that are kept open.
+
+Called by `client` alone. Knows nothing of resources; speaks bytes.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from remediator.clients.errors import Refused, Unavailable
+from remediator.clients.kubernetes import sdk
+from remediator.settings import KubernetesSettings
+
+USER_AGENT = "remediator"
+# Connections side by side. A daemon that acts on ten runs at once needs no more, and the API
+# server's fairness gives one client no more than a few seats anyway.
+_CONNECTIONS = 20
+# The largest answer that is read. A page of a list stays far below: objects are at most 1.5 MiB
+# in etcd and rarely beyond some tens of KiB.
+_LARGEST_ANSWER = 64 * 1024 * 1024
+
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whatever its status."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
+
+
+class Connection:
+    """One set of credentials and the session that carries them.
+
+    Credentials that expire inside it (a rotated service account token) are read again by the SDK;
+    what it can't renew ends in a 401, and the client then connects anew.
+    """
+
+    def __init__(self, configuration: Any, transport: Any, source: str, timeout_s: float) -> None:
+        self._configuration = configuration
+        self._transport = transport
+        self._timeout_s = timeout_s
+        self._in_use = 0
+        self._retired = False
+        self.source = source
+        """Where the configuration came from, for people."""
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return str(self._configuration.host)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        *,
+        accept: str,
+        content_type: str | None,
+        body: object,
+    ) -> Answer:
+        """Send one request.
+
+        Raises:
+            Unavailable: there was no answer, or not in time.
+            Refused: the server is not the one whom the configuration trusts.
+        """
+        headers = {"Accept": accept, "User-Agent": USER_AGENT}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        self._in_use += 1
+        try:
+            token = await self._configuration.get_api_key_with_prefix("BearerToken")
+            if token:
+                headers["Authorization"] = token.strip()
+            response = await self._transport.request(
+                method,
+                self.server + path,
+                query_params=list(query),
+                headers=headers,
+                body=body,
+                _preload_content=False,  # or the SDK logs bodies, which hold people's secrets
+                _request_timeout=self._timeout_s,
+            )
+            async with response:
+                return Answer(
+                    response.status, await _read(response), response.headers.get("Retry-After")
+                )
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Refused(
+                f"the API server {self.server} shows a certificate that {self.source} does not "
+                f"trust: {error.certificate_error}"
+            ) from error
+        except TimeoutError:
+            raise Unavailable(
+                f"the API server {self.server} did not answer within {self._timeout_s:g} s "
+                "(kubernetes.timeout_s)"
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"the API server {self.server} cannot be reached: {error}") from error
+        finally:
+            self._in_use -= 1
+            if self._retired and not self._in_use:
+                await self._transport.close()
+
+    async def retire(self) -> None:
+        """Close when the last request under way has ended."""
+        self._retired = True
+        if not self._in_use:
+            await self._transport.close()
+
+
+async def connect(settings: KubernetesSettings) -> Connection:
+    """Find the cluster as `KubernetesSettings.kubeconfig` describes, and log in.
+
+    Raises:
+        Refused: no cluster is configured, or its configuration can't be used.
+    """
+    kit = await asyncio.to_thread(sdk.load)
+    configuration = kit.Configuration()
+    # kubectl takes certificates without the extensions that Python 3.13 began to demand, and many
+    # clusters' own CAs lack them. The chain and the host name are verified all the same.
+    configuration.disable_strict_ssl_verification = True
+    files = _kubeconfig(settings)
+    source = f"the kubeconfig {files}" if files else "the in-cluster service account"
+    try:
+        if files:
+            await kit.load_kube_config(
+                config_file=files,
+                context=settings.context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        else:
+            kit.load_incluster_config(client_configuration=configuration)
+        transport = kit.RESTClientObject(configuration, maxsize=_CONNECTIONS)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        # The SDK answers a faulty file with anything from AssertionError to TypeError, and what
+        # an exec plugin of a cloud raises is known to nobody. Whatever it is: no connection.
+        raise Refused(f"{source} cannot be used: {_reason(error)}") from error
+    return Connection(configuration, transport, source, settings.timeout_s)
+
+
+def _kubeconfig(settings: KubernetesSettings) -> str | None:
+    """Return the kubeconfig files, separated as in $KUBECONFIG, or None for the service account."""
+    if settings.kubeconfig is not None:
+        path = settings.kubeconfig.expanduser()
+        if not path.is_file():
+            raise Refused(f"kubernetes.kubeconfig names {path}, which is no file")
+        return str(path)
+    named = os.environ.get("KUBECONFIG", "")
+    if named:
+        if not any(Path(part).expanduser().is_file() for part in named.split(os.pathsep) if part):
+            raise Refused(f"KUBECONFIG names {named}, which is no file")
+        return named
+    home = Path("~/.kube/config").expanduser()
+    if home.is_file():
+        return str(home)
+    if not (os.environ.get("KUBERNETES_SERVICE_HOST") and _SERVICE_ACCOUNT.is_file()):
+        raise Refused(
+            "no Kubernetes cluster is configured: set kubernetes.kubeconfig (or KUBECONFIG), or "
+            "run in a pod with a service account"
+        )
+    return None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_ANSWER:
+            raise Unavailable(f"an answer was larger than {_LARGEST_ANSWER} bytes")
+    return bytes(body)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    return text or type(error).__name__
+
+
+RETRY_AT_MOST = timedelta(minutes=5)
+"""The longest wait that a server's Retry-After may ask for; beyond, we look for ourselves."""

@@ -1,0 +1,53 @@
+"""The resources that remediator reads or changes, with their paths and their names in RBAC."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+Object: TypeAlias = dict[str, Any]
+"""An object of the API as it came: raw JSON keeps fields that no model of ours knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the API."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """What manifests say: `apps/v1`, `v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def rbac(self) -> str:
+        """Group and resource as `Permission.resource` writes them: `apps/deployments`, `/pods`."""
+        return f"{self.group}/{self.plural}"
+
+    def path(self, namespace: str, name: str = "", sub: str = "") -> str:
+        """Return the path of the collection, or of one object, or of its subresource.
+
+        Every part is quoted: names come out of alert labels and must not reach another object.
+        """
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, sub) if part]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+JOBS = Resource("batch", "v1", "jobs", "Job")
+PODS = Resource("", "v1", "pods", "Pod")
+CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)

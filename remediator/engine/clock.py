@@ -1,0 +1,21 @@
+"""The one place that reads the system's clocks."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """The real time (`remediator.model.clock.Clock`)."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        await asyncio.sleep(seconds)

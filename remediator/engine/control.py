@@ -1,0 +1,84 @@
+"""What people do beside deciding: start a run by hand, cancel, resume, pause and lift a pause."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from remediator.engine import matching
+from remediator.engine.library import Library
+from remediator.journal.protocol import CancelOutcome, Control, Journal, ResumeHow, RunStart
+from remediator.model.clock import Clock
+from remediator.model.runs import Trigger
+from remediator.observe import metrics
+from remediator.plugin.source import Rejected
+
+
+class RunControl:
+    """Starts, cancels and resumes runs for people."""
+
+    def __init__(self, journal: Journal, library: Library, clock: Clock) -> None:
+        self._journal = journal
+        self._library = library
+        self._clock = clock
+
+    async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
+        """Start a runbook by hand, with labels instead of an alert's; returns the run's id.
+
+        Raises:
+            Rejected: there is no such runbook.
+        """
+        runbook = self._library.by_name.get(name)
+        now = self._clock.now()
+        if runbook is None:
+            raise Rejected("runbook", f"no runbook is called {name!r}")
+        return await self._journal.start_run(
+            RunStart(
+                runbook=runbook.name,
+                version=runbook.version,
+                trigger=Trigger.MANUAL,
+                wake_at=now,
+                context=matching.manual_context(labels, {}, now),
+                message=f"started by {by}",
+            ),
+            by=by,
+            at=now,
+        )
+
+    async def cancel(self, run_id: str, *, by: str, reason: str) -> CancelOutcome:
+        """Stop a run before its next change."""
+        at = self._clock.now()
+        outcome = await self._journal.cancel(run_id, by=by, reason=reason, at=at)
+        if outcome is CancelOutcome.CANCELLED:
+            run = await self._journal.run(run_id)
+            if run is not None:
+                metrics.run_ended(run.runbook, run.state, run.reason)
+        return outcome
+
+    async def resume(self, run_id: str, *, by: str, how: ResumeHow) -> bool:
+        """Let an interrupted run go on as a person says; False when it is not interrupted."""
+        return await self._journal.resume(run_id, by=by, how=how, at=self._clock.now())
+
+
+class PauseControl:
+    """The kill switches."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+
+    async def pause(self, scope: str, *, by: str, reason: str, for_: timedelta | None) -> Control:
+        """Set one; for ever when `for_` is None.
+
+        Raises:
+            Rejected: the scope is not `*`, `runbook:NAME` or `scope:NAME`.
+        """
+        kind, colon, name = scope.partition(":")
+        if scope != "*" and not (kind in ("runbook", "scope") and colon and name):
+            raise Rejected("scope", f"{scope!r} is not *, runbook:NAME or scope:NAMESPACE")
+        now = self._clock.now()
+        control = Control(scope, by, reason, now, now + for_ if for_ else None)
+        await self._journal.pause(control)
+        return control
+
+    async def unpause(self, scope: str, *, by: str) -> bool:
+        """Lift one; False when there was none."""
+        return await self._journal.unpause(scope, by=by, at=self._clock.now())

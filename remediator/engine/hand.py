@@ -1,0 +1,254 @@
+"""A run in hand: what a worker loaded of it, and the one way to write it on.
+
+A `Hand` is made anew for each claim. `write` is the only thing that moves the run; after it
+reports that we were fenced, nothing of the hand may be used.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from remediator.engine import ports
+from remediator.journal.protocol import (
+    AuditEntry,
+    RunUpdate,
+    UpdateOutcome,
+    Written,
+)
+from remediator.model.approvals import ApprovalRequest, ApprovalStatus
+from remediator.model.canonical import JSONObject
+from remediator.model.incidents import Incident
+from remediator.model.reasons import Reason
+from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.views import Note, NoteKind
+from remediator.observe import logs, metrics
+from remediator.plugin.action import Action
+from remediator.plugin.context import Context
+from remediator.runbook.runbook import CompiledStep, Runbook, Scope
+
+log = logs.get(__name__)
+
+ACTOR = "remediator"
+"""Who the audit log names for what the daemon does by itself."""
+
+
+_UNTOLD = frozenset({RunState.PLANNING, RunState.AWAITING_APPROVAL})
+"""States whose coming is no news of its own: planning takes a moment and what it leads to is told;
+a question has its own note. So the first message about a run is one that says something."""
+
+
+class Fenced(Exception):
+    """The run was cancelled, decided or taken over meanwhile: drop it, write nothing."""
+
+
+@dataclass(slots=True)
+class Hand:
+    """A claimed run with its runbook as it was when the run began, and its steps so far."""
+
+    ports: ports.Ports
+    run: Run
+    runbook: Runbook
+    incident: Incident | None
+    rows: dict[int, Step]
+    """The newest attempt of each step, by sequence."""
+    approval: ApprovalRequest | None
+    stopping: Any = None
+    """An `asyncio.Event`: the daemon stops; go to the next safe place and release."""
+
+    @property
+    def now(self) -> datetime:
+        """The time, from the daemon's clock."""
+        return self.ports.clock.now()
+
+    @property
+    def ctx(self) -> Context:
+        """The context for plugins that work for this run."""
+        return self.ports.context_for(
+            self.run.id, {"runbook": self.run.runbook, "incident_id": self.run.incident_id}
+        )
+
+    @property
+    def stops(self) -> bool:
+        """Whether the daemon stops, so that nothing new may be begun."""
+        return self.stopping is not None and bool(self.stopping.is_set())
+
+    @property
+    def changed(self) -> bool:
+        """Whether this run has changed anything, or may have."""
+        return any(may_have_changed(row) for row in self.rows.values())
+
+    @property
+    def approved_digests(self) -> Mapping[str, str]:
+        """Step id → digest of the plan that people said yes to."""
+        if self.approval is None or self.approval.status is not ApprovalStatus.APPROVED:
+            return {}
+        return self.approval.digests
+
+    def scope(self, *, firing: bool | None = None) -> Scope:
+        """Return what expressions may read now.
+
+        Args:
+            firing: the alert's state as asked just now; None keeps the one it had at the start.
+        """
+        told = dict(self.run.context)
+        if firing is not None:
+            told["alert"] = {**told["alert"], "status": "firing" if firing else "resolved"}
+        return self.runbook.scope(
+            told,
+            run={"id": self.run.id, "name": self.run.runbook},
+            now=self.now,
+            steps={
+                row.step_id: {
+                    "result": row.output,
+                    "plan": row.plan.to_json() if row.plan else None,
+                    "ok": row.state is StepState.DONE,
+                }
+                for row in self.rows.values()
+                if row.state not in (StepState.PLANNED, StepState.STARTED)
+            },
+        )
+
+    def step_of(self, row: Step) -> CompiledStep:
+        """Return the runbook's step that a row belongs to; by id, since a raised limit's run
+        holds a single row of its own numbering."""
+        return next(step for step in self.runbook.steps if step.id == row.step_id)
+
+    async def write(self, update: RunUpdate) -> UpdateOutcome:
+        """Write one transition; on success the hand shows the run as it is now.
+
+        Raises:
+            Fenced: the run is no longer ours.
+        """
+        before = self.run.state
+        outcome = await self.ports.journal.write(update)
+        if outcome.written is Written.FENCED:
+            raise Fenced(self.run.id)
+        if outcome.written is Written.DONE:
+            assert outcome.run is not None, "a written update returns the run"  # noqa: S101 - contract of the journal
+            self.run = outcome.run
+            self.rows.update({step.sequence: step for step in update.steps})
+            if update.ask:
+                self.approval = update.ask
+            if before is not self.run.state:
+                _tell(self.run)
+            if self.run.state.ended and before is not self.run.state:
+                metrics.run_ended(self.run.runbook, self.run.state, self.run.reason)
+        for verdict in outcome.verdicts:
+            metrics.VERDICTS.labels(rule=verdict.rule, ruling=verdict.ruling).inc()
+        return outcome
+
+    def update(self, to: RunState, reason: Reason, message: str, **more: Any) -> RunUpdate:
+        """Start a transition from the run as it is in hand; it wakes at once unless told later."""
+        now = self.now
+        more.setdefault("wake_at", None if to.ended or to is RunState.INTERRUPTED else now)
+        if to is not self.run.state and to not in _UNTOLD:
+            more["notes"] = (
+                *more.pop("notes", ()),
+                Note(NoteKind.STATE, self.run.id, message, now),
+            )
+        return RunUpdate(
+            run_id=self.run.id,
+            epoch=self.run.epoch,
+            to=to,
+            reason=reason,
+            at=now,
+            message=message,
+            **more,
+        )
+
+    async def wait(self, reason: Reason, message: str, until: datetime, **more: Any) -> None:
+        """Hand the claim back; a worker takes the run up again at `until`, or when something
+        happens to it earlier. The state's deadline stays."""
+        more.setdefault("deadline_at", self.run.deadline_at)
+        await self.write(
+            self.update(self.run.state, reason, message, wake_at=until, release=True, **more)
+        )
+
+    def audit(self, kind: str, details: JSONObject) -> AuditEntry:
+        """Make an audit entry about this run."""
+        return AuditEntry(
+            kind=kind,
+            actor=ACTOR,
+            at=self.now,
+            details=details,
+            run_id=self.run.id,
+            incident_id=self.run.incident_id,
+        )
+
+    def note(self, kind: NoteKind, text: str, to: Sequence[str] = ()) -> Note:
+        """Make a note for people about this run."""
+        return Note(kind, self.run.id, text, self.now, tuple(to))
+
+    def escalation(self, text: str) -> tuple[Note, ...]:
+        """Make the notes that call a person, to whom the runbook or the settings name."""
+        to = self.runbook.on_failure.escalate or self.ports.escalate_to
+        log.warning("a person must look", run_id=self.run.id, why=text, to=list(to))
+        if not to:
+            return (self.note(NoteKind.ESCALATION, text),)
+        return (self.note(NoteKind.ESCALATION, text, to),)
+
+
+def _tell(run: Run) -> None:
+    """Log a transition; what a person must look at stands out."""
+    tell = log.warning if run.state in _WORRYING else log.info
+    tell("run", state=run.state, reason=run.reason, message=run.message, target=run.target)
+
+
+_WORRYING = frozenset({RunState.FAILED, RunState.ROLLED_BACK, RunState.INTERRUPTED})
+
+
+def may_have_changed(row: Step) -> bool:
+    """Whether a step's change was made, or may have been; such a step has something to undo."""
+    if row.plan is None or row.plan.empty:
+        return False
+    if row.state in (StepState.DONE, StepState.FAILED, StepState.PLANNED):
+        return row.changed  # planned and changed: a further attempt, after one that may have worked
+    return row.state in (StepState.STARTED, StepState.UNDOING)
+
+
+def row_for(hand: Hand, step: CompiledStep, **values: Any) -> Step:
+    """Make a step's row for the journal, continuing its newest attempt."""
+    row = hand.rows.get(step.sequence)
+    if row is None:
+        row = Step(
+            run_id=hand.run.id,
+            sequence=step.sequence,
+            attempt=1,
+            step_id=step.id,
+            action=step.operation.name,
+            state=StepState.PLANNED,
+            plan=None,
+            params={},
+            message="",
+        )
+    return replace(row, **values)
+
+
+async def load(ports_: ports.Ports, run: Run, stopping: Any = None) -> Hand:
+    """Load what a claimed run needs.
+
+    Raises:
+        remediator.engine.library.RunbookGone: its runbook no longer loads.
+    """
+    runbook = await ports_.library.version(run.version)
+    view = await ports_.journal.view(run.id)  # one read holds all of it
+    return Hand(
+        ports=ports_,
+        run=run,
+        runbook=runbook,
+        incident=view.incident if view else None,
+        rows={row.sequence: row for row in view.steps} if view else {},
+        approval=view.approval if view else None,
+        stopping=stopping,
+    )
+
+
+def asks_alertmanager(run: Run) -> bool:
+    """Whether the run is there because an alert fires, so that it must still fire."""
+    return run.trigger is Trigger.FIRING
+
+
+def is_action(step: CompiledStep) -> bool:
+    """Whether the step changes something (else it is a probe)."""
+    return isinstance(step.operation, Action)

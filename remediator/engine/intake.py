@@ -1,0 +1,108 @@
+"""From a request body to committed incidents and runs. Never acts, never waits for an action.
+
+Called by `web` for each notification, and by `reconcile` for what Alertmanager says when asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+
+from remediator.engine import matching
+from remediator.engine.library import Library
+from remediator.journal.protocol import Candidate, Intake, Journal, Receipt
+from remediator.model.alerts import Notification
+from remediator.model.reasons import Reason
+from remediator.model.runs import RunState
+from remediator.observe import metrics
+from remediator.plugin.source import Source
+
+log = structlog.get_logger(__name__)
+
+# Bodies above this are parsed in a thread: a storm must not hold up the event loop for a second.
+_PARSE_INLINE_BYTES = 256 * 1024
+
+
+class IntakeDesk:
+    """Takes notifications in."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        library: Library,
+        sources: Mapping[str, Source],
+        on_truncated: Callable[[str, Notification], None],
+    ) -> None:
+        self._journal = journal
+        self._library = library
+        self._sources = sources
+        self._on_truncated = on_truncated
+
+    async def receive(
+        self, sender: str, source: str, body: bytes, received_at: datetime
+    ) -> Receipt:
+        """Parse, match and commit one notification.
+
+        Args:
+            sender: the authenticated scope within which fingerprints are comparable.
+            source: the dialect's name.
+            body: the raw request body.
+
+        Raises:
+            remediator.plugin.source.Rejected: the body can never be accepted.
+            Overloaded, JournalUnavailable: it may be accepted later.
+        """
+        if len(body) <= _PARSE_INLINE_BYTES:
+            notification = self._sources[source].parse(body)
+            candidates = matching.candidates(notification, self._library.index, received_at)
+        else:
+            notification = await asyncio.to_thread(self._sources[source].parse, body)
+            candidates = await asyncio.to_thread(
+                matching.candidates, notification, self._library.index, received_at
+            )
+        receipt = await self.take(
+            sender, source, body, received_at, notification=notification, candidates=candidates
+        )
+        if notification.truncated:
+            # The dropped alerts are never sent again by themselves.
+            metrics.LIMIT_HIT.labels(limit="sender_max_alerts").inc()
+            self._on_truncated(sender, notification)
+        return receipt
+
+    async def take(
+        self,
+        sender: str,
+        source: str,
+        body: bytes,
+        received_at: datetime,
+        *,
+        notification: Notification,
+        candidates: tuple[Candidate, ...] | None = None,
+    ) -> Receipt:
+        """Commit a parsed notification; `body` is kept for replay."""
+        if candidates is None:
+            candidates = matching.candidates(notification, self._library.index, received_at)
+        receipt = await self._journal.take(
+            Intake(
+                sender=sender,
+                source=source,
+                received_at=received_at,
+                body=body,
+                truncated=notification.truncated,
+                candidates=candidates,
+            )
+        )
+        for fate in receipt.fates:
+            metrics.ALERTS.labels(fate=fate.value).inc()
+        for runbook in receipt.cancelled_runbooks:
+            metrics.run_ended(runbook, RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF)
+        if receipt.started or receipt.cancelled:
+            log.info(
+                "notification taken",
+                sender=sender,
+                alerts=len(notification.alerts),
+                runs_started=len(receipt.started),
+                runs_cancelled=len(receipt.cancelled),
+            )
+        return receipt

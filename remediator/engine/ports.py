@@ -1,0 +1,55 @@
+"""What the engine needs from outside, wired once by `app`: journal, runbooks, clients, time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from remediator.engine.library import Library
+from remediator.journal.protocol import Journal
+from remediator.model.alerts import Alert
+from remediator.model.clock import Clock
+from remediator.model.policy import Policy
+from remediator.model.signals import Signal
+from remediator.plugin.context import Context
+
+
+class AlertSignal(Protocol):
+    """Asks a sender's Alertmanagers."""
+
+    async def firing(self, sender: str, labels: Mapping[str, str]) -> Signal:
+        """Say whether an alert with exactly these labels fires now."""
+        ...
+
+    async def alerts(self, sender: str, *, receiver: str | None = None) -> Sequence[Alert] | None:
+        """Return all firing alerts (of one receiver), or None when no peer answers."""
+        ...
+
+
+ContextFor = Callable[[str, Mapping[str, object]], Context]
+"""Makes a plugin's context for a run id, with names to bind to its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often and how long; see `remediator.settings.Worker`."""
+
+    concurrency: int
+    poll: timedelta
+    hold: timedelta
+    give_up: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that a stage of a run works with."""
+
+    journal: Journal
+    library: Library
+    policy: Policy
+    signal: AlertSignal
+    context_for: ContextFor
+    clock: Clock
+    pace: Pace
+    default_approvers: tuple[str, ...]
+    escalate_to: tuple[str, ...]

@@ -1,0 +1,226 @@
+"""A run's stages: what happens in each state until it waits or ends. The flow reads downwards.
+
+pending → planning → (awaiting_approval) → applying → verifying → succeeded, or undoing; see
+`remediator.model.runs` for the table. Called by `worker` with a claimed run. Each stage ends in
+one journal write; `carry` goes on until the claim was handed back or the run has ended.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+import structlog
+
+from remediator.engine import applying, approvals, guardrails, hand, planning, recheck, step, undo
+from remediator.engine import verify as verifying
+from remediator.engine.ending import break_off, failed, failing
+from remediator.engine.hand import Fenced, Hand
+from remediator.engine.library import RunbookGone
+from remediator.engine.ports import Ports
+from remediator.journal.protocol import RunUpdate
+from remediator.model.approvals import ApprovalStatus
+from remediator.model.canonical import JSON
+from remediator.model.plans import Plan
+from remediator.model.policy import Mode
+from remediator.model.quantities import format_duration
+from remediator.model.reasons import Reason
+from remediator.model.runs import Run, RunState, Trigger
+from remediator.model.signals import Signal
+from remediator.model.verdicts import Ruling, Verdict, heaviest
+
+log = structlog.get_logger(__name__)
+
+
+async def carry(ports: Ports, run: Run, stopping: asyncio.Event) -> None:
+    """Carry a claimed run on until it waits, ends, or turns out not to be ours any more."""
+    try:
+        held = await hand.load(ports, run, stopping)
+    except RunbookGone as error:
+        await break_off(ports, run, Reason.RUNBOOK_GONE, str(error))
+        return
+    try:
+        while held.run.owner is not None and held.run.state in STAGES:
+            await STAGES[held.run.state](held)
+            if stopping.is_set() and held.run.owner is not None:
+                await held.wait(held.run.reason, held.run.message, held.now)
+    except Fenced:
+        log.info("run was decided elsewhere; dropped", run_id=run.id)
+
+
+async def pending(held: Hand) -> None:
+    """Let it clear by itself first; then see whether it still fires."""
+    if held.run.trigger is Trigger.EXPIRY:
+        message = "the time of the raised limit is over"
+        await held.write(held.update(RunState.UNDOING, Reason.LIMIT_EXPIRED, message))
+        return
+    signal = await recheck.signal(held)
+    if signal is Signal.RESOLVED:
+        message = "the alert cleared by itself"
+        await held.write(held.update(RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF, message))
+    elif signal is Signal.UNKNOWN:
+        await hold(held, Reason.SIGNAL_UNKNOWN, "no Alertmanager of this sender answers")
+    else:
+        await held.write(
+            held.update(RunState.PLANNING, Reason.NEW, "planning", deadline_at=held.run.deadline_at)
+        )
+
+
+async def plan(held: Hand) -> None:
+    """Plan every step, let the guardrails judge, and decide what follows."""
+    outcome = await planning.plan_run(held)
+    match outcome:
+        case planning.TryLater(message, after):
+            await hold(held, Reason.UNREACHABLE, message, after)
+        case planning.Unmet(rows, message):
+            await held.write(
+                held.update(RunState.SUPPRESSED, Reason.EXPECTATION_UNMET, message, steps=rows)
+            )
+        case planning.Unplannable(rows, reason, message):
+            await held.write(failed(held, reason, message, rows=rows))
+        case planning.Planned():
+            await _decide(held, outcome)
+
+
+async def _decide(held: Hand, planned: planning.Planned) -> None:
+    if not planned.plans and not planned.open_ends:
+        await held.write(_without_a_change(held, planned))
+        return
+    verdicts = await _judge(held, planned.plans)
+    shown = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
+    first = next(iter(planned.plans.values()), None)
+    common = {
+        "steps": planned.rows,
+        "verdicts": shown,
+        "target": str(first.target) if first else None,
+        "audit": (held.audit("run.planned", _plans_json(planned.plans, verdicts)),),
+    }
+    if guardrails.effective_mode(held.runbook.mode, held.ports.policy) is Mode.OBSERVE:
+        message = "observed: " + "; ".join(str(p) for p in planned.plans.values())
+        await held.write(held.update(RunState.OBSERVED, Reason.OBSERVE_ONLY, message, **common))
+        return
+    ruling = heaviest(verdicts)
+    binding = next((str(v) for v in shown if v.ruling is ruling), "")
+    if ruling is Ruling.REFUSE:
+        await held.write(
+            held.update(RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, binding, **common)
+        )
+    elif ruling is Ruling.WAIT:
+        await hold(held, guardrails.waiting_reason(shown), binding)
+    elif ruling is Ruling.HOLD:
+        reason = Reason.MODE_APPROVE
+        await held.write(approvals.asking(held, planned.plans, reason, binding, **common))
+    else:
+        message = "allowed without a person"
+        await held.write(held.update(RunState.APPLYING, Reason.AUTOMATIC, message, **common))
+
+
+async def await_approval(held: Hand) -> None:
+    """Woken although nobody decided: the time is over, or it was only taken over."""
+    request = held.approval
+    over = held.incident is not None and not held.incident.open
+    if over and held.changed and held.runbook.verify is not None:
+        await held.write(applying.watch(held, "the alert cleared"))
+    elif request is None or request.status is not ApprovalStatus.OPEN:
+        # What was done must not be planned anew; the next change is judged and asked for again.
+        to = RunState.APPLYING if held.changed else RunState.PLANNING
+        await held.write(held.update(to, Reason.PLAN_CHANGED, "the question was withdrawn"))
+    elif held.now >= request.expires_at:
+        message = (
+            f"nobody decided within {format_duration(request.expires_at - request.created_at)}"
+        )
+        if held.changed:
+            # Asked in the middle of the run: it must not be left half done.
+            update = failing(
+                held,
+                Reason.APPROVAL_EXPIRED,
+                message,
+                close_approval=ApprovalStatus.EXPIRED,
+            )
+            await held.write(update)
+            return
+        await held.write(
+            held.update(
+                RunState.EXPIRED,
+                Reason.APPROVAL_EXPIRED,
+                message,
+                close_approval=ApprovalStatus.EXPIRED,
+                notes=held.escalation(f"{held.run.runbook}: {message}, and the alert still fires"),
+            )
+        )
+    else:
+        await held.wait(held.run.reason, held.run.message, request.expires_at)
+
+
+STAGES: Mapping[RunState, Callable[[Hand], Awaitable[None]]] = {
+    RunState.PENDING: pending,
+    RunState.PLANNING: plan,
+    RunState.AWAITING_APPROVAL: await_approval,
+    RunState.APPLYING: applying.apply_steps,
+    RunState.VERIFYING: verifying.look,
+    RunState.UNDOING: undo.take_back,
+}
+
+
+async def hold(held: Hand, reason: Reason, message: str, after: timedelta | None = None) -> None:
+    """Wait before anything was changed, and give up when it has taken too long.
+
+    The deadline is set by the first hold and goes along through `pending` and `planning`, so that
+    it counts this holding alone and not the time that people took.
+    """
+    pace = held.ports.pace
+    deadline = held.run.deadline_at or held.now + pace.give_up
+    if held.now >= deadline:
+        text = f"gave up after {format_duration(pace.give_up)}: {message}"
+        await held.write(failed(held, reason, text))
+        return
+    wake_at = held.now + max(pace.hold, after or timedelta())
+    if held.run.state is RunState.PENDING:
+        await held.wait(reason, message, wake_at, deadline_at=deadline)
+    else:
+        await held.write(
+            held.update(
+                RunState.PENDING,
+                reason,
+                message,
+                wake_at=wake_at,
+                deadline_at=deadline,
+                release=True,
+            )
+        )
+
+
+async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
+    since = guardrails.look_back(held.runbook.limits, held.ports.policy, held.now)
+    history = await held.ports.journal.history(run_id=held.run.id, since=since, at=held.now)
+    signal = None  # asked a moment ago in `pending`; asked again before each change
+    verdicts: list[Verdict] = []
+    for sequence, one in plans.items():
+        verdicts += guardrails.judge(
+            step.question(held, sequence, one, history=history, signal=signal, approved=False)
+        )
+    if not plans:
+        # Nothing could be planned yet: the first change is judged, and approved, when reached.
+        return ()
+    return _unique(verdicts)
+
+
+def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:
+    """There is nothing to change: fine for probes alone; not when an alert wanted a repair."""
+    wanted_change = any(row.plan is not None and row.plan.empty for row in planned.rows)
+    if wanted_change and held.run.trigger is Trigger.FIRING and held.runbook.verify:
+        message = "nothing to do, and yet the alert fires"
+        return failed(held, Reason.NOTHING_TO_DO, message, rows=planned.rows)
+    reason = Reason.NOTHING_TO_DO if wanted_change else Reason.DONE
+    message = "nothing to do" if wanted_change else "every check was made"
+    return held.update(RunState.SUCCEEDED, reason, message, steps=planned.rows)
+
+
+def _plans_json(plans: Mapping[int, Plan], verdicts: tuple[Verdict, ...]) -> dict[str, JSON]:
+    return {
+        "plans": [one.to_json() for one in plans.values()],
+        "verdicts": [v.to_json() for v in verdicts],
+    }
+
+
+def _unique(verdicts: list[Verdict]) -> tuple[Verdict, ...]:
+    return tuple(dict.fromkeys(verdicts))

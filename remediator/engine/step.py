@@ -1,0 +1,277 @@
+"""One change: plan again, record the intent, apply, settle, and say how it ended.
+
+Called by `run` for each step that changes something. The intent is committed before the action
+touches the world, with the lock on the target and the guardrails' last word in the same
+transaction. What comes out is an `Outcome`; writing it is the caller's, so that the end of one
+step and the intent of the next share a commit.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from remediator.engine import guardrails, planning, retry
+from remediator.engine.hand import Hand, asks_alertmanager, row_for
+from remediator.journal.protocol import Guard, History
+from remediator.model.canonical import JSONObject
+from remediator.model.plans import Fact, Plan, Progress, Result
+from remediator.model.reasons import Reason
+from remediator.model.runs import Step, StepState
+from remediator.model.signals import Signal
+from remediator.model.verdicts import Verdict
+from remediator.observe import metrics
+from remediator.plugin.action import ActionError, Temporary
+from remediator.runbook.runbook import CompiledStep
+
+# A run that is taken up after its step's time was over still gets one look at the world.
+_SHORTEST_APPLY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The change is made and the target is healthy."""
+
+    row: Step
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """It failed for now; `row` is the next attempt, to be taken up at `at`."""
+
+    failed: Step
+    row: Step
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It failed for good, or its time is over."""
+
+    row: Step
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The daemon stops while the target settles; whoever claims the run next looks again."""
+
+    row: Step
+
+
+Outcome = Done | Again | Failed | Stopped
+
+
+def question(
+    hand: Hand,
+    sequence: int,
+    plan: Plan,
+    *,
+    history: History,
+    signal: Signal | None,
+    approved: bool,
+) -> guardrails.Question:
+    """Put what bears on one plan before the guardrails."""
+    return guardrails.Question(
+        plan=plan,
+        run_id=hand.run.id,
+        sequence=sequence,
+        runbook=hand.run.runbook,
+        mode=hand.runbook.mode,
+        limits=hand.runbook.limits,
+        policy=hand.ports.policy,
+        history=history,
+        signal=signal,
+        approved=approved,
+        manual=not asks_alertmanager(hand.run),
+        now=hand.now,
+    )
+
+
+def guard(hand: Hand, row: Step, *, signal: Signal | None, approved: bool) -> Guard:
+    """Make the guard that judges a plan inside the transaction of its intent."""
+    plan = row.plan
+    assert plan is not None, "only planned steps have an intent"  # noqa: S101 - caller's contract
+
+    def check(history: History) -> tuple[Verdict, ...]:
+        return guardrails.judge(
+            question(hand, row.sequence, plan, history=history, signal=signal, approved=approved)
+        )
+
+    return Guard(check, guardrails.look_back(hand.runbook.limits, hand.ports.policy, hand.now))
+
+
+def intent(hand: Hand, row: Step) -> Step:
+    """Return the row that says: from here on the change may have been made.
+
+    `changed` on a started row says that this attempt is known to have been applied.
+    """
+    return replace(
+        row,
+        state=StepState.STARTED,
+        started_at=hand.now,
+        changed=False,
+        message=f"applying {row.plan}",
+    )
+
+
+async def carry_out(hand: Hand, step: CompiledStep, row: Step) -> Outcome:
+    """Apply a plan whose intent is stored, and watch the target until it is healthy.
+
+    Safe to call again after a crash: an action compares the world with the plan first.
+    """
+    plan = row.plan
+    assert plan is not None  # noqa: S101 - written by `intent`
+    assert row.started_at is not None  # noqa: S101 - likewise
+    deadline = row.started_at + step.timeout
+    began = time.monotonic()
+    try:
+        if row.changed and not plan.checkable:
+            result = Result(row.message, changed=True)  # known to be applied, was settling
+        else:
+            result = await _within(step.action.apply(plan, hand.ctx), deadline, hand)
+            row = replace(row, changed=True, message=result.message, output=result.output)
+            if not plan.checkable:
+                # Nobody could find out later: put it on record before settling takes its time.
+                await hand.write(
+                    hand.update(hand.run.state, hand.run.reason, result.message, steps=(row,))
+                )
+        outcome = await _settle(hand, step, plan, row, deadline)
+    except TimeoutError:
+        row = replace(row, changed=True)  # it may have been made; undo finds out
+        outcome = Failed(_ended(hand, row, _too_long(step)), Reason.STEP_TIMEOUT)
+        result = None
+    except Temporary as error:
+        # The request may have arrived although its answer did not: undo must look.
+        outcome = _again(hand, step, replace(row, changed=True), str(error), error.after)
+        result = None
+    except ActionError as error:
+        # An earlier attempt failed for a passing reason, and may have changed something.
+        row = replace(row, changed=row.changed or row.attempt > 1)
+        outcome = Failed(_ended(hand, row, str(error)), planning.failure_reason(error))
+        result = None
+    if isinstance(outcome, Done) and result is not None:
+        outcome = replace(outcome, facts=result.facts)
+    _count(step, outcome, began)
+    return outcome
+
+
+async def settle_once(hand: Hand, step: CompiledStep, plan: Plan) -> tuple[Progress, str]:
+    """Look once whether the target is healthy under `plan`; trouble to look is progress."""
+    try:
+        settled = await step.action.settled(plan, hand.ctx)
+    except Temporary as error:
+        return Progress.PROGRESSING, str(error)
+    except ActionError as error:
+        return Progress.FAILED, str(error)
+    return settled.progress, settled.message
+
+
+async def _settle(
+    hand: Hand, step: CompiledStep, plan: Plan, row: Step, deadline: datetime
+) -> Outcome:
+    while True:
+        progress, message = await settle_once(hand, step, plan)
+        if progress is Progress.HEALTHY:
+            text = f"{row.message}; {message}" if message else row.message
+            done = replace(row, state=StepState.DONE, ended_at=hand.now, message=text)
+            return Done(done)
+        if progress is Progress.FAILED:
+            return Failed(_ended(hand, row, message), Reason.NOT_HEALTHY)
+        if hand.now >= deadline:
+            text = f"{_too_long(step)}: {message}"
+            return Failed(_ended(hand, row, text), Reason.STEP_TIMEOUT)
+        if await pause(hand, hand.ports.pace.poll):
+            return Stopped(row)
+
+
+async def pause(hand: Hand, span: timedelta) -> bool:
+    """Wait a little between two looks. Returns whether the daemon stops."""
+    if hand.stopping is None:
+        await hand.ports.clock.sleep(span.total_seconds())
+        return False
+    if hand.stopping.is_set():
+        return True
+    sleep = asyncio.ensure_future(hand.ports.clock.sleep(span.total_seconds()))
+    stop = asyncio.ensure_future(hand.stopping.wait())
+    try:
+        await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleep.cancel()
+        stop.cancel()
+    return bool(hand.stopping.is_set())
+
+
+async def _within(call: Awaitable[Result], deadline: datetime, hand: Hand) -> Result:
+    """Await an action's call until the deadline on the daemon's clock.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled and has ended.
+    """
+    left_s = max((deadline - hand.now).total_seconds(), _SHORTEST_APPLY_S)
+    called = asyncio.ensure_future(call)
+    slept = asyncio.ensure_future(hand.ports.clock.sleep(left_s))
+    try:
+        await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
+        if called.done():
+            return called.result()
+        called.cancel()
+        await asyncio.wait({called})
+        if not called.cancelled() and called.exception() is None:
+            return called.result()  # it came to its end while it was told to stop
+        raise TimeoutError
+    finally:
+        slept.cancel()
+        if not called.done():
+            called.cancel()
+            await asyncio.wait({called})
+
+
+def _again(
+    hand: Hand, step: CompiledStep, row: Step, message: str, after: timedelta | None
+) -> Outcome:
+    at = hand.now + retry.next_delay(row.attempt, step.backoff, after)
+    if row.attempt >= step.retry_attempts:
+        return Failed(_ended(hand, row, message), Reason.APPLY_FAILED)
+    failed = _ended(hand, row, message)
+    following = row_for(
+        hand,
+        step,
+        attempt=row.attempt + 1,
+        state=StepState.PLANNED,
+        plan=row.plan,
+        changed=True,
+        started_at=None,
+        ended_at=None,
+        message=f"attempt {row.attempt} failed: {message}",
+    )
+    return Again(failed, following, at)
+
+
+def _ended(hand: Hand, row: Step, message: str) -> Step:
+    return replace(row, state=StepState.FAILED, ended_at=hand.now, message=message)
+
+
+def _too_long(step: CompiledStep) -> str:
+    return f"not healthy within {int(step.timeout.total_seconds())}s"
+
+
+def _count(step: CompiledStep, outcome: Outcome, began: float) -> None:
+    name = step.operation.name
+    metrics.STEPS.labels(action=name, result=type(outcome).__name__.lower()).inc()
+    metrics.STEP_DURATION.labels(action=name).observe(time.monotonic() - began)
+
+
+def described(row: Step) -> JSONObject:
+    """Return what the audit log keeps of a step."""
+    return {
+        "step": row.step_id,
+        "attempt": row.attempt,
+        "action": row.action,
+        "digest": row.plan.digest if row.plan else None,
+        "plan": str(row.plan) if row.plan else None,
+        "message": row.message,
+        "changed": row.changed,
+    }

@@ -1,0 +1,112 @@
+"""The approvals and decisions tables: questions to people, and their answers, as rows.
+
+What an answer does to the run is in `decisions`.
+"""
+
+from collections.abc import Sequence
+
+from remediator.journal import coding
+from remediator.journal.statements import Execute, Many, Operation, Query, Row
+from remediator.journal.times import from_us, to_us
+from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision
+
+_COLUMNS = "id, run_id, digests, approvers, quorum, status, created_us, expires_us, asked_because"
+
+
+def ask(request: ApprovalRequest) -> Operation[None]:
+    """Write a new question; an older open one of its run becomes void."""
+    yield from close([request.run_id], ApprovalStatus.VOID)
+    yield Execute(
+        f"INSERT INTO approvals ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",  # noqa: S608 - constants
+        (
+            request.id,
+            request.run_id,
+            coding.dumps(request.digests),
+            coding.dumps(list(request.approvers)),
+            request.quorum,
+            request.status.value,
+            to_us(request.created_at),
+            to_us(request.expires_at),
+            request.asked_because,
+        ),
+    )
+
+
+def close(run_ids: Sequence[str], status: ApprovalStatus) -> Operation[None]:
+    """Close the open questions of these runs."""
+    yield Many(
+        "UPDATE approvals SET status = $2 WHERE run_id = $1 AND status = 'open'",
+        [(run_id, status.value) for run_id in run_ids],
+    )
+
+
+def settle(approval_id: str, status: ApprovalStatus) -> Operation[bool]:
+    """Close one open question; False if it is open no more."""
+    changed = yield Execute(
+        "UPDATE approvals SET status = $2 WHERE id = $1 AND status = 'open'",
+        (approval_id, status.value),
+    )
+    return bool(changed)
+
+
+def get(approval_id: str, *, lock: bool = False) -> Operation[ApprovalRequest | None]:
+    """Return one question; with `lock`, in order to write it."""
+    suffix = " FOR UPDATE" if lock else ""
+    rows = yield Query(
+        f"SELECT {_COLUMNS} FROM approvals WHERE id = $1{suffix}",  # noqa: S608 - constants
+        (approval_id,),
+    )
+    return _from_row(rows[0]) if rows else None
+
+
+def newest_of_run(run_id: str) -> Operation[ApprovalRequest | None]:
+    """Return the newest question of a run."""
+    rows = yield Query(
+        f"SELECT {_COLUMNS} FROM approvals WHERE run_id = $1"  # noqa: S608 - constants
+        " ORDER BY created_us DESC, status = 'open' DESC LIMIT 1",
+        (run_id,),
+    )
+    return _from_row(rows[0]) if rows else None
+
+
+def add_decision(decision: Decision) -> Operation[bool]:
+    """Write one answer; False if this person gave it before."""
+    changed = yield Execute(
+        "INSERT INTO decisions (approval_id, actor, answer, reason, via, at_us)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        (
+            decision.approval_id,
+            decision.actor,
+            decision.answer.value,
+            decision.reason,
+            decision.via,
+            to_us(decision.at),
+        ),
+    )
+    return bool(changed)
+
+
+def decisions_of(approval_id: str) -> Operation[tuple[Decision, ...]]:
+    """Return the answers that were counted, in order."""
+    rows = yield Query(
+        "SELECT approval_id, actor, answer, reason, via, at_us FROM decisions"
+        " WHERE approval_id = $1 ORDER BY at_us, actor",
+        (approval_id,),
+    )
+    return tuple(
+        Decision(row[0], row[1], Answer(row[2]), row[3], row[4], from_us(row[5])) for row in rows
+    )
+
+
+def _from_row(row: Row) -> ApprovalRequest:
+    return ApprovalRequest(
+        id=row[0],
+        run_id=row[1],
+        digests=coding.loads(row[2]),
+        approvers=tuple(coding.loads(row[3])),
+        quorum=row[4],
+        status=ApprovalStatus(row[5]),
+        created_at=from_us(row[6]),
+        expires_at=from_us(row[7]),
+        asked_because=row[8],
+    )

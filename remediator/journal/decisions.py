@@ -1,0 +1,129 @@
+"""One person's answer to a question: the compare-and-set that decides, and its consequence.
+
+Clicks come twice, late, and at two replicas at once; whatever happens, the first quorum or the
+first deny decides, and every answer is on the record with what became of it.
+"""
+
+from dataclasses import replace
+
+from remediator.journal import approvals, outbox, runs, transitions
+from remediator.journal.protocol import AuditEntry
+from remediator.journal.statements import Env, Operation, Record
+from remediator.journal.transitions import Move
+from remediator.model.approvals import (
+    Answer,
+    ApprovalRequest,
+    ApprovalStatus,
+    Decision,
+    DecisionOutcome,
+)
+from remediator.model.reasons import Reason
+from remediator.model.runs import Run, RunState
+from remediator.model.views import Note, NoteKind
+
+
+def decide(
+    env: Env, decision: Decision
+) -> Operation[tuple[DecisionOutcome, ApprovalRequest | None]]:
+    """Count one authorised answer.
+
+    Returns:
+        What became of it, and the question as it is then (None if there is no such question).
+    """
+    request = yield from approvals.get(decision.approval_id, lock=True)
+    if request is None:
+        return DecisionOutcome.UNKNOWN, None
+    run = yield from runs.get(request.run_id, lock=True)
+    if run is None:  # a foreign key says that it can't be
+        raise LookupError(f"approval {request.id} belongs to run {request.run_id}, which is gone")
+    outcome = yield from _count(env, decision, request, run)
+    yield Record(
+        [
+            AuditEntry(
+                kind="approval.decision",
+                actor=decision.actor,
+                at=decision.at,
+                details={
+                    "approval_id": request.id,
+                    "answer": decision.answer.value,
+                    "reason": decision.reason,
+                    "via": decision.via,
+                    "outcome": outcome.value,
+                    "digests": dict(request.digests),
+                },
+                run_id=run.id,
+                incident_id=run.incident_id,
+            )
+        ]
+    )
+    return outcome, (yield from approvals.get(request.id))
+
+
+def _count(
+    env: Env, decision: Decision, request: ApprovalRequest, run: Run
+) -> Operation[DecisionOutcome]:
+    if request.status is not ApprovalStatus.OPEN:
+        return (yield from _too_late(decision, request))
+    if decision.at >= request.expires_at:
+        return DecisionOutcome.EXPIRED
+    if run.state is not RunState.AWAITING_APPROVAL:
+        yield from approvals.settle(request.id, ApprovalStatus.VOID)
+        return DecisionOutcome.VOID
+    if not (yield from approvals.add_decision(decision)):
+        return DecisionOutcome.REPEATED
+    if decision.answer is Answer.DENY:
+        yield from approvals.settle(request.id, ApprovalStatus.DENIED)
+        yield from transitions.carry_out(
+            env,
+            [
+                Move(
+                    run=run,
+                    to=RunState.DENIED,
+                    reason=Reason.DENIED,
+                    message=_sentence("Denied", decision),
+                    at=decision.at,
+                    actor=decision.actor,
+                    fence=True,
+                )
+            ],
+            announce=True,
+        )
+        return DecisionOutcome.DENIED
+    given = yield from approvals.decisions_of(request.id)
+    yes = {one.actor for one in given if one.answer is Answer.APPROVE}
+    if len(yes) < request.quorum:
+        text = f"{_sentence('Approved', decision)}; {len(yes)} of {request.quorum}"
+        yield from outbox.put(env, [Note(NoteKind.APPROVAL, run.id, text, decision.at)])
+        return DecisionOutcome.COUNTED
+    yield from approvals.settle(request.id, ApprovalStatus.APPROVED)
+    yield from transitions.carry_out(
+        env,
+        [
+            Move(
+                run=run,
+                to=RunState.APPLYING,
+                reason=Reason.APPROVED,
+                message=_sentence("Approved", replace(decision, actor=", ".join(sorted(yes)))),
+                at=decision.at,
+                actor=decision.actor,
+                wake_at=decision.at,
+                fence=True,
+            )
+        ],
+        announce=True,
+    )
+    return DecisionOutcome.APPROVED
+
+
+def _too_late(decision: Decision, request: ApprovalRequest) -> Operation[DecisionOutcome]:
+    if request.status is ApprovalStatus.VOID:
+        return DecisionOutcome.VOID
+    if request.status is ApprovalStatus.EXPIRED:
+        return DecisionOutcome.EXPIRED
+    given = yield from approvals.decisions_of(request.id)
+    same = any(one.actor == decision.actor and one.answer is decision.answer for one in given)
+    return DecisionOutcome.REPEATED if same else DecisionOutcome.ALREADY_DECIDED
+
+
+def _sentence(verb: str, decision: Decision) -> str:
+    return f"{verb} by {decision.actor}" + (f": {decision.reason}" if decision.reason else "")

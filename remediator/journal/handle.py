@@ -1,0 +1,259 @@
+"""The journal as its callers see it: each method of the Protocol is one operation for the engine.
+
+Decides nothing and holds no state; the same over every engine.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from remediator.journal import (
+    approvals,
+    audit,
+    controls,
+    decisions,
+    facts,
+    history,
+    incidents,
+    interventions,
+    notifications,
+    outbox,
+    pruning,
+    runs,
+    steps,
+    updates,
+    views,
+)
+from remediator.journal import intake as intakes
+from remediator.journal import runbooks as versions
+from remediator.journal.engine import Engine
+from remediator.journal.protocol import (
+    AuditEntry,
+    AuditRecord,
+    Backlog,
+    CancelOutcome,
+    Control,
+    History,
+    Intake,
+    OutboxItem,
+    Page,
+    Receipt,
+    ResumeHow,
+    RunbookRecord,
+    RunStart,
+    RunUpdate,
+    UpdateOutcome,
+)
+from remediator.journal.statements import Env
+from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome
+from remediator.model.canonical import JSONObject
+from remediator.model.clock import Clock
+from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.runs import Run, RunState, Step
+from remediator.model.views import RunView
+
+# Deflating a body of this size takes about a millisecond; larger ones leave the event loop.
+_LARGE_BODY = 128 * 1024
+
+
+class Handle:
+    """Implements `protocol.Journal` over any engine."""
+
+    def __init__(self, engine: Engine, env: Env, clock: Clock) -> None:
+        self._engine = engine
+        self._env = env
+        self._clock = clock
+
+    async def close(self) -> None:
+        """See `Journal.close`."""
+        await self._engine.close()
+
+    # intake
+
+    async def take(self, intake: Intake) -> Receipt:
+        """See `Journal.take`."""
+        if len(intake.body) >= _LARGE_BODY:
+            body = await asyncio.to_thread(notifications.pack, intake.body)
+        else:
+            body = notifications.pack(intake.body)
+        return await self._engine.write(
+            lambda: intakes.take(self._env, intake, body),
+            weight=1 + len(intake.candidates),
+            patient=True,
+        )
+
+    # runs
+
+    async def register(self, runbooks: Sequence[RunbookRecord]) -> None:
+        """See `Journal.register`."""
+        at = self._clock.now()
+        await self._engine.write(lambda: versions.register(runbooks, at))
+
+    async def start_run(self, start: RunStart, *, by: str, at: datetime) -> str:
+        """See `Journal.start_run`."""
+        return await self._engine.write(
+            lambda: interventions.start_run(self._env, start, by=by, at=at)
+        )
+
+    async def claim(self, *, at: datetime, limit: int) -> Sequence[Run]:
+        """See `Journal.claim`."""
+        return await self._engine.write(lambda: runs.claim(self._env, at=at, limit=limit))
+
+    async def next_wake(self) -> datetime | None:
+        """See `Journal.next_wake`."""
+        return await self._engine.read(runs.next_wake)
+
+    async def outbox_wake(self) -> datetime | None:
+        """See `Journal.outbox_wake`."""
+        return await self._engine.read(outbox.next_wake)
+
+    async def write(self, update: RunUpdate) -> UpdateOutcome:
+        """See `Journal.write`."""
+        return await self._engine.write(lambda: updates.write(self._env, update))
+
+    async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
+        """See `Journal.decide`."""
+        return await self._engine.write(lambda: decisions.decide(self._env, decision))
+
+    async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
+        """See `Journal.cancel`."""
+        return await self._engine.write(
+            lambda: interventions.cancel(self._env, run_id, by=by, reason=reason, at=at)
+        )
+
+    async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
+        """See `Journal.resume`."""
+        return await self._engine.write(
+            lambda: interventions.resume(self._env, run_id, by=by, how=how, at=at)
+        )
+
+    # guardrails
+
+    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+        """See `Journal.history`."""
+        return await self._engine.read(lambda: history.read(run_id=run_id, since=since, at=at))
+
+    async def pause(self, control: Control) -> None:
+        """See `Journal.pause`."""
+        await self._engine.write(lambda: controls.pause(control))
+
+    async def unpause(self, scope: str, *, by: str, at: datetime) -> bool:
+        """See `Journal.unpause`."""
+        return await self._engine.write(lambda: controls.unpause(scope, by=by, at=at))
+
+    async def controls(self, at: datetime) -> Sequence[Control]:
+        """See `Journal.controls`."""
+        return await self._engine.read(lambda: controls.active(at))
+
+    async def facts(self, kind: str, subject: str) -> Sequence[str]:
+        """See `Journal.facts`."""
+        return await self._engine.read(lambda: facts.read(kind, subject))
+
+    # outbox
+
+    async def outbox_due(self, *, at: datetime, limit: int) -> Sequence[OutboxItem]:
+        """See `Journal.outbox_due`."""
+        return await self._engine.read(lambda: outbox.due(at=at, limit=limit))
+
+    async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
+        """See `Journal.outbox_delivered`."""
+        await self._engine.write(lambda: outbox.delivered(item, ref))
+
+    async def outbox_retry(self, item: OutboxItem, *, at: datetime, error: str) -> None:
+        """See `Journal.outbox_retry`."""
+        await self._engine.write(lambda: outbox.retry(item, at=at, error=error))
+
+    async def outbox_refused(self, item: OutboxItem, *, at: datetime, error: str) -> None:
+        """See `Journal.outbox_refused`."""
+        await self._engine.write(lambda: outbox.refused(item, at=at, error=error))
+
+    # reads
+
+    async def run(self, run_id: str) -> Run | None:
+        """See `Journal.run`."""
+        return await self._engine.read(lambda: runs.find(run_id))
+
+    async def runs(
+        self,
+        *,
+        states: Sequence[RunState] = (),
+        runbook: str | None = None,
+        incident_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Run]:
+        """See `Journal.runs`."""
+        return await self._engine.read(
+            lambda: runs.listed(
+                states=states,
+                runbook=runbook,
+                incident_id=incident_id,
+                cursor=cursor,
+                limit=limit,
+            )
+        )
+
+    async def steps(self, run_id: str) -> Sequence[Step]:
+        """See `Journal.steps`."""
+        return await self._engine.read(lambda: steps.of_run(run_id))
+
+    async def view(self, run_id: str) -> RunView | None:
+        """See `Journal.view`."""
+        return await self._engine.read(lambda: views.view(run_id))
+
+    async def approval(self, approval_id: str) -> ApprovalRequest | None:
+        """See `Journal.approval`."""
+        return await self._engine.read(lambda: approvals.get(approval_id))
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """See `Journal.incident`."""
+        return await self._engine.read(lambda: incidents.get(incident_id))
+
+    async def incidents(
+        self,
+        *,
+        status: IncidentStatus | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Incident]:
+        """See `Journal.incidents`."""
+        return await self._engine.read(
+            lambda: incidents.listed(status=status, cursor=cursor, limit=limit)
+        )
+
+    async def runbook(self, version: str) -> RunbookRecord | None:
+        """See `Journal.runbook`."""
+        return await self._engine.read(lambda: versions.get(version))
+
+    async def backlog(self) -> Backlog:
+        """See `Journal.backlog`."""
+        return await self._engine.read(views.backlog)
+
+    # audit
+
+    async def record(self, entries: Sequence[AuditEntry]) -> None:
+        """See `Journal.record`."""
+        await self._engine.write(lambda: audit.record(entries))
+
+    async def audit(
+        self, *, after: int = 0, run_id: str | None = None, limit: int = 1000
+    ) -> Sequence[AuditRecord]:
+        """See `Journal.audit`."""
+        return await self._engine.read(lambda: audit.page(after=after, run_id=run_id, limit=limit))
+
+    async def audit_head(self) -> tuple[int, str]:
+        """See `Journal.audit_head`."""
+        return await self._engine.read(audit.head)
+
+    # housekeeping
+
+    async def prune(self, *, before: datetime, limit: int = 1000) -> int:
+        """See `Journal.prune`; one transaction after the other, so that others get between."""
+        total = 0
+        while True:
+            gone = await self._engine.write(
+                lambda: pruning.prune(self._env, before=before, limit=limit)
+            )
+            total += gone
+            if gone < limit:
+                return total

@@ -1,0 +1,15 @@
+"""What guardrails may know of the past, in one reading."""
+
+from datetime import datetime
+
+from remediator.journal import controls, locks, steps
+from remediator.journal.protocol import History
+from remediator.journal.statements import Operation
+
+
+def read(*, run_id: str, since: datetime | None, at: datetime) -> Operation[History]:
+    """Read the changes since then, kill switches that are on, locks of other runs."""
+    changes = (yield from steps.changes(since=since)) if since else ()
+    switches = yield from controls.active(at)
+    held = yield from locks.of_others(run_id)
+    return History(changes=changes, controls=switches, locks=held)

@@ -1,0 +1,138 @@
+"""The incidents table: the newest episode of each alert, what a notification changes, lists.
+
+The rule that folds an alert into an incident is `model.incidents.fold`; here are only rows.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from remediator.journal import coding
+from remediator.journal.paging import bounded, page_of
+from remediator.journal.protocol import Page
+from remediator.journal.statements import Many, Operation, Query, Row
+from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
+from remediator.model.incidents import Incident, IncidentStatus
+
+COLUMNS = (
+    "id, sender, fingerprint, status, labels, annotations, generator_url,"
+    " starts_us, ends_us, opened_us, updated_us"
+)
+_OF_I = ", ".join("i." + name for name in COLUMNS.split(", "))
+
+_LATEST = f"""
+    SELECT i.episode, {_OF_I}
+    FROM each($1) AS f CROSS JOIN incidents AS i
+    WHERE i.id = (
+        SELECT id FROM incidents WHERE sender = $2 AND fingerprint = f.value
+        ORDER BY episode DESC LIMIT 1
+    )
+    FOR UPDATE OF i
+"""  # noqa: S608 - constants
+_INSERT = f"""
+    INSERT INTO incidents (episode, {COLUMNS})
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""  # noqa: S608 - constants
+_REFRESH = """
+    UPDATE incidents SET annotations = $2, generator_url = $3, starts_us = $4, updated_us = $5
+    WHERE id = $1
+"""
+_CLOSE = """
+    UPDATE incidents SET status = 'resolved', annotations = $2, generator_url = $3,
+        starts_us = $4, updated_us = $5, ends_us = $6
+    WHERE id = $1
+"""
+
+
+def latest_of(
+    sender: str, fingerprints: Iterable[str]
+) -> Operation[dict[str, tuple[Incident, int]]]:
+    """Return the newest incident of each fingerprint that has one, with its episode's number."""
+    rows = yield Query(_LATEST, (coding.dumps(sorted(set(fingerprints))), sender))
+    return {row[3]: (from_row(row[1:]), row[0]) for row in rows}
+
+
+def insert(opened: Sequence[tuple[Incident, int]]) -> Operation[None]:
+    """Write new incidents with their episode numbers, in order."""
+    if opened:
+        yield Many(_INSERT, [(episode, *_to_row(incident)) for incident, episode in opened])
+
+
+def update(touched: Sequence[Incident]) -> Operation[None]:
+    """Write what a notification changed in known incidents."""
+    refreshed = [_changes(i) for i in touched if i.open]
+    closed = [(*_changes(i), to_us_or_none(i.ends_at)) for i in touched if not i.open]
+    if refreshed:
+        yield Many(_REFRESH, refreshed)
+    if closed:
+        yield Many(_CLOSE, closed)
+
+
+def get(incident_id: str) -> Operation[Incident | None]:
+    """Return one incident."""
+    rows = yield Query(f"SELECT {COLUMNS} FROM incidents WHERE id = $1", (incident_id,))  # noqa: S608 - constants
+    return from_row(rows[0]) if rows else None
+
+
+def listed(
+    *, status: IncidentStatus | None, cursor: str | None, limit: int
+) -> Operation[Page[Incident]]:
+    """List incidents, newest first."""
+    limit = bounded(limit)
+    # Written out, not bound: a partial index is used only where its condition can be read.
+    where = "TRUE" if status is None else f"status = '{status.value}'"
+    if cursor is not None:
+        where += " AND id < $2"
+    rows = yield Query(
+        f"SELECT {COLUMNS} FROM incidents WHERE {where} ORDER BY id DESC LIMIT $1",  # noqa: S608 - constants
+        (limit + 1,) if cursor is None else (limit + 1, cursor),
+    )
+    return page_of([from_row(row) for row in rows], limit, lambda incident: incident.id)
+
+
+def count_open() -> Operation[int]:
+    """Return how many incidents are open."""
+    rows = yield Query("SELECT COUNT(*) FROM incidents WHERE status = 'open'")
+    count: int = rows[0][0]
+    return count
+
+
+def from_row(row: Row) -> Incident:
+    """Build an incident from a row of `COLUMNS`."""
+    return Incident(
+        id=row[0],
+        sender=row[1],
+        fingerprint=row[2],
+        status=IncidentStatus(row[3]),
+        labels=coding.loads(row[4]),
+        annotations=coding.loads(row[5]),
+        generator_url=row[6],
+        starts_at=from_us(row[7]),
+        ends_at=from_us_or_none(row[8]),
+        opened_at=from_us(row[9]),
+        updated_at=from_us(row[10]),
+    )
+
+
+def _to_row(incident: Incident) -> tuple[object, ...]:
+    return (
+        incident.id,
+        incident.sender,
+        incident.fingerprint,
+        incident.status.value,
+        coding.dumps(incident.labels),
+        coding.dumps(incident.annotations),
+        incident.generator_url,
+        to_us(incident.starts_at),
+        to_us_or_none(incident.ends_at),
+        to_us(incident.opened_at),
+        to_us(incident.updated_at),
+    )
+
+
+def _changes(incident: Incident) -> tuple[object, ...]:
+    return (
+        incident.id,
+        coding.dumps(incident.annotations),
+        incident.generator_url,
+        to_us(incident.starts_at),
+        to_us(incident.updated_at),
+    )

@@ -1,0 +1,168 @@
+"""The outbox: notes for people, one row per notifier, delivered in order for each run.
+
+A note that can't be delivered holds back the later ones of its run and notifier, so that a thread
+never tells a story in the wrong order. Delivered rows stay until their run is pruned.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from remediator.journal import coding
+from remediator.journal.protocol import AuditEntry, OutboxItem
+from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row
+from remediator.journal.times import from_us, to_us
+from remediator.model.canonical import JSONObject
+from remediator.model.views import Note, NoteKind
+
+# An error text is kept for people; whole HTML pages are not.
+MAX_ERROR = 500
+
+_FIRST = """
+    NOT EXISTS (
+        SELECT 1 FROM outbox AS e
+        WHERE e.run_id = o.run_id AND e.notifier = o.notifier AND e.id < o.id
+            AND e.state = 'waiting'
+    )
+"""
+
+
+def put(env: Env, notes: Sequence[Note]) -> Operation[None]:
+    """Queue notes, each for the notifiers it names, or for all that are told of everything.
+
+    A pager that was told something of a run is told of its states too: it opened an alert that
+    somebody must close.
+    """
+    called = yield from _called(env, notes)
+    rows = [
+        (
+            note.run_id,
+            notifier,
+            note.kind.value,
+            note.text,
+            to_us(note.at),
+            coding.dumps(list(note.to)),
+        )
+        for note in notes
+        for notifier in _recipients(env, note, called)
+    ]
+    if rows:
+        yield Many(
+            "INSERT INTO outbox (run_id, notifier, kind, text, at_us, recipients,"
+            " state, next_us, attempts, error)"
+            " VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $5, 0, '')",
+            rows,
+        )
+
+
+def _recipients(env: Env, note: Note, called: set[tuple[str, str]]) -> tuple[str, ...]:
+    if note.to:
+        return note.to
+    pagers = tuple(pager for pager in env.pagers if (note.run_id, pager) in called)
+    return (*env.subscribers, *pagers)
+
+
+def _called(env: Env, notes: Sequence[Note]) -> Operation[set[tuple[str, str]]]:
+    states = sorted({n.run_id for n in notes if n.kind is NoteKind.STATE and not n.to})
+    if not env.pagers or not states:
+        return set()
+    rows = yield Query(
+        "SELECT DISTINCT run_id, notifier FROM outbox"
+        " WHERE run_id IN (SELECT value FROM each($1) AS i)",
+        (coding.dumps(states),),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+def due(*, at: datetime, limit: int) -> Operation[list[OutboxItem]]:
+    """Return due notes, for each run and notifier only the oldest undelivered one."""
+    rows = yield Query(
+        "SELECT o.id, o.run_id, o.notifier, o.kind, o.text, o.at_us, o.recipients, o.attempts,"  # noqa: S608 - constants
+        " f.ref FROM outbox AS o"
+        " LEFT JOIN refs AS f ON f.run_id = o.run_id AND f.notifier = o.notifier"
+        f" WHERE o.state = 'waiting' AND o.next_us <= $1 AND {_FIRST}"
+        " ORDER BY o.next_us, o.id LIMIT $2",
+        (to_us(at), limit),
+    )
+    return [_item(row) for row in rows]
+
+
+def next_wake() -> Operation[datetime | None]:
+    """Return when the next note is due that no older one holds back."""
+    rows = yield Query(
+        f"SELECT o.next_us FROM outbox AS o WHERE o.state = 'waiting' AND {_FIRST}"  # noqa: S608 - constants
+        " ORDER BY o.next_us LIMIT 1"
+    )
+    return from_us(rows[0][0]) if rows else None
+
+
+def delivered(item: OutboxItem, ref: JSONObject | None) -> Operation[None]:
+    """Mark a note delivered and remember the notifier's ref of this run."""
+    changed = yield Execute(
+        "UPDATE outbox SET state = 'delivered', attempts = attempts + 1, error = ''"
+        " WHERE id = $1 AND run_id = $2 AND notifier = $3 AND state = 'waiting'",
+        _key(item),
+    )
+    if changed and ref is not None:
+        yield Execute(
+            "INSERT INTO refs (run_id, notifier, ref) VALUES ($1, $2, $3)"
+            " ON CONFLICT (run_id, notifier) DO UPDATE SET ref = excluded.ref",
+            (item.note.run_id, item.notifier, coding.dumps(ref)),
+        )
+
+
+def retry(item: OutboxItem, *, at: datetime, error: str) -> Operation[None]:
+    """Try a note again at a later time, and with it all that wait behind it."""
+    yield Execute(
+        "UPDATE outbox SET attempts = attempts + 1, error = $4"
+        " WHERE id = $1 AND run_id = $2 AND notifier = $3 AND state = 'waiting'",
+        (*_key(item), error[:MAX_ERROR]),
+    )
+    yield Execute(
+        "UPDATE outbox SET next_us = $3"
+        " WHERE run_id = $1 AND notifier = $2 AND state = 'waiting' AND next_us < $3",
+        (item.note.run_id, item.notifier, to_us(at)),
+    )
+
+
+def refused(item: OutboxItem, *, at: datetime, error: str) -> Operation[None]:
+    """Give a note up, on the record."""
+    changed = yield Execute(
+        "UPDATE outbox SET state = 'refused', attempts = attempts + 1, error = $4"
+        " WHERE id = $1 AND run_id = $2 AND notifier = $3 AND state = 'waiting'",
+        (*_key(item), error[:MAX_ERROR]),
+    )
+    if changed:
+        details = {
+            "notifier": item.notifier,
+            "note": item.note.kind.value,
+            "text": item.note.text,
+            "attempts": item.attempts + 1,
+            "error": error[:MAX_ERROR],
+        }
+        yield Record(
+            [AuditEntry("note.refused", "remediator", at, details, run_id=item.note.run_id)]
+        )
+
+
+def waiting() -> Operation[dict[str, int]]:
+    """Return how many notes wait for each notifier."""
+    rows = yield Query(
+        "SELECT notifier, COUNT(*) FROM outbox WHERE state = 'waiting' GROUP BY notifier"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _key(item: OutboxItem) -> tuple[int, str, str]:
+    return item.id, item.note.run_id, item.notifier
+
+
+def _item(row: Row) -> OutboxItem:
+    note = Note(
+        kind=NoteKind(row[3]),
+        run_id=row[1],
+        text=row[4],
+        at=from_us(row[5]),
+        to=tuple(coding.loads(row[6])),
+    )
+    ref = coding.loads(row[8]) if row[8] is not None else None
+    return OutboxItem(id=row[0], notifier=row[2], note=note, attempts=row[7], ref=ref)

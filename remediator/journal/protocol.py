@@ -1,0 +1,471 @@
+"""What the rest of remediator asks of the journal, in the words of the domain.
+
+Every method that writes returns after its commit. Each write is one operation inside a shared
+transaction (group commit); what belongs together (state, steps, locks, notes, audit) is in one
+operation. Engines: `sqlite` now, PostgreSQL under the same code. `engine` and `web` import this
+module and nothing else of the journal.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from remediator.model.alerts import Alert
+from remediator.model.approvals import (
+    ApprovalRequest,
+    ApprovalStatus,
+    Decision,
+    DecisionOutcome,
+)
+from remediator.model.canonical import JSONObject
+from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.plans import Fact
+from remediator.model.reasons import Reason
+from remediator.model.runs import Run, RunState, Step, Trigger
+from remediator.model.verdicts import Verdict
+from remediator.model.views import Note, RunView
+
+
+class Overloaded(Exception):
+    """The write queue is full; the caller answers 503 and the sender comes again."""
+
+
+class JournalUnavailable(Exception):
+    """The database can't be written now (full disk, lost connection); answered 503."""
+
+
+# ---------------------------------------------------------------------------------- audit
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One fact for the audit chain, before it has its place in it.
+
+    `kind` is dotted: `run.state`, `step.started`, `approval.decision`, `notification`, `control`.
+    """
+
+    kind: str
+    actor: str
+    at: datetime
+    details: JSONObject
+    run_id: str | None = None
+    incident_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An entry in the chain: `hash` covers all of it and `previous`."""
+
+    seq: int
+    entry: AuditEntry
+    previous: str
+    hash: str
+
+
+# ---------------------------------------------------------------------------------- intake
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """A run to be started, unless this incident, runbook and trigger had one already."""
+
+    runbook: str
+    version: str
+    trigger: Trigger
+    wake_at: datetime
+    context: JSONObject
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One alert, with the runs that it starts when it opens, keeps open or closes an incident."""
+
+    alert: Alert
+    on_firing: tuple[RunStart, ...] = ()
+    on_resolved: tuple[RunStart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One notification, parsed and matched, for one transaction. `body` is kept for replay."""
+
+    sender: str
+    source: str
+    received_at: datetime
+    body: bytes
+    truncated: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a notification: each candidate's fate in order, and the runs it began."""
+
+    notification_id: str
+    fates: tuple[Fate, ...]
+    incident_ids: tuple[str | None, ...]
+    started: tuple[str, ...]
+    cancelled: tuple[str, ...]
+    cancelled_runbooks: tuple[str, ...] = ()
+    """The runbook of each cancelled run, in the same order."""
+
+
+# ---------------------------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookRecord:
+    """A version of a runbook that runs may refer to; kept as long as a run does."""
+
+    version: str
+    name: str
+    file: str
+    source: str
+    description: str
+    owner: str
+    links: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PastChange:
+    """A change that was begun: a step whose intent was stored, undone or not; one for all its
+    attempts, at the time of the first."""
+
+    run_id: str
+    sequence: int
+    runbook: str
+    target_key: str
+    pods: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A kill switch. `scope` is `*`, `runbook:<name>` or `scope:<namespace>`."""
+
+    scope: str
+    by: str
+    reason: str
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What guardrails may know of the past; read in the transaction that stores the intent.
+
+    `changes` holds every run's, the asking one's too. `locks` maps target key → holding run, of
+    other runs only.
+    """
+
+    changes: tuple[PastChange, ...]
+    controls: tuple[Control, ...]
+    locks: Mapping[str, str]
+
+
+Check = Callable[[History], tuple[Verdict, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Judge with the history of this very transaction; anything but allow writes nothing.
+
+    `since` bounds how far back changes are read; None reads none.
+    """
+
+    check: Check
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdate:
+    """Everything that changes in one transition of a claimed run; all of it or nothing.
+
+    Args:
+        epoch: from the claim; a run that was cancelled, decided or taken over has another.
+        wake_at: when a worker should take the run up again; None only for ended and interrupted.
+        release: hand the claim back (the run waits). Ending releases by itself.
+        target: shown in lists; None leaves it.
+        steps: written by (sequence, attempt).
+        ask: a new approval request; an older open one becomes void.
+        close_approval: what an open request becomes.
+        lock: target keys to hold until the run ends (an interrupted run keeps them).
+        guard: judged first.
+        verdicts: kept with the run for people; None leaves them.
+        spawn: runs for raised limits, `Trigger.EXPIRY`, each with the step to take back.
+    """
+
+    run_id: str
+    epoch: int
+    to: RunState
+    reason: Reason
+    at: datetime
+    message: str = ""
+    wake_at: datetime | None = None
+    deadline_at: datetime | None = None
+    release: bool = False
+    target: str | None = None
+    steps: tuple[Step, ...] = ()
+    ask: ApprovalRequest | None = None
+    close_approval: ApprovalStatus | None = None
+    lock: tuple[str, ...] = ()
+    guard: Guard | None = None
+    verdicts: tuple[Verdict, ...] | None = None
+    facts: tuple[Fact, ...] = ()
+    notes: tuple[Note, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    spawn: tuple["Expiry", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A raised limit: at `due_at` a new run takes `step` back."""
+
+    step: Step
+    due_at: datetime
+
+
+class Written(StrEnum):
+    """What became of a run update."""
+
+    DONE = "done"
+    FENCED = "fenced"  # the run is no longer ours: drop everything in hand
+    LOCKED = "locked"  # another run holds a target; nothing was written
+    GUARDED = "guarded"  # a guardrail said no; nothing was written
+    STOPPED = "stopped"  # a person asked to cancel the run before its next change; likewise
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateOutcome:
+    """`verdicts` are the guard's, `holder` the run that holds the lock. `run` is as written."""
+
+    written: Written
+    verdicts: tuple[Verdict, ...] = ()
+    holder: str = ""
+    run: Run | None = None
+
+
+class CancelOutcome(StrEnum):
+    """What became of a person's cancel."""
+
+    CANCELLED = "cancelled"
+    REQUESTED = "requested"  # a change is in hand; the run ends after it
+    ALREADY_ENDED = "already_ended"
+    UNDOING = "undoing"  # the way back is never blocked
+    UNKNOWN = "unknown"
+
+
+class ResumeHow(StrEnum):
+    """What a person found out about the step that an interrupted run was in."""
+
+    DONE = "done"  # it was carried out: go on after it
+    REPEAT = "repeat"  # it was not: carry it out
+    UNDO = "undo"  # take back what was done
+
+
+# ---------------------------------------------------------------------------------- outbox
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One note for one notifier; the oldest undelivered of its run and notifier."""
+
+    id: int
+    notifier: str
+    note: Note
+    attempts: int
+    ref: JSONObject | None
+
+
+# ---------------------------------------------------------------------------------- reads
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, newest first; `next` is the cursor of the following one."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Figures for metrics: how much waits."""
+
+    runs: Mapping[RunState, int]
+    open_incidents: int
+    outbox: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an engine needs to open: the notifiers that every note goes to, and who we are."""
+
+    node: str
+    subscribers: tuple[str, ...] = ()
+    pagers: tuple[str, ...] = ()
+    write_queue: int = 4096
+    on_commit: Callable[[], None] = field(default=lambda: None)
+    """Called in the event loop after each commit that changed something: a hint to look."""
+
+
+class Journal(Protocol):
+    """One daemon's handle on the journal."""
+
+    async def close(self) -> None:
+        """Commit what is queued, then close. Idempotent."""
+
+    # intake
+    async def take(self, intake: Intake) -> Receipt:
+        """Fold a notification into incidents, start and cancel runs.
+
+        A closed incident cancels its runs that have not begun to change anything, voids their
+        approvals, and wakes those that verify.
+        """
+        ...
+
+    # runs
+    async def register(self, runbooks: Sequence[RunbookRecord]) -> None:
+        """Store runbook versions so that runs can refer to them."""
+
+    async def start_run(self, start: RunStart, *, by: str, at: datetime) -> str:
+        """Start a run by hand, without an incident; returns its id."""
+        ...
+
+    async def claim(self, *, at: datetime, limit: int) -> Sequence[Run]:
+        """Take runs whose time has come and that nobody has in hand; raises their epoch."""
+        ...
+
+    async def next_wake(self) -> datetime | None:
+        """Return the smallest `wake_at` of unclaimed runs."""
+        ...
+
+    async def write(self, update: RunUpdate) -> UpdateOutcome:
+        """Carry out one transition of a claimed run."""
+        ...
+
+    async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
+        """Count one authorised answer; the first quorum or the first deny decides."""
+        ...
+
+    async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
+        """Stop a run before its next change."""
+        ...
+
+    async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
+        """Let an interrupted run go on as a person says; False if it is not interrupted."""
+        ...
+
+    # guardrails
+    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+        """Read what guardrails may know, outside of a write: for planning and simulation."""
+        ...
+
+    async def pause(self, control: Control) -> None:
+        """Set a kill switch; the same scope again replaces it."""
+
+    async def unpause(self, scope: str, *, by: str, at: datetime) -> bool:
+        """Lift a kill switch; False if there was none."""
+        ...
+
+    async def controls(self, at: datetime) -> Sequence[Control]:
+        """Return the kill switches that are on."""
+        ...
+
+    async def facts(self, kind: str, subject: str) -> Sequence[str]:
+        """Return what was recorded of this kind about this subject, newest first, at most 100."""
+        ...
+
+    # outbox
+    async def outbox_due(self, *, at: datetime, limit: int) -> Sequence[OutboxItem]:
+        """Return due notes, for each run and notifier only the oldest undelivered one."""
+        ...
+
+    async def outbox_wake(self) -> datetime | None:
+        """Return when the next undelivered note is due."""
+        ...
+
+    async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
+        """Mark a note delivered and remember the notifier's ref of this run."""
+
+    async def outbox_retry(self, item: OutboxItem, *, at: datetime, error: str) -> None:
+        """Try a note again at a later time."""
+
+    async def outbox_refused(self, item: OutboxItem, *, at: datetime, error: str) -> None:
+        """Give a note up, on the record."""
+
+    # reads
+    async def run(self, run_id: str) -> Run | None:
+        """Return one run; a unique prefix or suffix of at least 6 characters will do."""
+        ...
+
+    async def runs(
+        self,
+        *,
+        states: Sequence[RunState] = (),
+        runbook: str | None = None,
+        incident_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Run]:
+        """List runs, newest first."""
+        ...
+
+    async def steps(self, run_id: str) -> Sequence[Step]:
+        """Return all attempts of all steps, by sequence and attempt."""
+        ...
+
+    async def view(self, run_id: str) -> RunView | None:
+        """Return everything about one run."""
+        ...
+
+    async def approval(self, approval_id: str) -> ApprovalRequest | None:
+        """Return one approval request."""
+        ...
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """Return one incident."""
+        ...
+
+    async def incidents(
+        self,
+        *,
+        status: IncidentStatus | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Incident]:
+        """List incidents, newest first."""
+        ...
+
+    async def runbook(self, version: str) -> RunbookRecord | None:
+        """Return a registered runbook version."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """Return figures for metrics."""
+        ...
+
+    # audit
+    async def record(self, entries: Sequence[AuditEntry]) -> None:
+        """Append entries that belong to no other operation (start, stop, reload)."""
+
+    async def audit(
+        self, *, after: int = 0, run_id: str | None = None, limit: int = 1000
+    ) -> Sequence[AuditRecord]:
+        """Read the chain in order."""
+        ...
+
+    async def audit_head(self) -> tuple[int, str]:
+        """Return the newest record's number and hash; (0, 64 zeros) for an empty chain."""
+        ...
+
+    # housekeeping
+    async def prune(self, *, before: datetime, limit: int = 1000) -> int:
+        """Delete notifications, ended runs and resolved incidents older than `before`, in
+        bounded steps; the audit chain stays whole. Returns how many rows went."""
+        ...

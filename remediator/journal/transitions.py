@@ -1,0 +1,149 @@
+"""The one place that writes a run's state.
+
+Every caller (worker, decision, cancel, resume, a resolved alert) hands in `Move`s; each is checked
+against the transition table and recorded in the audit chain, and what an end entails is done here:
+locks are released, the open question becomes void, nothing wakes or owns the run any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from remediator.journal import approvals, coding, locks, outbox
+from remediator.journal.protocol import AuditEntry
+from remediator.journal.statements import Env, Many, Operation, Record
+from remediator.journal.times import to_us_or_none
+from remediator.model import runs
+from remediator.model.approvals import ApprovalStatus
+from remediator.model.reasons import Reason
+from remediator.model.runs import Run, RunState
+from remediator.model.verdicts import Verdict
+from remediator.model.views import Note, NoteKind
+
+_UPDATE = """
+    UPDATE runs SET state = $2, reason = $3, message = $4, target = $5, epoch = $6, owner = $7,
+        wake_us = $8, started_us = $9, ended_us = $10, cancel_requested_by = $11,
+        deadline_us = $12, verdicts = COALESCE($13, verdicts)
+    WHERE id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One run's way from its present state to another (or to itself, with a new reason).
+
+    Args:
+        run: as it was read in this transaction, locked.
+        wake_at: when a worker takes it up; of no meaning for an end.
+        keep_claim: the worker that has the run in hand goes on with it.
+        fence: raise the epoch, so that a worker that has the run in hand can write nothing more.
+        target: shown in lists; None leaves it.
+        verdicts: kept with the run; None leaves them.
+    """
+
+    run: Run
+    to: RunState
+    reason: Reason
+    message: str
+    at: datetime
+    actor: str
+    wake_at: datetime | None = None
+    deadline_at: datetime | None = None
+    keep_claim: bool = False
+    fence: bool = False
+    target: str | None = None
+    verdicts: tuple[Verdict, ...] | None = None
+
+
+def after(move: Move) -> Run:
+    """Return the run as it will be.
+
+    Raises:
+        IllegalTransition: the table does not have this transition.
+        ValueError: the run would go on, and nothing would ever take it up.
+    """
+    run, to = move.run, move.to
+    runs.check(run.state, to)
+    rests = not to.claimable
+    if not rests and move.wake_at is None:
+        raise ValueError(f"run {run.id} goes to {to} without wake_at: nothing would take it up")
+    return replace(
+        run,
+        state=to,
+        reason=move.reason,
+        message=move.message,
+        target=run.target if move.target is None else move.target,
+        epoch=run.epoch + (1 if move.fence else 0),
+        owner=run.owner if move.keep_claim and not rests else None,
+        wake_at=None if rests else move.wake_at,
+        deadline_at=None if rests else move.deadline_at,
+        ended_at=move.at if to.ended else None,
+    )
+
+
+def carry_out(env: Env, moves: Sequence[Move], *, announce: bool) -> Operation[list[Run]]:
+    """Write moves of runs that were read in this transaction.
+
+    Args:
+        announce: queue a note of each for all subscribers; a worker brings its own notes.
+
+    Raises:
+        IllegalTransition, ValueError: see `after`; the transaction must not be committed.
+    """
+    written = [after(move) for move in moves]
+    yield Many(_UPDATE, [_row(m, run) for m, run in zip(moves, written, strict=True)])
+    ended = [run.id for run in written if run.state.ended]
+    if ended:
+        yield from locks.release(ended)
+    left = [
+        run.id
+        for move, run in zip(moves, written, strict=True)
+        if run.state is not RunState.AWAITING_APPROVAL
+        and (run.state.ended or move.run.state is RunState.AWAITING_APPROVAL)
+    ]
+    if left:
+        yield from approvals.close(left, ApprovalStatus.VOID)
+    changed = [move for move in moves if move.to is not move.run.state]
+    if changed:
+        yield Record([_entry(move) for move in changed])
+        if announce:
+            yield from outbox.put(env, [_note(move) for move in changed])
+    return written
+
+
+def _row(move: Move, run: Run) -> tuple[object, ...]:
+    return (
+        run.id,
+        run.state.value,
+        run.reason.value,
+        run.message,
+        run.target,
+        run.epoch,
+        run.owner,
+        to_us_or_none(run.wake_at),
+        to_us_or_none(run.started_at),
+        to_us_or_none(run.ended_at),
+        run.cancel_requested_by,
+        to_us_or_none(run.deadline_at),
+        None if move.verdicts is None else coding.verdicts_to_text(move.verdicts),
+    )
+
+
+def _entry(move: Move) -> AuditEntry:
+    return AuditEntry(
+        kind="run.state",
+        actor=move.actor,
+        at=move.at,
+        details={
+            "from": move.run.state.value,
+            "to": move.to.value,
+            "reason": move.reason.value,
+            "message": move.message,
+        },
+        run_id=move.run.id,
+        incident_id=move.run.incident_id,
+    )
+
+
+def _note(move: Move) -> Note:
+    return Note(kind=NoteKind.STATE, run_id=move.run.id, text=move.message, at=move.at)

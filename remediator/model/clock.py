@@ -1,0 +1,45 @@
+"""Aware UTC times. Time is passed in everywhere; only a `Clock` reads it."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the time comes from; tests pass one that they move by hand."""
+
+    def now(self) -> datetime:
+        """Return the wall-clock time, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        ...
+
+
+def aware(value: datetime) -> datetime:
+    """Return `value` in UTC.
+
+    Raises:
+        ValueError: `value` has no time zone; guessing one would shift limits by hours.
+    """
+    if value.tzinfo is None:
+        raise ValueError(f"the time {value.isoformat()} has no time zone")
+    return value.astimezone(UTC)
+
+
+def to_text(value: datetime) -> str:
+    """Return RFC 3339 in UTC with microseconds; sorts as text in the order of time."""
+    return aware(value).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def from_text(value: str) -> datetime:
+    """Parse what `to_text` wrote, or any RFC 3339 time.
+
+    Raises:
+        ValueError: it is no time, or has no zone.
+    """
+    return aware(datetime.fromisoformat(value))

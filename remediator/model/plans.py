@@ -1,0 +1,274 @@
+"""Plans: the exact change an action would make now, and the digest that people approve.
+
+The digest covers what would change, for whom and how much: action, target identity, changes,
+impact. It leaves out what drifts by itself (`resourceVersion`, the second a restart happens in),
+which lives in `details`; the apply re-reads the world and patches under a precondition.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from remediator.model import canonical
+from remediator.model.canonical import JSON, JSONObject
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The one object that a plan changes.
+
+    `system` names what it lives in (`kubernetes`, `host`), `scope` where (a namespace, an account
+    and region, a host name; empty for cluster-wide), `uid` the identity that a new object of the
+    same name does not share. `labels` let guardrails protect objects; they may drift.
+    """
+
+    system: str
+    kind: str
+    scope: str
+    name: str
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The identity that locks, cooldowns and rates count by; survives re-creation."""
+        return f"{self.system}:{self.scope}/{self.kind}/{self.name}"
+
+    def __str__(self) -> str:
+        where = f"{self.scope}/" if self.scope else ""
+        return f"{self.kind.lower()} {where}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value before and after, at a path that the target's own documentation uses."""
+
+    path: str
+    before: JSON
+    after: JSON
+
+    def __str__(self) -> str:
+        return f"{self.path}: {_show(self.before)} → {_show(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """How much a plan touches, in the figures that guardrails judge.
+
+    Args:
+        pods: pods that stop, start or restart.
+        of_pods: pods that the target should have now; the denominator of `share`.
+        nodes: nodes that the change takes out of service.
+        replicas: replicas (or instances) after the change, for bounds; None where it has none.
+        note: a sentence for people about what they will notice.
+    """
+
+    pods: int = 0
+    of_pods: int = 0
+    nodes: int = 0
+    replicas: int | None = None
+    note: str = ""
+
+    @property
+    def share(self) -> float:
+        """The part of the target that is touched, from 0 to 1; all of it where size is unknown."""
+        if self.pods == 0:
+            return 0.0
+        return min(1.0, self.pods / self.of_pods) if self.of_pods else 1.0
+
+    def __str__(self) -> str:
+        parts = []
+        if self.pods:
+            of = f" of {self.of_pods} ({self.share:.0%})" if self.of_pods else ""
+            parts.append(f"{self.pods} pod{'s' if self.pods != 1 else ''}{of}")
+        if self.nodes:
+            parts.append(f"{self.nodes} node{'s' if self.nodes != 1 else ''}")
+        if self.note:
+            parts.append(self.note)
+        return ", ".join(parts) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """How to take a plan back. `details` is what the action's `undo` needs."""
+
+    summary: str
+    details: JSONObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The exact change that an action would make now.
+
+    Args:
+        action: the action's name, `kubernetes.scale`.
+        target: what is changed.
+        changes: before and after; empty means that there is nothing to do.
+        impact: how much is touched.
+        summary: one line for people, without the target: `replicas 4 → 6`.
+        way_back: how undo works, or None.
+        no_way_back: when there is none, the sentence that says why.
+        details: what apply needs beside `changes`; not in the digest.
+        checkable: whether the action can tell later if this plan was carried out. If not, a crash
+            between intent and outcome ends the run `interrupted`.
+        lasts: a raised limit's lifetime; when it ends, the change is taken back.
+    """
+
+    action: str
+    target: Target
+    changes: tuple[Change, ...]
+    impact: Impact
+    summary: str
+    way_back: WayBack | None = None
+    no_way_back: str = ""
+    details: JSONObject = field(default_factory=dict)
+    checkable: bool = True
+    lasts: timedelta | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to change."""
+        return not self.changes
+
+    @property
+    def digest(self) -> str:
+        """What an approval is bound to, as 64 hex digits."""
+        return canonical.digest(
+            {
+                "action": self.action,
+                "target": [self.target.key, self.target.uid],
+                "changes": [[c.path, c.before, c.after] for c in self.changes],
+                "impact": [
+                    self.impact.pods,
+                    self.impact.of_pods,
+                    self.impact.nodes,
+                    self.impact.replicas,
+                ],
+                "lasts_s": self.lasts.total_seconds() if self.lasts else None,
+            }
+        )
+
+    def inverse(self) -> "Plan":
+        """Return the plan that undo carries out: before and after swapped.
+
+        Raises:
+            ValueError: the plan has no way back.
+        """
+        if self.way_back is None:
+            raise ValueError(f"{self.target} has no way back: {self.no_way_back}")
+        return replace(
+            self,
+            changes=tuple(Change(c.path, c.after, c.before) for c in self.changes),
+            summary=self.way_back.summary,
+            details=self.way_back.details,
+            way_back=None,
+            no_way_back="this plan is itself a way back",
+            lasts=None,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.summary}"
+
+    def to_json(self) -> JSONObject:
+        """Return the plan as JSON for the journal and the API, with its digest."""
+        return {
+            "action": self.action,
+            "target": {
+                "system": self.target.system,
+                "kind": self.target.kind,
+                "scope": self.target.scope,
+                "name": self.target.name,
+                "uid": self.target.uid,
+                "labels": dict(self.target.labels),
+            },
+            "changes": [
+                {"path": c.path, "before": c.before, "after": c.after} for c in self.changes
+            ],
+            "impact": {
+                "pods": self.impact.pods,
+                "of_pods": self.impact.of_pods,
+                "nodes": self.impact.nodes,
+                "replicas": self.impact.replicas,
+                "note": self.impact.note,
+            },
+            "summary": self.summary,
+            "way_back": (
+                {"summary": self.way_back.summary, "details": self.way_back.details}
+                if self.way_back
+                else None
+            ),
+            "no_way_back": self.no_way_back,
+            "details": self.details,
+            "checkable": self.checkable,
+            "lasts_s": self.lasts.total_seconds() if self.lasts else None,
+            "digest": self.digest,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+        """Read back what `to_json` wrote."""
+        back = value["way_back"]
+        return cls(
+            action=value["action"],
+            target=Target(**value["target"]),
+            changes=tuple(Change(**c) for c in value["changes"]),
+            impact=Impact(**value["impact"]),
+            summary=value["summary"],
+            way_back=WayBack(**back) if back else None,
+            no_way_back=value["no_way_back"],
+            details=value["details"],
+            checkable=value["checkable"],
+            lasts=timedelta(seconds=value["lasts_s"]) if value["lasts_s"] is not None else None,
+        )
+
+
+class Progress(StrEnum):
+    """How far a change has got in the real world."""
+
+    PROGRESSING = "progressing"
+    HEALTHY = "healthy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An action's answer to «is the system healthy after this change?», with a sentence."""
+
+    progress: Progress
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something an action learned that later plans must know, such as a template known as bad."""
+
+    kind: str
+    subject: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an apply, an undo or a probe did.
+
+    Args:
+        message: one sentence for people.
+        ok: for a probe, whether its expectation holds.
+        changed: whether this call changed anything (False: it had been done before).
+        output: what later expressions read as `steps.<id>.result`.
+        facts: what later plans must know.
+    """
+
+    message: str
+    ok: bool = True
+    changed: bool = True
+    output: JSONObject = field(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
+
+
+def _show(value: JSON) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else canonical.dumps(value)

@@ -1,0 +1,46 @@
+"""Why a run is in its state: one small enum for errors, metric labels, log keys and screens."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The reason of a run's present state. The value is what people and metrics see."""
+
+    # on the way
+    NEW = "new"
+    TARGET_BUSY = "target_busy"
+    SIGNAL_UNKNOWN = "signal_unknown"  # Alertmanager can't be asked: hold, do not act
+    UNREACHABLE = "unreachable"  # a temporary error; will be tried again
+    MODE_APPROVE = "mode_approve"
+    PLAN_CHANGED = "plan_changed"
+    APPROVED = "approved"
+    AUTOMATIC = "automatic"
+    STEP_RETRY = "step_retry"
+    NEXT_RUNG = "next_rung"
+    WATCHING = "watching"
+    RESUMED = "resumed"
+    LIMIT_EXPIRED = "limit_expired"
+
+    # ends
+    VERIFIED = "verified"
+    DONE = "done"  # succeeded, and the runbook has no verify
+    NOTHING_TO_DO = "nothing_to_do"
+    OBSERVE_ONLY = "observe_only"
+    EXPECTATION_UNMET = "expectation_unmet"
+    GUARDRAIL_REFUSES = "guardrail_refuses"
+    DENIED = "denied"
+    APPROVAL_EXPIRED = "approval_expired"
+    RESOLVED_BY_ITSELF = "resolved_by_itself"
+    CANCELLED_BY_PERSON = "cancelled_by_person"
+    PLAN_FAILED = "plan_failed"
+    EXPRESSION_FAILED = "expression_failed"
+    APPLY_FAILED = "apply_failed"
+    STALE = "stale"  # the world moved: neither the plan's before nor its after
+    NOT_HEALTHY = "not_healthy"
+    STEP_TIMEOUT = "step_timeout"
+    NOT_VERIFIED = "not_verified"
+    UNDONE = "undone"
+    UNDO_FAILED = "undo_failed"
+    CRASHED_UNCHECKABLE = "crashed_uncheckable"
+    RUNBOOK_GONE = "runbook_gone"
+    INTERNAL = "internal"

@@ -1,0 +1,53 @@
+"""A run as people see it: what notifiers render and the API answers; built by journal reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from remediator.model.approvals import ApprovalRequest, Decision
+from remediator.model.incidents import Incident
+from remediator.model.runs import Run, Step
+from remediator.model.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Everything about one run that a person needs to decide.
+
+    `steps` holds the newest attempt of each step, in order; `verdicts` those of the last judgement
+    that were not a plain allow; `approval` the newest question with its `decisions`.
+    """
+
+    run: Run
+    incident: Incident | None
+    steps: tuple[Step, ...]
+    verdicts: tuple[Verdict, ...]
+    approval: ApprovalRequest | None
+    decisions: tuple[Decision, ...]
+    description: str
+    owner: str
+    links: Mapping[str, str]
+
+
+class NoteKind(StrEnum):
+    """What a note tells."""
+
+    STATE = "state"  # the run went into another state
+    STEP = "step"  # a step was applied, settled, failed or taken back
+    APPROVAL = "approval"  # a person is asked
+    ESCALATION = "escalation"  # a person must look
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing to tell people, out of the outbox. `text` is one plain sentence.
+
+    `to` names notifiers; empty means all that are told of everything (pagers are not).
+    """
+
+    kind: NoteKind
+    run_id: str
+    text: str
+    at: datetime
+    to: tuple[str, ...] = ()

@@ -1,0 +1,151 @@
+"""Slack's text: what alerts and people wrote is escaped, kept on one line, and cut with a count.
+
+Owns the rule that foreign text can't forge: no mention, no link, no line of its own, no text that
+runs backwards. Pure. Used by `blocks` and `notifier`.
+
+Source: Slack's «Formatting text for app surfaces»: only & < > have a meaning in mrkdwn beyond
+styling, and `verbatim` keeps Slack from finding links and names in what is left.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from remediator.model.canonical import JSONObject
+from remediator.model.clock import aware
+from remediator.model.quantities import format_duration
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_LINE_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
+# Control characters; those that turn the reading direction, so that a plan reads otherwise than it
+# is; halves of surrogate pairs, which no encoder takes.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_SLACK_USER = re.compile(r"slack:([UW][A-Z0-9]{2,30})")
+_LONGEST_URL = 2000
+
+
+def size(text: str) -> int:
+    """Return how long Slack may find a text, in UTF-16 units: an emoji counts as two."""
+    return len(text.encode("utf-16-le", errors="replace")) // 2
+
+
+def line(text: str) -> str:
+    """Return foreign text on one line, without characters that nobody sees."""
+    return _UNSEEN.sub("", _LINE_ENDS.sub("⏎", text)).replace("\t", " ").strip()
+
+
+def cut(text: str, limit: int) -> str:
+    """Return foreign text escaped, on one line, in at most `limit` units.
+
+    What does not fit is replaced by … and the number of characters that are left out.
+    """
+    return _cut(text, limit)[0]
+
+
+def code(text: str, limit: int) -> str:
+    """Return foreign text as inline code, in which Slack styles nothing."""
+    shown = cut(_unquoted(text), limit - 2)
+    return f"`{shown}`" if shown else "_empty_"
+
+
+def code_lines(lines: list[str], limit: int, *, more: str) -> tuple[str, bool]:
+    """Return lines as one block of code in at most `limit` units, and whether all of it fits.
+
+    Args:
+        lines: foreign text, one fact each.
+        limit: at least a few hundred.
+        more: what the lines are that are left out: `more changes`.
+    """
+    fence = "```"
+    room = limit - 2 * len(fence) - len(f"\n… and {len(lines)} {more}")
+    # One enormous value must not hide the others.
+    longest = max(room // max(1, min(len(lines), 3)), 60)
+    shown: list[str] = []
+    whole = True
+    for one in lines:
+        text, complete = _cut(_unquoted(one), longest)
+        room -= size(text) + 1
+        if room < 0:
+            break
+        whole = whole and complete
+        shown.append(text)
+    left = len(lines) - len(shown)
+    if left:
+        shown.append(f"… and {left} {more}")
+    return fence + "\n".join(shown) + fence, whole and not left
+
+
+def link(url: str, label: str) -> str:
+    """Return a link, or only the label where the URL is none that a browser should open."""
+    shown = cut(label, 60)
+    if not is_web_url(url):
+        return shown
+    safe = url.replace("|", "%7C").replace("<", "%3C").replace(">", "%3E").replace(" ", "%20")
+    return f"<{safe.replace('&', '&amp;')}|{shown.replace('|', '¦')}>"
+
+
+def is_web_url(url: str) -> bool:
+    """Whether a URL may be offered for a click: http or https, a host, no hidden characters."""
+    if len(url) > _LONGEST_URL or line(url) != url or "\t" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def person(identity: str) -> str:
+    """Return an identity as people know it: a Slack user by mention, others as they are written."""
+    user = _SLACK_USER.fullmatch(identity)
+    return f"<@{user[1]}>" if user else code(identity, 60)
+
+
+def moment(at: datetime) -> str:
+    """Return a time that Slack shows in each reader's own zone; UTC where it can't."""
+    fallback = aware(at).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(aware(at).timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def span(value: timedelta) -> str:
+    """Return how long something took, to the second."""
+    return format_duration(timedelta(seconds=max(0, round(value.total_seconds()))))
+
+
+def mrkdwn(text: str) -> JSONObject:
+    """Return a text object in which Slack finds no links and names by itself."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def plain(text: str) -> JSONObject:
+    """Return a text object without any styling; `:smile:` stays as it is."""
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def section(text: str) -> JSONObject:
+    """Return a section of one text."""
+    return {"type": "section", "text": mrkdwn(text)}
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("`", "ˋ")
+
+
+def _cut(text: str, limit: int) -> tuple[str, bool]:
+    clean = line(text)
+    # Escaped text is never shorter, so a text far over the limit need not be escaped as a whole.
+    if len(clean) <= limit:
+        escaped = "".join(_ENTITIES.get(c, c) for c in clean)
+        if size(escaped) <= limit:
+            return escaped, True
+    room = limit - len(f"… (+{len(clean)} characters)")
+    kept = []
+    for character in clean:
+        piece = _ENTITIES.get(character, character)
+        room -= size(piece)
+        if room < 0:
+            break
+        kept.append(piece)
+    return f"{''.join(kept)}… (+{len(clean) - len(kept)} characters)", False

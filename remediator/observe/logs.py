@@ -1,0 +1,180 @@
+"""The daemon's log: structlog for us and for the libraries that use `logging`, on standard error.
+
+Owns the format (JSON lines, or a console on a terminal), the names that are bound to every line
+of a run, and the masking of secrets. Decides nothing about what is worth a line. `configure` is
+called once by `app` (and by `cli` for the daemon's commands); everyone else calls `get` and
+`bound`.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import structlog
+from pydantic import BaseModel, SecretStr
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from remediator import settings
+
+MASK = "***"
+# Shorter secrets would turn ordinary words into stars; nobody should have one.
+_SHORTEST_SECRET_CHARS = 4
+# A line that fits nowhere helps nobody: log shippers cut at 16 KiB (Docker) or drop the line.
+_LONGEST_TEXT_CHARS = 8192
+# Logged values are small; deeper ones are shown as text.
+_DEEPEST = 6
+
+_SECRET_KEY = re.compile(
+    r"token|secret|passw|authorization|credential|api_?key|private_?key|signing_?key|cookie",
+    re.IGNORECASE,
+)
+# Keys that look secret and are not.
+_PLAIN_KEYS = frozenset({"token_name", "secret_name", "signing_key_file"})
+# An alert's label must not move the cursor of whoever reads the log on a terminal.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
+
+_masked: dict[str, None] = {}
+
+
+def configure(log: settings.Log, stream: TextIO | None = None) -> None:
+    """Send every log line of the process to `stream`, in one format.
+
+    Args:
+        log: level and format.
+        stream: standard error unless told otherwise.
+    """
+    out = sys.stderr if stream is None else stream
+    console = log.format is settings.LogFormat.CONSOLE or (
+        log.format is settings.LogFormat.AUTO and out.isatty()
+    )
+    level = logging.getLevelNamesMapping()[log.level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="time")
+        if console
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Before masking, so that a secret in a traceback's text is masked too.
+                structlog.processors.format_exc_info,
+                structlog.processors.StackInfoRenderer(),
+                _printable if console else _plain,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    # Ours say what matters; libraries' debug and info lines hold whole requests, some with tokens.
+    for library in ("aiohttp", "asyncio", "kubernetes_asyncio", "slack_sdk", "urllib3"):
+        logging.getLogger(library).setLevel(max(level, logging.WARNING))
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the log of a module: `get(__name__)`."""
+    log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return log
+
+
+@contextmanager
+def bound(**names: object) -> Iterator[None]:
+    """Bind names (`run`, `incident`, `runbook`) to every line of this task while it lasts."""
+    with structlog.contextvars.bound_contextvars(**names):
+        yield
+
+
+def mask_values(values: Iterable[str]) -> None:
+    """Never show these texts again, wherever they appear in a line."""
+    for value in values:
+        if len(value) >= _SHORTEST_SECRET_CHARS:
+            _masked[value] = None
+    # The longest first: a secret that begins with another must not leave its end behind.
+    for value in sorted(_masked, key=len, reverse=True):
+        _masked[value] = _masked.pop(value)
+
+
+def secrets_in(model: object) -> list[str]:
+    """Return every secret that the settings hold, for `mask_values`."""
+    if isinstance(model, SecretStr):
+        return [model.get_secret_value()]
+    if isinstance(model, BaseModel):
+        return [s for name in type(model).model_fields for s in secrets_in(getattr(model, name))]
+    if isinstance(model, Mapping):
+        return [s for value in model.values() for s in secrets_in(value)]
+    if isinstance(model, tuple | list):
+        return [s for value in model for s in secrets_in(value)]
+    return []
+
+
+def _plain(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return _clean_event(event)
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    cleaned = _clean_event(event)
+    for key, value in cleaned.items():
+        if isinstance(value, str):
+            cleaned[key] = value.translate(_CONTROL)
+    return cleaned
+
+
+def _clean_event(event: EventDict) -> EventDict:
+    cleaned: MutableMapping[str, Any] = {}
+    for key, value in event.items():
+        cleaned[key] = MASK if _secret_key(key) else _clean(value, _DEEPEST)
+    return cleaned
+
+
+def _secret_key(key: str) -> bool:
+    return key not in _PLAIN_KEYS and _SECRET_KEY.search(key) is not None
+
+
+def _clean(value: object, deepest: int) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping) and deepest:
+        return {
+            _text(key): MASK if _secret_key(str(key)) else _clean(inner, deepest - 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset) and deepest:
+        return [_clean(inner, deepest - 1) for inner in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else str(value)
+    for secret in _masked:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    if len(text) > _LONGEST_TEXT_CHARS:
+        left_out = len(text) - _LONGEST_TEXT_CHARS
+        text = f"{text[:_LONGEST_TEXT_CHARS]}… ({left_out} characters left out)"
+    return text

@@ -1,0 +1,171 @@
+"""Every metric that remediator has, in one registry of its own.
+
+Owns names, units and labels (Prometheus's conventions: base units, `_total` for counters). Labels
+hold only what is bounded by code or by the operator's files: enums, runbooks, actions, configured
+senders. Never an alert's label, a target, a run id or a path that a client chose. The module that
+does the thing counts it; `web` renders the registry at /metrics and fills `BACKLOG` from the
+journal.
+"""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+# `_created` series double the number of series and nothing of ours reads them.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
+prometheus_client.ProcessCollector(registry=REGISTRY)
+prometheus_client.GCCollector(registry=REGISTRY)
+
+# From one fsync on a good disk to a stalled one.
+_COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+# From a no-op to a rollout that reaches its deadline.
+_STEP_BUCKETS_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
+_HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(name, text, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(name, text, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+    return Histogram(name, text, labels, registry=REGISTRY, buckets=buckets)
+
+
+# ------------------------------------------------------------------------------ what comes in
+
+NOTIFICATIONS = _counter(
+    "remediator_notifications_total",
+    "Webhook posts by configured sender and result (accepted, rejected, too_large, overloaded, "
+    "unavailable, unauthorized, failed).",
+    "source",
+    "sender",
+    "result",
+)
+ALERTS = _counter(
+    "remediator_alerts_total",
+    "Alerts of accepted notifications, by what became of them.",
+    "fate",
+)
+
+# ------------------------------------------------------------------------------ runs and steps
+
+RUNS = _gauge(
+    "remediator_runs", "Runs that have not ended, by state; read at each scrape.", "state"
+)
+RUNS_ENDED = _counter(
+    "remediator_runs_ended_total", "Runs that ended.", "runbook", "state", "reason"
+)
+INCIDENTS_OPEN = _gauge("remediator_incidents_open", "Open incidents; read at each scrape.")
+STEPS = _counter(
+    "remediator_steps_total",
+    "Steps by how they went.",
+    "action",
+    "result",
+)
+STEP_DURATION = _histogram(
+    "remediator_step_duration_seconds",
+    "From the intent of a step to its settled outcome.",
+    _STEP_BUCKETS_S,
+    "action",
+)
+VERDICTS = _counter(
+    "remediator_guardrail_verdicts_total", "What guardrails said of plans.", "rule", "ruling"
+)
+APPROVALS = _counter(
+    "remediator_approvals_total",
+    "Answers to approval requests, by what became of them.",
+    "outcome",
+)
+
+# ------------------------------------------------------------------------------ the journal
+
+JOURNAL_UP = _gauge(
+    "remediator_journal_up", "Whether the journal could be read at this scrape (1 or 0)."
+)
+COMMIT_DURATION = _histogram(
+    "remediator_journal_commit_duration_seconds",
+    "Time of one COMMIT of the journal's writer: how long the disk takes.",
+    _COMMIT_BUCKETS_S,
+)
+BATCH_SIZE = _histogram(
+    "remediator_journal_batch_size", "Operations that shared one transaction.", _BATCH_BUCKETS
+)
+QUEUE_LENGTH = _gauge(
+    "remediator_journal_queue_length", "Operations that wait for the journal's writer."
+)
+
+# ------------------------------------------------------------------------------ telling people
+
+OUTBOX_PENDING = _gauge(
+    "remediator_outbox_pending", "Notes not delivered yet; read at each scrape.", "notifier"
+)
+NOTES = _counter(
+    "remediator_notes_total",
+    "Attempts to deliver a note (delivered, retried, refused).",
+    "notifier",
+    "result",
+)
+
+# ------------------------------------------------------------------------------ runbooks
+
+RUNBOOKS_LOADED = _gauge("remediator_runbooks_loaded", "Runbooks that are being served.")
+RELOAD_SUCCESS = _gauge(
+    "remediator_runbook_reload_success",
+    "Whether the last reload took over (1), or an older set goes on being served (0).",
+)
+RELOAD_TIMESTAMP = _gauge(
+    "remediator_runbook_reload_success_timestamp_seconds", "When runbooks were last taken over."
+)
+
+# ------------------------------------------------------------------------------ the HTTP edge
+
+HTTP_DURATION = _histogram(
+    "remediator_http_request_duration_seconds",
+    "Time to answer a request, by route.",
+    _HTTP_BUCKETS_S,
+    "method",
+    "route",
+    "code",
+)
+
+# ------------------------------------------------------------------------------ the daemon
+
+LIMIT_HIT = _counter(
+    "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
+)
+BUILD_INFO = _gauge(
+    "remediator_build_info", "Always 1; the labels say what is running.", "version", "python"
+)
+BUILD_INFO.labels(version("remediator"), platform.python_version()).set(1)
+
+
+def run_ended(runbook: str, state: str, reason: str) -> None:
+    """Count a run's end; called by whoever brought it about, once it is committed."""
+    RUNS_ENDED.labels(runbook=runbook, state=state, reason=reason).inc()
+
+
+def show(gauge: Gauge, values: Mapping[str, float]) -> None:
+    """Make a gauge with one label show exactly `values`; what is no longer there goes."""
+    gauge.clear()
+    for label, value in values.items():
+        gauge.labels(label).set(value)
+
+
+def render(accept: str) -> tuple[bytes, str]:
+    """Return the page and its content type, in the text or the OpenMetrics format.
+
+    Args:
+        accept: the request's `Accept` header.
+    """
+    encode, content_type = prometheus_client.exposition.choose_encoder(accept)
+    return encode(REGISTRY), content_type

@@ -1,0 +1,121 @@
+"""An operation's parameters against its model: names, types and bounds, each fault where it stands.
+
+Values that are written out are checked whole; of an expression its type is known.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from remediator.plugin.action import AnyOperation
+from remediator.runbook import value_types
+from remediator.runbook.document import Path, Reporter
+from remediator.runbook.expressions import BROKEN, Template
+from remediator.runbook.findings import did_you_mean
+from remediator.runbook.runbook import Compiled
+
+
+def check(
+    report: Reporter,
+    path: Path,
+    given: Mapping[str, Any],
+    compiled: Mapping[str, Compiled],
+    operation: AnyOperation,
+) -> None:
+    """Report unknown and missing parameters, and values that can't do.
+
+    Args:
+        path: where the parameters stand.
+        given: as they were written.
+        compiled: the same with every expression compiled.
+    """
+    fields = {field.alias or name: field for name, field in operation.Params.model_fields.items()}
+    for name in given:
+        if name not in fields:
+            report.findings.append(
+                report.doc.finding(
+                    (*path, name),
+                    "unknown-parameter",
+                    f'{operation.name} has no parameter "{name}"',
+                    did_you_mean(name, fields) or f"it has {', '.join(fields)}",
+                    key=True,
+                )
+            )
+    for name, field in fields.items():
+        if field.is_required() and name not in given:
+            text = f'{operation.name} needs the parameter "{name}"'
+            report.fault(path if given else path[:-1], "missing-parameter", text)
+    _check_values(report, path, given, compiled, operation, fields)
+
+
+def _check_values(
+    report: Reporter,
+    path: Path,
+    given: Mapping[str, Any],
+    compiled: Mapping[str, Compiled],
+    operation: AnyOperation,
+    fields: Mapping[str, Any],
+) -> None:
+    """Check what is written out, and the types of sole expressions, against the model."""
+    before = len(report.findings)
+    for name, value in compiled.items():
+        if name not in fields:
+            continue
+        field = fields[name]
+        if isinstance(value, Template):
+            _check_type(report, (*path, name), value, value_types.annotated(field))
+        elif not holds_template(value):
+            adapter: TypeAdapter[Any] = TypeAdapter(value_types.annotated(field))
+            _try(report, partial(adapter.validate_python, given[name]), (*path, name))
+    if before == len(report.findings) and not any(map(holds_template, compiled.values())):
+        _try(report, lambda: operation.Params.model_validate(dict(given)), path)
+
+
+def _try(report: Reporter, validate: Callable[[], object], path: Path) -> None:
+    try:
+        validate()
+    except ValidationError as error:
+        said: set[Path] = set()
+        for fault in error.errors(include_url=False, include_input=False):
+            if fault["type"] in ("missing", "extra_forbidden") and not fault["loc"][1:]:
+                continue  # said already, with the nearest name
+            at = _existing(report, path, fault["loc"])
+            if at in said:
+                continue  # each branch of a union has its own complaint; one will do
+            said.add(at)
+            name = ".".join(str(p) for p in at[at.index("with") + 1 :])
+            text = value_types.plain(fault["msg"])
+            report.fault(at, "invalid-parameter", f"{name}: {text}" if name else text)
+
+
+def _existing(report: Reporter, path: Path, loc: Path) -> Path:
+    """Return the path in the file; pydantic's holds names of types as well."""
+    for part in loc:
+        if (*path, part) in report.doc.values:
+            path = (*path, part)
+    return path
+
+
+def _check_type(report: Reporter, path: Path, template: Template, annotation: Any) -> None:
+    kind = template.sole.type_name if template.sole else "STRING"
+    wanted = value_types.cel_types(annotation) - {"NULL"}
+    if template is BROKEN or kind == "DYN" or not wanted or kind in wanted:
+        return
+    report.fault(
+        path,
+        "expression-type",
+        f"{path[-1]} needs {' or '.join(sorted(map(value_types.people, wanted)))}; "
+        f"the expression is {value_types.people(kind)}",
+        "convert it, as in int(labels.count)" if kind == "STRING" else "",
+    )
+
+
+def holds_template(value: Compiled) -> bool:
+    """Whether any part of a value is an expression."""
+    if isinstance(value, Template):
+        return True
+    if isinstance(value, Mapping):
+        return any(map(holds_template, value.values()))
+    return isinstance(value, list) and any(map(holds_template, value))

@@ -1,0 +1,124 @@
+"""Runbooks on disk: load a folder whole or not at all, and notice when it changes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediator.plugin.registry import Registry
+from remediator.runbook import compile as compiler
+from remediator.runbook.findings import Finding, RunbookErrors, Severity
+from remediator.runbook.runbook import Runbook
+
+__all__ = ["Finding", "RunbookErrors", "RunbookSet", "Watcher", "load_folder"]
+
+# Far beyond any team's; a folder that holds more is the wrong folder.
+_MOST_FILES = 20_000
+_ENDINGS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookSet:
+    """A checked set: every file loaded, every name unique."""
+
+    runbooks: tuple[Runbook, ...]
+
+
+def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
+    """Load every runbook of these folders and files.
+
+    Raises:
+        RunbookErrors: with every fault of every file.
+    """
+    findings: list[Finding] = [
+        _fault(path, "missing", "there is no such file or folder")
+        for path in paths
+        if not path.exists()
+    ]
+    found: list[Runbook] = []
+    for file in files(paths):
+        try:
+            source = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            findings.append(_fault(file, "unreadable", f"cannot be read: {reason}"))
+            continue
+        try:
+            found += compiler.compile_file(source, str(file), registry)
+        except RunbookErrors as error:
+            findings += error.findings
+    findings += _twice(found)
+    if findings:
+        raise RunbookErrors(findings)
+    return RunbookSet(tuple(found))
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the runbook files below these paths, in a stable order.
+
+    Passes over tests beside them, hidden files, and the copies that a mounted ConfigMap keeps in
+    folders that begin with two dots.
+    """
+    count = 0
+    for path in paths:
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in inside:
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if hidden or not file.name.endswith(_ENDINGS) or not file.is_file():
+                continue
+            if file.name.endswith((".test.yaml", ".test.yml")):
+                continue
+            count += 1
+            if count > _MOST_FILES:
+                raise RunbookErrors([_fault(path, "too-many", f"more than {_MOST_FILES} files")])
+            yield file
+
+
+class Watcher:
+    """Says whether the files changed since it was last asked, by looking at them.
+
+    Looking works everywhere (a mounted ConfigMap swaps a link, network file systems send no
+    events) and costs one `stat` a file.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        self._seen = self._look()
+
+    def changed(self) -> bool:
+        """Return whether anything changed since the last call (or the beginning)."""
+        now = self._look()
+        changed, self._seen = now != self._seen, now
+        return changed
+
+    def _look(self) -> dict[str, tuple[int, int, int]]:
+        seen: dict[str, tuple[int, int, int]] = {}
+        try:
+            found = list(files(path for path in self._paths if path.exists()))
+        except RunbookErrors as error:
+            return {str(error): (0, 0, 0)}  # loading will say the same, where it is reported
+        for file in found:
+            try:
+                stat = file.stat()
+            except OSError:
+                continue  # gone between two looks: the next one sees it
+            seen[str(file)] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return seen
+
+
+def _twice(runbooks: Sequence[Runbook]) -> Iterator[Finding]:
+    first: dict[str, Runbook] = {}
+    for runbook in runbooks:
+        other = first.setdefault(runbook.name, runbook)
+        if other is not runbook:
+            yield Finding(
+                runbook.file,
+                runbook.line,
+                1,
+                Severity.ERROR,
+                "duplicate-name",
+                f'the name "{runbook.name}" is taken by {other.file}:{other.line}',
+            )
+
+
+def _fault(path: Path, code: str, message: str) -> Finding:
+    return Finding(str(path), 1, 1, Severity.ERROR, code, message)

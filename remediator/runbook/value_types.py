@@ -1,0 +1,71 @@
+"""Parameter types, seen from YAML and CEL: what an expression may give, and words for people."""
+
+from types import UnionType
+from typing import Annotated, Any, Union, get_args
+
+from pydantic import BeforeValidator, PlainValidator, WrapValidator
+
+_UNIONS = (Union, UnionType)
+_READERS = (BeforeValidator, PlainValidator, WrapValidator)
+
+
+def annotated(field: Any) -> Any:
+    """Return a field's annotation with its bounds, for a validator of its own."""
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+
+
+def cel_types(annotation: Any) -> frozenset[str]:
+    """Return the CEL types that a parameter takes; empty when anything may do."""
+    simple = {str: "STRING", bool: "BOOL", int: "INT", float: "DOUBLE", type(None): "NULL"}
+    if annotation in simple:
+        found = simple[annotation]
+        return frozenset({found, "INT"}) if found == "DOUBLE" else frozenset({found})
+    if not get_args(annotation) or any(isinstance(one, _READERS) for one in get_args(annotation)):
+        return frozenset()  # a validator that reads the value first may take other types
+    inner = [cel_types(one) for one in get_args(annotation) if not _is_metadata(one)]
+    if getattr(annotation, "__metadata__", None):
+        return cel_types(get_args(annotation)[0])
+    origin = getattr(annotation, "__origin__", None)
+    if origin is not None and origin not in _UNIONS:
+        return frozenset()
+    return frozenset() if not all(inner) else frozenset().union(*inner)
+
+
+def _is_metadata(value: Any) -> bool:
+    return not isinstance(value, type) and not hasattr(value, "__origin__") and value is not None
+
+
+def plain(message: str) -> str:
+    """Return pydantic's sentence in the words of YAML."""
+    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    for python, yaml in _WORDS:
+        text = text.replace(python, yaml)
+    return text.replace("Input should be", "it should be")
+
+
+_WORDS = (
+    ("a valid tuple", "a list"),
+    ("a valid list", "a list"),
+    ("a valid dictionary", "a mapping"),
+    ("a valid string", "text"),
+    ("a valid integer", "a whole number"),
+    ("a valid number", "a number"),
+    ("a valid boolean", "true or false"),
+)
+
+
+def people(kind: str) -> str:
+    """Return a CEL type in plain words."""
+    words = {
+        "STRING": "text",
+        "INT": "a whole number",
+        "UINT": "a whole number",
+        "DOUBLE": "a number",
+        "BOOL": "true or false",
+        "LIST": "a list",
+        "MAP": "a map",
+        "TIMESTAMP": "a time",
+        "DURATION": "a duration",
+        "NULL": "nothing",
+    }
+    return words.get(kind.partition("(")[0].upper(), kind.lower())

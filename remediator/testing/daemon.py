@@ -1,0 +1,356 @@
+"""The engine over a real journal, in the process, without HTTP; time stands still between calls."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self, cast
+
+from remediator.engine.announce import Announcer
+from remediator.engine.approvals import ApprovalDesk
+from remediator.engine.context import PluginContext
+from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.hint import Hint
+from remediator.engine.intake import IntakeDesk
+from remediator.engine.library import Library
+from remediator.engine.ports import Pace, Ports
+from remediator.engine.reconcile import Reconciler
+from remediator.engine.worker import Worker
+from remediator.journal.opening import open_journal
+from remediator.journal.protocol import AuditRecord, Journal, Opening, Receipt
+from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
+from remediator.model.approvals import Answer
+from remediator.model.policy import Mode, Policy
+from remediator.model.runs import Run, Step
+from remediator.model.views import RunView
+from remediator.plugin.action import AnyOperation
+from remediator.plugin.context import Context
+from remediator.plugin.notifier import Answered, Notifier
+from remediator.plugin.registry import Registry
+from remediator.runbook.compile import compile_runbook
+from remediator.testing.alerts import AlertBoard
+from remediator.testing.clock import ManualClock
+
+# Rounds of the event loop without anything new in the journal after which nothing moves any more:
+# a wake-up is passed on from task to task in a handful.
+_QUIET_ROUNDS = 40
+_POLICY = Policy(mode=Mode.AUTO)
+_PACE = Pace(
+    concurrency=64,
+    poll=timedelta(seconds=2),
+    hold=timedelta(seconds=15),
+    give_up=timedelta(minutes=30),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What an `InProcessDaemon` is made of; the defaults let everything through.
+
+    Args:
+        operations: the actions and probes that the runbooks may use.
+        notifiers: delivered to by the real announcer.
+        clients: what actions get from `ctx.client`.
+        groups: approver groups, name → identities.
+    """
+
+    operations: Sequence[AnyOperation] = ()
+    notifiers: Sequence[Notifier] = ()
+    policy: Policy = _POLICY
+    clients: Mapping[type, object] | None = None
+    groups: Mapping[str, tuple[str, ...]] | None = None
+    default_approvers: tuple[str, ...] = ("local",)
+    escalate_to: tuple[str, ...] = ()
+    pace: Pace = _PACE
+    write_queue: int = 4096
+
+
+class InProcessDaemon:
+    """The engine over a journal in `folder`; `async with` starts and stops it.
+
+    Time stands still between calls. After whatever a test does, `settle` lets everything happen
+    that happens without time; `advance` lets time pass and everything that is due with it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        runbooks: Sequence[str],
+        setup: Setup | None = None,
+        *,
+        clock: ManualClock | None = None,
+        alerts: AlertBoard | None = None,
+    ) -> None:
+        self.setup = setup or Setup()
+        self.clock = clock or ManualClock()
+        self.alerts = alerts or AlertBoard()
+        self.journal_file = folder / "journal.db"
+        self._sources = list(runbooks)
+        self._starts = itertools.count(1)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+
+    # --- start and stop -------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the journal as a daemon does, take up what was in hand, and settle."""
+        setup = self.setup
+        hint, note_hint = Hint(), Hint()
+        notifiers = {notifier.name: notifier for notifier in setup.notifiers}
+        operations = {operation.name: operation for operation in setup.operations}
+        self.registry = Registry(operations, {}, notifiers)
+
+        def committed() -> None:
+            hint.poke()
+            note_hint.poke()
+
+        opened = await open_journal(
+            f"sqlite:///{self.journal_file.absolute()}",
+            self.clock,
+            Opening(
+                node=f"in-process-{next(self._starts)}",
+                subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
+                write_queue=setup.write_queue,
+                on_commit=committed,
+            ),
+        )
+        self._opened = opened
+        self._counted = _Counted(opened)
+        self.journal: Journal = cast(Journal, self._counted)
+        clients = dict(setup.clients or {})
+
+        def context_for(run_id: str, names: Mapping[str, object]) -> Context:
+            return PluginContext(run_id, self.clock, clients, self.journal, names)
+
+        self.library = Library(
+            self.journal, lambda source, file: compile_runbook(source, file, self.registry)
+        )
+        await self.load(*self._sources)
+        self.intake = IntakeDesk(self.journal, self.library, {}, lambda *_: None)
+        self.desk = ApprovalDesk(self.journal, self.clock, setup.groups or {})
+        self.control = RunControl(self.journal, self.library, self.clock)
+        self.pauses = PauseControl(self.journal, self.clock)
+        self.ports = Ports(
+            journal=self.journal,
+            library=self.library,
+            policy=setup.policy,
+            signal=self.alerts,
+            context_for=context_for,
+            clock=self.clock,
+            pace=setup.pace,
+            default_approvers=setup.default_approvers,
+            escalate_to=setup.escalate_to,
+        )
+        await Reconciler(self.journal, self.intake, self.alerts, self.clock).close_what_ended()
+        self._worker = Worker(self.ports, hint)
+        announcer = Announcer(self.journal, notifiers, context_for, self.clock, note_hint)
+        self._tasks = [
+            asyncio.create_task(self._worker.run(), name="worker"),
+            asyncio.create_task(announcer.run(), name="announcer"),
+        ]
+        self._running = True
+        await self.settle()
+
+    async def stop(self) -> None:
+        """Stop as on SIGTERM: what is in hand is journalled first. Idempotent."""
+        if self._running:
+            await self._worker.stop()
+            await self._end()
+
+    async def crash(self) -> None:
+        """Drop everything where it stands; only what the journal holds is left."""
+        self._tasks += [t for t in asyncio.all_tasks() if t.get_name().startswith("run ")]
+        await self._end()
+
+    async def restart(self) -> None:
+        """Crash, and start on what the journal holds."""
+        await self.crash()
+        await self.start()
+
+    async def _end(self) -> None:
+        self._running = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self._opened.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def force(self, *runbooks: str) -> None:
+        """Let other runbooks be in force from the next start on."""
+        self._sources = list(runbooks)
+
+    async def load(self, *runbooks: str) -> None:
+        """Put other runbooks into force, as a reload does.
+
+        Raises:
+            remediator.runbook.findings.RunbookErrors: with every fault.
+        """
+        self.force(*runbooks)
+        await self.library.replace(
+            [
+                compile_runbook(source, f"runbook-{number}.yaml", self.registry)
+                for number, source in enumerate(runbooks, start=1)
+            ]
+        )
+
+    # --- time -----------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Return when nothing moves any more until time passes or somebody acts."""
+        quiet = 0
+        while quiet < _QUIET_ROUNDS:
+            begun = self._counted.begun
+            await asyncio.sleep(0)
+            await self._counted.idle.wait()
+            quiet = quiet + 1 if self._counted.begun == begun else 0
+
+    async def advance(self, span: timedelta) -> None:
+        """Let time pass; whatever is due on the way happens at its time."""
+        until = self.clock.now() + span
+        await self.settle()
+        while (moment := await self._next_moment()) is not None and moment < until:
+            self.clock.advance(moment - self.clock.now())
+            await self.settle()
+        self.clock.advance(until - self.clock.now())
+        await self.settle()
+
+    async def _next_moment(self) -> datetime | None:
+        """When something is due. Sleepers without a run in hand only look whether there is."""
+        due = [await self._opened.next_wake(), await self._opened.outbox_wake()]
+        known = [moment for moment in due if moment is not None]
+        if self._worker.in_hand or any(moment <= self.clock.now() for moment in known):
+            return self.clock.next_wake
+        return min(known, default=None)
+
+    # --- what senders and people do -------------------------------------------------------
+
+    async def fire(self, *, tell: bool = True, **labels: str) -> Receipt | None:
+        """Let an alert with these labels fire; with `tell` the notification arrives too."""
+        alert = Alert(
+            AlertStatus.FIRING,
+            labels,
+            {},
+            self.clock.now(),
+            None,
+            "http://prometheus.example/graph",
+            fingerprint(labels),
+        )
+        self.alerts.fire(alert)
+        return await self.notify(alert) if tell else None
+
+    async def clear(self, *, tell: bool = True, **labels: str) -> Receipt | None:
+        """Let it stop; with `tell` its *resolved* arrives too."""
+        self.alerts.clear(labels)
+        now = self.clock.now()
+        resolved = Alert(AlertStatus.RESOLVED, labels, {}, now, now, "", fingerprint(labels))
+        return await self.notify(resolved) if tell else None
+
+    async def notify(self, *alerts: Alert, sender: str = "default") -> Receipt:
+        """Let a notification arrive, whatever really fires, and settle."""
+        receipt = await self.intake.take(
+            sender,
+            "in-process",
+            b"{}",
+            self.clock.now(),
+            notification=_notification(alerts),
+        )
+        await self.settle()
+        return receipt
+
+    async def decide(
+        self, run_id: str, answer: Answer = Answer.APPROVE, *, actor: str = "local"
+    ) -> Answered:
+        """Answer the run's newest question, and settle.
+
+        Raises:
+            remediator.plugin.notifier.NotAuthorised: the actor may not.
+            LookupError: the run asks nothing.
+        """
+        question = (await self.view(run_id)).approval
+        if question is None:
+            raise LookupError(f"run {run_id} asks nothing")
+        answered = await self.desk.decide(
+            question.id, actor=actor, answer=answer, reason="", via="in-process"
+        )
+        await self.settle()
+        return answered
+
+    # --- what is to be seen ---------------------------------------------------------------
+
+    async def runs(self) -> Sequence[Run]:
+        """Return every run, oldest first."""
+        return tuple(reversed((await self._opened.runs(limit=500)).items))
+
+    async def view(self, run_id: str) -> RunView:
+        """Return everything about a run.
+
+        Raises:
+            LookupError: there is no such run.
+        """
+        found = await self._opened.view(run_id)
+        if found is None:
+            raise LookupError(f"there is no run {run_id}")
+        return found
+
+    async def steps(self, run_id: str) -> Sequence[Step]:
+        """Return all attempts of all steps of a run."""
+        return await self._opened.steps(run_id)
+
+    async def audit(self, run_id: str | None = None) -> Sequence[AuditRecord]:
+        """Return the chain, or a run's part of it, in order."""
+        found: list[AuditRecord] = []
+        while page := await self._opened.audit(
+            after=found[-1].seq if found else 0, run_id=run_id, limit=1000
+        ):
+            found += page
+        return found
+
+
+class _Counted:
+    """Passes every call on to the journal, and knows how many are under way."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._under_way = 0
+        self.begun = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._journal, name)
+
+        async def counted(*args: Any, **kwargs: Any) -> Any:
+            self.begun += 1
+            self._under_way += 1
+            self.idle.clear()
+            try:
+                return await method(*args, **kwargs)
+            finally:
+                self._under_way -= 1
+                if not self._under_way:
+                    self.idle.set()
+
+        return counted
+
+
+def _notification(alerts: Sequence[Alert]) -> Notification:
+    firing = any(alert.firing for alert in alerts)
+    return Notification(
+        receiver="in-process",
+        status=AlertStatus.FIRING if firing else AlertStatus.RESOLVED,
+        group_key="{}",
+        group_labels={},
+        common_labels={},
+        common_annotations={},
+        external_url="",
+        alerts=tuple(alerts),
+    )

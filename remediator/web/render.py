@@ -1,0 +1,154 @@
+"""The model as JSON for the API. The field names are a contract with people's scripts.
+
+Times are RFC 3339 in UTC; what is not known is null, never left out.
+"""
+
+from datetime import datetime
+
+from remediator.journal.protocol import AuditRecord, Control
+from remediator.model.approvals import ApprovalRequest, Decision
+from remediator.model.canonical import JSONObject
+from remediator.model.clock import to_text
+from remediator.model.incidents import Incident
+from remediator.model.runs import Run, Step
+from remediator.model.views import RunView
+from remediator.web.services import RunbookSummary
+
+
+def incident(value: Incident) -> JSONObject:
+    """One incident."""
+    return {
+        "id": value.id,
+        "sender": value.sender,
+        "fingerprint": value.fingerprint,
+        "status": value.status.value,
+        "labels": dict(value.labels),
+        "annotations": dict(value.annotations),
+        "generator_url": value.generator_url,
+        "starts_at": to_text(value.starts_at),
+        "ends_at": _time(value.ends_at),
+        "opened_at": to_text(value.opened_at),
+        "updated_at": to_text(value.updated_at),
+    }
+
+
+def run(value: Run) -> JSONObject:
+    """One run, as lists show it."""
+    return {
+        "id": value.id,
+        "incident_id": value.incident_id,
+        "runbook": value.runbook,
+        "version": value.version,
+        "trigger": value.trigger.value,
+        "state": value.state.value,
+        "reason": value.reason.value,
+        "message": value.message,
+        "target": value.target,
+        "started_by": value.started_by,
+        "created_at": to_text(value.created_at),
+        "started_at": _time(value.started_at),
+        "ended_at": _time(value.ended_at),
+        "wake_at": _time(value.wake_at),
+        "deadline_at": _time(value.deadline_at),
+        "cancel_requested_by": value.cancel_requested_by,
+    }
+
+
+def view(value: RunView) -> JSONObject:
+    """One run with everything that a person needs to decide."""
+    return {
+        **run(value.run),
+        "description": value.description,
+        "owner": value.owner,
+        "links": dict(value.links),
+        "context": dict(value.run.context),
+        "incident": incident(value.incident) if value.incident else None,
+        "steps": [step(one) for one in value.steps],
+        "verdicts": [verdict.to_json() for verdict in value.verdicts],
+        "approval": approval(value.approval, value.decisions) if value.approval else None,
+    }
+
+
+def step(value: Step) -> JSONObject:
+    """The newest attempt of one step, with its plan."""
+    return {
+        "id": value.step_id,
+        "sequence": value.sequence,
+        "attempt": value.attempt,
+        "action": value.action,
+        "state": value.state.value,
+        "message": value.message,
+        "params": value.params,
+        "plan": value.plan.to_json() if value.plan else None,
+        "target": str(value.plan.target) if value.plan else None,
+        "impact": str(value.plan.impact) if value.plan else None,
+        "output": value.output,
+        "changed": value.changed,
+        "started_at": _time(value.started_at),
+        "ended_at": _time(value.ended_at),
+    }
+
+
+def approval(value: ApprovalRequest, decisions: tuple[Decision, ...]) -> JSONObject:
+    """The newest question to people, with what they answered."""
+    return {
+        "id": value.id,
+        "status": value.status.value,
+        "digests": dict(value.digests),
+        "approvers": list(value.approvers),
+        "quorum": value.quorum,
+        "asked_because": value.asked_because,
+        "created_at": to_text(value.created_at),
+        "expires_at": to_text(value.expires_at),
+        "decisions": [
+            {
+                "actor": one.actor,
+                "answer": one.answer.value,
+                "reason": one.reason,
+                "via": one.via,
+                "at": to_text(one.at),
+            }
+            for one in decisions
+        ],
+    }
+
+
+def control(value: Control) -> JSONObject:
+    """One kill switch that is on."""
+    return {
+        "scope": value.scope,
+        "by": value.by,
+        "reason": value.reason,
+        "since": to_text(value.since),
+        "until": _time(value.until),
+    }
+
+
+def audit(value: AuditRecord) -> JSONObject:
+    """One record of the audit chain."""
+    return {
+        "seq": value.seq,
+        "kind": value.entry.kind,
+        "actor": value.entry.actor,
+        "at": to_text(value.entry.at),
+        "run_id": value.entry.run_id,
+        "incident_id": value.entry.incident_id,
+        "details": value.entry.details,
+        "previous": value.previous,
+        "hash": value.hash,
+    }
+
+
+def runbook(value: RunbookSummary) -> JSONObject:
+    """One runbook in force."""
+    return {
+        "name": value.name,
+        "description": value.description,
+        "file": value.file,
+        "mode": str(value.mode),
+        "version": value.version,
+    }
+
+
+def _time(value: datetime | None) -> str | None:
+    return to_text(value) if value else None

@@ -1,0 +1,198 @@
+"""JSON Schemas of the API's answers, for `openapi`; tests hold `render` against them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from remediator.journal.protocol import CancelOutcome
+from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
+from remediator.model.incidents import Fate, IncidentStatus
+from remediator.model.policy import Mode
+from remediator.model.reasons import Reason
+from remediator.model.runs import RunState, StepState, Trigger
+from remediator.model.verdicts import Ruling
+
+Schema = Mapping[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_FLAG: Schema = {"type": "boolean"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
+_PAIRS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_OBJECT: Schema = {"type": "object"}
+
+
+def _enum(kind: type[StrEnum]) -> Schema:
+    return {"type": "string", "enum": [member.value for member in kind]}
+
+
+def _maybe(schema: Schema) -> Schema:
+    if "$ref" in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(name: str) -> Schema:
+    return {"type": "array", "items": _ref(name)}
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _page(name: str) -> Schema:
+    return _object(items=_list(name), next=_maybe(_TEXT))
+
+
+INCIDENT_STATUS = _enum(IncidentStatus)
+RUN_STATE = _enum(RunState)
+
+_RUN: Mapping[str, Schema] = {
+    "id": _TEXT,
+    "incident_id": _maybe(_TEXT),
+    "runbook": _TEXT,
+    "version": _TEXT,
+    "trigger": _enum(Trigger),
+    "state": RUN_STATE,
+    "reason": _enum(Reason),
+    "message": _TEXT,
+    "target": _TEXT,
+    "started_by": _TEXT,
+    "created_at": _TIME,
+    "started_at": _maybe(_TIME),
+    "ended_at": _maybe(_TIME),
+    "wake_at": _maybe(_TIME),
+    "deadline_at": _maybe(_TIME),
+    "cancel_requested_by": _maybe(_TEXT),
+}
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Problem": {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "field": {"type": "string", "description": "Where in the request it is wrong."},
+        },
+        "required": ["type", "title", "status", "detail"],
+    },
+    "Status": _object(status=_TEXT),
+    "Reloaded": _object(runbooks=_COUNT),
+    "Receipt": _object(
+        notification_id=_TEXT,
+        alerts={
+            "type": "object",
+            "propertyNames": _enum(Fate),
+            "additionalProperties": _COUNT,
+            "description": "How many alerts met which fate.",
+        },
+        started=_COUNT,
+        cancelled=_COUNT,
+        runs_started={**_TEXTS, "description": "The first hundred."},
+        runs_cancelled={**_TEXTS, "description": "The first hundred."},
+    ),
+    "Incident": _object(
+        id=_TEXT,
+        sender=_TEXT,
+        fingerprint=_TEXT,
+        status=INCIDENT_STATUS,
+        labels=_PAIRS,
+        annotations=_PAIRS,
+        generator_url=_TEXT,
+        starts_at=_TIME,
+        ends_at=_maybe(_TIME),
+        opened_at=_TIME,
+        updated_at=_TIME,
+    ),
+    "IncidentPage": _page("Incident"),
+    "Run": _object(**_RUN),
+    "RunPage": _page("Run"),
+    "RunView": _object(
+        **_RUN,
+        description=_TEXT,
+        owner=_TEXT,
+        links=_PAIRS,
+        context=_OBJECT,
+        incident=_maybe(_ref("Incident")),
+        steps=_list("Step"),
+        verdicts=_list("Verdict"),
+        approval=_maybe(_ref("Approval")),
+    ),
+    "Step": _object(
+        id=_TEXT,
+        sequence=_COUNT,
+        attempt=_COUNT,
+        action=_TEXT,
+        state=_enum(StepState),
+        message=_TEXT,
+        params=_OBJECT,
+        plan=_maybe(_ref("Plan")),
+        target=_maybe(_TEXT),
+        impact=_maybe(_TEXT),
+        output=_OBJECT,
+        changed=_FLAG,
+        started_at=_maybe(_TIME),
+        ended_at=_maybe(_TIME),
+    ),
+    "Plan": _object(
+        action=_TEXT,
+        target=_object(system=_TEXT, kind=_TEXT, scope=_TEXT, name=_TEXT, uid=_TEXT, labels=_PAIRS),
+        changes={"type": "array", "items": _object(path=_TEXT, before={}, after={})},
+        impact=_object(
+            pods=_COUNT, of_pods=_COUNT, nodes=_COUNT, replicas=_maybe(_COUNT), note=_TEXT
+        ),
+        summary=_TEXT,
+        way_back=_maybe(_object(summary=_TEXT, details=_OBJECT)),
+        no_way_back=_TEXT,
+        details=_OBJECT,
+        checkable=_FLAG,
+        lasts_s=_maybe({"type": "number"}),
+        digest=_TEXT,
+    ),
+    "Verdict": _object(rule=_TEXT, ruling=_enum(Ruling), reason=_TEXT, lifted_by=_TEXT),
+    "Approval": _object(
+        id=_TEXT,
+        status=_enum(ApprovalStatus),
+        digests=_PAIRS,
+        approvers=_TEXTS,
+        quorum=_COUNT,
+        asked_because=_TEXT,
+        created_at=_TIME,
+        expires_at=_TIME,
+        decisions=_list("Decision"),
+    ),
+    "Decision": _object(actor=_TEXT, answer=_enum(Answer), reason=_TEXT, via=_TEXT, at=_TIME),
+    "Started": _object(id=_TEXT),
+    "Decided": _object(id=_TEXT, approval_id=_TEXT, outcome=_enum(DecisionOutcome), message=_TEXT),
+    "Outcome": _object(
+        id=_TEXT,
+        outcome={
+            "type": "string",
+            "enum": [CancelOutcome.CANCELLED.value, CancelOutcome.REQUESTED.value, "resumed"],
+        },
+    ),
+    "Runbook": _object(name=_TEXT, description=_TEXT, file=_TEXT, mode=_enum(Mode), version=_TEXT),
+    "RunbookPage": _page("Runbook"),
+    "Control": _object(scope=_TEXT, by=_TEXT, reason=_TEXT, since=_TIME, until=_maybe(_TIME)),
+    "ControlPage": _page("Control"),
+    "Lifted": _object(scope=_TEXT, outcome=_TEXT),
+    "AuditRecord": _object(
+        seq=_COUNT,
+        kind=_TEXT,
+        actor=_TEXT,
+        at=_TIME,
+        run_id=_maybe(_TEXT),
+        incident_id=_maybe(_TEXT),
+        details=_OBJECT,
+        previous=_TEXT,
+        hash=_TEXT,
+    ),
+    "AuditPage": _page("AuditRecord"),
+}

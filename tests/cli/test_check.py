@@ -1,0 +1,78 @@
+"""Proves `check`: every finding with its place, the exit codes, and that what we ship is clean."""
+
+import json
+from pathlib import Path
+
+from tests.cli.commands import ROOT, Box, remediator
+
+DEMO = ROOT / "remediator" / "cli" / "demo_files"
+
+
+def test_what_we_ship_is_clean() -> None:
+    shipped = remediator(
+        "check",
+        "runbooks",
+        "config/remediator.yaml",
+        str(DEMO / "runbooks"),
+        str(DEMO / "remediator.yaml"),
+    )
+    assert shipped.returncode == 0, shipped.stdout
+    assert shipped.stdout.endswith(": clean\n")
+    assert len(shipped.stdout.splitlines()) == 1
+
+
+def test_findings_have_places(fresh: Box) -> None:
+    file = fresh.folder / "runbooks" / "asks-first.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("mode: approve", "mood: approve"), encoding="utf-8")
+    checked = remediator("check", str(fresh.folder / "runbooks"))
+    assert checked.returncode == 1
+    finding, summary = checked.stdout.splitlines()
+    assert finding.startswith(f"{file}:5:1: error: ")
+    assert 'did you mean "mode"?' in finding
+    assert summary.endswith(": 1 error")
+    assert checked.stderr == ""
+
+
+def test_lint_warns(fresh: Box) -> None:
+    file = fresh.folder / "runbooks" / "acts-alone.yaml"
+    text = file.read_text(encoding="utf-8").partition("verify:")[0]
+    file.write_text(text, encoding="utf-8")
+    checked = remediator("check", str(file), "-o", "json")
+    assert checked.returncode == 1
+    told = json.loads(checked.stdout)
+    assert told["files"] == told["runbooks"] == 1
+    (finding,) = told["findings"]
+    assert finding["code"] == "no-verify"
+    assert finding["severity"] == "warning"
+    assert finding["file"] == str(file)
+
+
+def test_settings_have_places(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(
+        "listen: 127.0.0.1:0\npolicy:\n  cooldwn: 5m\n  mode: autom\n", encoding="utf-8"
+    )
+    for arguments in ((str(config),), ("--config", str(config))):
+        checked = remediator("check", *arguments)
+        assert checked.returncode == 1
+        lines = checked.stdout.splitlines()
+        assert (
+            f"{config}:3:3: error: policy.cooldwn: unknown key; did you mean cooldown? [settings]"
+            in lines
+        )
+        assert any(line.startswith(f"{config}:4:3: error: policy.mode: ") for line in lines)
+        assert lines[-1] == "1 file, 0 runbooks: 2 errors"
+
+
+def test_settings_that_are_no_yaml(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("policy: {\n", encoding="utf-8")
+    checked = remediator("check", "--config", str(config))
+    assert checked.returncode == 1
+    assert checked.stdout.startswith(f"{config}:2:1: error: ")
+
+
+def test_usage() -> None:
+    assert remediator("check").returncode == 2
+    assert remediator("check", "no-such-folder").returncode == 2

@@ -1,0 +1,1 @@
+"""Clients, against the real servers where they can be had."""

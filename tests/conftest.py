@@ -1,0 +1,22 @@
+"""Fixtures that every test may use: the real servers, started once and only when asked for."""
+
+import pytest
+
+pytest_plugins = ["tests.servers.fixtures"]
+
+_SERVERS = frozenset(
+    {
+        "control_plane",
+        "alertmanager_factory",
+        "alertmanager_cluster_factory",
+        "prometheus_factory",
+        "postgres",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a real server, so that `make quick` can leave it out."""
+    for item in items:
+        if _SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("servers")

@@ -1,0 +1,229 @@
+"""A daemon with a small world beside it, carried through a run whatever kills it on the way.
+
+The world is a ledger: `do NAME` and `undo NAME` append a line each, by one write, so that a change
+that is made twice is there to be seen. `Rig.carry` plays the people and the sender: it sends what
+was not acknowledged again, as Alertmanager does, and starts a daemon that died.
+"""
+
+import hashlib
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from remediator.model.alerts import fingerprint
+from tests.crash.strace import COMMIT, Strace
+from tests.scenarios.daemon import RemediatorProcess
+from tests.servers.rest import request
+
+_WORLD = """#!/bin/sh
+ledger="${0%/*}/ledger"
+case "$1" in
+  do|undo) [ -z "$3" ] || sleep "$3"; echo "$1 $2" >> "$ledger" ;;
+  check) [ "$(grep " $2\\$" "$ledger" | tail -n 1)" = "do $2" ] ;;
+  ready) [ -e "${0%/*}/ready" ] ;;
+esac
+"""
+# A run here takes a second; a machine that is busy with eight others takes longer.
+_RUN_WITHIN_S = 60.0
+
+Run = dict[str, Any]
+Act = Callable[[Run], None]
+
+
+@dataclass
+class Carried:
+    """How a run ended, and what it took."""
+
+    run: Run
+    deaths: int = 0
+    states: list[str] = field(default_factory=list)
+    """As they were seen from outside; short ones may be missing."""
+
+
+class Rig:
+    """One daemon, one ledger, one run after the other."""
+
+    def __init__(
+        self, folder: Path, runbook: str, *, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """`runbook` may say WORLD for the path of the program that keeps the ledger."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.world = folder / "world"
+        self.world.write_text(_WORLD)
+        self.world.chmod(0o755)
+        self._ledger = folder / "ledger"
+        self._ledger.touch()
+        own = {
+            "policy": {
+                "mode": "auto",
+                "cooldown": "0s",
+                "rate": {"per_runbook": [], "total": []},
+            },
+            "exec": {"allow": [str(self.world)], "host": "here"},
+            "worker": {"poll": "50ms", "hold": "100ms"},
+            "log": {"format": "json", "level": "info"},
+        }
+        text = runbook.replace("WORLD", str(self.world))
+        self.daemon = RemediatorProcess(
+            folder / "daemon", {**own, **(settings or {})}, {"runbook": text}
+        )
+        self._acknowledged: set[str] = set()
+        self._known: set[str] = set()
+        self.trace: Strace | None = None
+
+    # --- a run ----------------------------------------------------------------------------
+
+    def carry(
+        self,
+        case: str,
+        acts: Mapping[str, Act] | None = None,
+        *,
+        kill_at: int | None = None,
+        call: str = COMMIT,
+        lives: int = 1,
+    ) -> Carried:
+        """Fire the alert of `case`, act as `acts` say for each state, until the run has ended.
+
+        The daemon is killed at the `kill_at`-th `call` from now on, and started again; so it goes
+        with as many of its `lives`.
+        """
+        carried = Carried({})
+
+        def watch() -> None:
+            if self.trace is not None:
+                self.trace.close()
+            if carried.deaths < lives:
+                self.trace = Strace(
+                    self.daemon.process.pid, self.folder, kill_at=kill_at, call=call
+                )
+
+        watch()
+        try:
+            self._carry(case, acts or {}, carried, watch)
+        finally:
+            if self.trace is not None:
+                self.trace.close()
+        self._known.add(carried.run["id"])
+        return carried
+
+    def _carry(
+        self, case: str, acts: Mapping[str, Act], carried: Carried, watch: Callable[[], None]
+    ) -> None:
+        deadline = time.monotonic() + _RUN_WITHIN_S
+        while True:
+            assert time.monotonic() < deadline, (
+                f"{case}: {carried} has not ended\n{self.daemon.log_tail()}"
+            )
+            if not self.daemon.process.running:
+                assert self.daemon.process.exit_code == -signal.SIGKILL, self.daemon.log_tail()
+                carried.deaths += 1
+                self.daemon.restart()
+                watch()
+            try:
+                if self._turn(case, acts, carried):
+                    return
+            except OSError:
+                time.sleep(0.01)  # it is dying; the next turn sees that it is dead
+
+    def _turn(self, case: str, acts: Mapping[str, Act], carried: Carried) -> bool:
+        self.send(case, "firing")
+        run = self.run_of()
+        if run["state"] not in carried.states[-1:]:
+            carried.states.append(run["state"])
+        carried.run = run
+        if run["ended_at"] is not None:
+            return True
+        act = acts.get(run["state"])
+        if act is not None:
+            act(run)
+        time.sleep(0.02)
+        return False
+
+    def run_of(self) -> Run:
+        """The one new run; two would be one too many."""
+        runs: list[Run] = self.daemon.api("/api/v1/runs")["items"]
+        (new,) = [run for run in runs if run["id"] not in self._known]
+        return new
+
+    # --- what people and senders do -------------------------------------------------------
+
+    def send(self, case: str, status: str) -> None:
+        """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
+        body = _notification(case, status)
+        digest = hashlib.sha256(body).hexdigest()
+        if digest in self._acknowledged:
+            return
+        answer = request("POST", self.daemon.webhook, body)
+        if answer.status == 503:
+            raise OSError(answer.text)
+        assert answer.status == 200, answer.text
+        self._acknowledged.add(digest)
+
+    def approve(self, run: Run) -> None:
+        """Say yes; that it was said already is fine, as after an answer that was lost."""
+        answer = self.daemon.post(f"/api/v1/runs/{run['id']}/approve")
+        assert answer.status in (200, 409, 503), answer.text
+
+    def resume(self, run: Run, how: str) -> None:
+        """Tell what was found out about an interrupted run."""
+        answer = self.daemon.post(f"/api/v1/runs/{run['id']}/resume", {"how": how})
+        assert answer.status in (200, 409, 503), answer.text
+
+    # --- what is left ---------------------------------------------------------------------
+
+    def ledger(self, name: str = "") -> list[str]:
+        """What was done to `name`, or to everything, in order."""
+        lines = self._ledger.read_text().splitlines()
+        return [line for line in lines if not name or line.split()[1] == name]
+
+    def locks(self) -> dict[str, str]:
+        """Target key → run, out of the file."""
+        with sqlite3.connect(f"file:{self.daemon.journal}?mode=ro", uri=True) as connection:
+            found = dict(connection.execute("SELECT target_key, run_id FROM locks").fetchall())
+        connection.close()
+        return found
+
+    def audit(self, run: Run) -> list[dict[str, Any]]:
+        """The run's part of the chain."""
+        return self.daemon.items(f"/api/v1/audit?run_id={run['id']}")
+
+    def check_whole(self) -> None:
+        """Every acknowledged notification is on record, and the chain proves itself."""
+        records = self.daemon.items("/api/v1/audit")
+        received = {r["details"]["sha256"] for r in records if r["kind"] == "notification"}
+        assert self._acknowledged <= received
+        verified = self.daemon.command("audit", "verify")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def _notification(case: str, status: str) -> bytes:
+    labels = {"alertname": "Broken", "case": case}
+    firing = status == "firing"
+    alert = {
+        "status": status,
+        "labels": labels,
+        "annotations": {},
+        "startsAt": "2026-11-24T12:00:00Z",
+        "endsAt": "0001-01-01T00:00:00Z" if firing else "2026-11-24T12:30:00Z",
+        "generatorURL": "",
+        "fingerprint": fingerprint(labels),
+    }
+    notification = {
+        "version": "4",
+        "groupKey": "{}",
+        "status": status,
+        "receiver": "remediator",
+        "groupLabels": {},
+        "commonLabels": labels,
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example",
+        "truncatedAlerts": 0,
+        "alerts": [alert],
+    }
+    return json.dumps(notification).encode()

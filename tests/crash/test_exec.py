@@ -1,0 +1,209 @@
+"""Proves on a real daemon, killed by SIGKILL at every journal commit of a run, that no change is
+made twice, none is forgotten, and nothing that was acknowledged is lost.
+
+Each test lets run after run be killed one commit later, starts the daemon again, and looks at the
+world (a ledger that shows every change), the locks and the audit chain, until a run gets through
+without being killed. Half of the kills are on the way into `fdatasync`, where everything is written
+and nobody knows; the others in the middle of a transaction's pages.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.crash import legal
+from tests.crash.conftest import MakeRig
+from tests.crash.rig import Act, Carried, Rig, Run
+from tests.crash.strace import PAGE
+
+_CHECKED = """
+name: checked
+description: Writes a line, and can find out whether it is there.
+match: ['alertname="Broken"']
+mode: approve
+steps:
+  - id: mend
+    action: exec
+    with:
+      command: [WORLD, do, "${{ labels.case }}"]
+      check: [WORLD, check, "${{ labels.case }}"]
+      plan_text: write the line ${{ labels.case }}
+      target: ${{ labels.case }}
+verify: {resolved_within: 60s}
+"""
+_UNCHECKED = """
+name: unchecked
+description: Writes a line, and nobody can find out whether it is there.
+match: ['alertname="Broken"']
+mode: auto
+steps:
+  - id: mend
+    action: exec
+    with:
+      command: [WORLD, do, "${{ labels.case }}"]
+      undo: [WORLD, undo, "${{ labels.case }}"]
+      plan_text: write the line ${{ labels.case }}
+      target: ${{ labels.case }}
+"""
+_TWO_STEPS = """
+name: two-steps
+description: Writes two lines, which does not help, and takes both back.
+match: ['alertname="Broken"']
+mode: auto
+steps:
+  - id: first
+    action: exec
+    with:
+      command: [WORLD, do, "${{ labels.case }}-1"]
+      undo: [WORLD, undo, "${{ labels.case }}-1"]
+      check: [WORLD, check, "${{ labels.case }}-1"]
+      plan_text: write the first line
+      target: ${{ labels.case }}-1
+  - id: second
+    action: exec
+    with:
+      command: [WORLD, do, "${{ labels.case }}-2"]
+      undo: [WORLD, undo, "${{ labels.case }}-2"]
+      check: [WORLD, check, "${{ labels.case }}-2"]
+      plan_text: write the second line
+      target: ${{ labels.case }}-2
+verify: {resolved_within: 100ms}
+on_failure: {undo: true}
+"""
+# A daemon takes two seconds to start on two free cores, and these start forty of them.
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
+
+# Far more commits than a run makes; the loop ends when a run gets through.
+_MOST = 60
+
+Judge = Callable[[Rig, str, Carried], None]
+Acts = Callable[[Rig, str], dict[str, Act]]
+
+
+def kill_everywhere(rig: Rig, acts: Acts, judge: Judge, *, every: int = 2) -> int:
+    """Kill a run at each of its commits, and among the pages of every `every`-th; how many died.
+
+    Killed at a commit its records are there, and among its pages they are not: what lies between
+    a change and its outcome is only met by the latter.
+    """
+    for number in range(1, _MOST):
+        case = f"commit-{number}"
+        carried = rig.carry(case, acts(rig, case), kill_at=number)
+        judge(rig, case, carried)
+        if not carried.deaths:
+            break
+    else:
+        raise AssertionError(f"no run got through {_MOST} commits")
+    died = number - 1
+    assert rig.trace is not None
+    before = 0
+    for number, pages in enumerate(rig.trace.pages_by_commit()):
+        # In the middle of the transaction: a page more or less than last time is still within it.
+        place = before + max(1, pages // 2)
+        before += pages
+        if number % every:
+            continue
+        case = f"page-{place}"
+        carried = rig.carry(case, acts(rig, case), kill_at=place, call=PAGE)
+        judge(rig, case, carried)
+        died += carried.deaths
+    rig.check_whole()
+    return died
+
+
+def _nothing_left(rig: Rig, carried: Carried) -> None:
+    assert rig.locks() == {}
+    legal.check(rig.audit(carried.run))
+
+
+def test_a_change_that_can_be_checked_is_made_once(make_rig: MakeRig) -> None:
+    def acts(rig: Rig, case: str) -> dict[str, Act]:
+        return {
+            "awaiting_approval": rig.approve,
+            "verifying": lambda run: rig.send(case, "resolved"),
+        }
+
+    def judge(rig: Rig, case: str, carried: Carried) -> None:
+        assert carried.run["state"] == "succeeded", (case, carried.run)
+        assert carried.run["reason"] == "verified", (case, carried.run)
+        assert rig.ledger(case) == [f"do {case}"]
+        _nothing_left(rig, carried)
+
+    assert kill_everywhere(make_rig(_CHECKED), acts, judge) >= 12
+
+
+def test_two_changes_are_made_once_and_taken_back_once(make_rig: MakeRig) -> None:
+    def judge(rig: Rig, case: str, carried: Carried) -> None:
+        assert carried.run["state"] == "rolled_back", (case, carried.run)
+        lines = [line for line in rig.ledger() if line.split()[1] in (f"{case}-1", f"{case}-2")]
+        assert lines == [f"do {case}-1", f"do {case}-2", f"undo {case}-2", f"undo {case}-1"]
+        _nothing_left(rig, carried)
+
+    assert kill_everywhere(make_rig(_TWO_STEPS), lambda rig, case: {}, judge) >= 16
+
+
+def test_a_change_that_nobody_can_check_waits_for_a_person(make_rig: MakeRig) -> None:
+    interrupted: list[str] = []
+
+    def acts(rig: Rig, case: str) -> dict[str, Act]:
+        def look_and_say(run: Run) -> None:
+            interrupted.append(case)
+            # It keeps its lock while a person looks.
+            assert list(rig.locks().values()) == [run["id"]]
+            rig.resume(run, "done" if rig.ledger(case) else "repeat")
+
+        return {"interrupted": look_and_say}
+
+    def judge(rig: Rig, case: str, carried: Carried) -> None:
+        assert carried.run["state"] == "succeeded", (case, carried.run)
+        assert rig.ledger(case) == [f"do {case}"]
+        _nothing_left(rig, carried)
+
+    rig = make_rig(_UNCHECKED)
+    assert kill_everywhere(rig, acts, judge, every=1) >= 8
+    assert interrupted, "no kill fell between the intent and the outcome"
+
+
+def test_a_person_may_have_an_unchecked_change_taken_back(make_rig: MakeRig) -> None:
+    undone: list[str] = []
+
+    def acts(rig: Rig, case: str) -> dict[str, Act]:
+        def look_and_say(run: Run) -> None:
+            lines = rig.ledger(case)
+            if lines == [f"do {case}"]:
+                undone.append(case)
+                rig.resume(run, "undo")
+            else:
+                rig.resume(run, "done" if lines else "repeat")
+
+        return {"interrupted": look_and_say}
+
+    def judge(rig: Rig, case: str, carried: Carried) -> None:
+        if case in undone:
+            assert carried.run["state"] == "rolled_back", (case, carried.run)
+            assert rig.ledger(case) == [f"do {case}", f"undo {case}"]
+        else:
+            assert carried.run["state"] == "succeeded", (case, carried.run)
+            assert rig.ledger(case) == [f"do {case}"]
+        _nothing_left(rig, carried)
+
+    rig = make_rig(_UNCHECKED)
+    assert kill_everywhere(rig, acts, judge, every=1) >= 8
+    # The commit after the change has eight pages, and those before it vary by as many.
+    for place in range(80, 140, 4):
+        if undone:
+            break
+        case = f"between-{place}"
+        judge(rig, case, rig.carry(case, acts(rig, case), kill_at=place, call=PAGE))
+    assert undone, "no kill fell between the change and its outcome"
+
+
+def test_a_daemon_that_dies_again_and_again_gets_there(make_rig: MakeRig) -> None:
+    rig = make_rig(_TWO_STEPS)
+    # Each of its lives is cut off by its second commit, recovery's among them.
+    carried = rig.carry("often", kill_at=2, lives=8)
+    assert carried.deaths >= 3, carried
+    assert carried.run["state"] == "rolled_back", carried
+    assert rig.ledger() == ["do often-1", "do often-2", "undo often-2", "undo often-1"]
+    _nothing_left(rig, carried)
+    rig.check_whole()

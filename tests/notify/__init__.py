@@ -1,0 +1,1 @@
+"""A loopback PagerDuty, the tests of the pager, and what all notifiers' tests need."""

@@ -1,0 +1,53 @@
+"""The index gives what asking every runbook gives, and asks few of them."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remediator.plugin import registry as plugins
+from remediator.runbook import matchers
+from remediator.runbook.compile import compile_runbook
+from remediator.runbook.index import Index
+from remediator.runbook.runbook import Runbook
+
+_REGISTRY = plugins.load(third_party=False)
+_STEPS = "steps: [{id: a, action: http.check, with: {url: 'http://x'}}]"
+
+
+_ONE = compile_runbook(f"name: r\ndescription: d\nmatch: ['a=b']\n{_STEPS}\n", "a.yaml", _REGISTRY)
+
+
+def runbook(number: int, *lines: str) -> Runbook:
+    return replace(_ONE, name=f"r{number}", matchers=tuple(map(matchers.parse, lines)))
+
+
+NAMES = st.sampled_from(["alertname", "namespace", "severity"])
+WORDS = st.sampled_from(["a", "b", "c", "a|b", ".*", "b.+", ""])
+MATCHERS = st.builds(
+    lambda name, sign, word: f'{name}{sign}"{word}"',
+    NAMES,
+    st.sampled_from(["=", "!=", "=~", "!~"]),
+    WORDS,
+)
+LINES = st.lists(st.lists(MATCHERS, min_size=1, max_size=3).map(", ".join), min_size=1, max_size=2)
+
+
+@given(
+    st.lists(LINES, max_size=6),
+    st.dictionaries(NAMES, st.sampled_from(["a", "b", "c", "bb", ""]), max_size=3),
+)
+def test_the_index_finds_what_asking_all_finds(
+    books: list[list[str]], labels: dict[str, str]
+) -> None:
+    runbooks = [runbook(n, *lines) for n, lines in enumerate(books)]
+    by_asking_all = [r.name for r in runbooks if r.matches(labels)]
+    found = [r.name for r in Index(runbooks).candidates(labels) if r.matches(labels)]
+    assert found == by_asking_all
+
+
+def test_runbooks_that_can_not_match_are_not_asked() -> None:
+    many = [runbook(n, f'alertname="Alert{n}", severity=~"x|y"') for n in range(300)]
+    index = Index([*many, runbook(999, 'severity="x"'), runbook(1000, 'namespace!="kube-system"')])
+    found = [r.name for r in index.candidates({"alertname": "Alert7", "severity": "x"})]
+    assert found == ["r7", "r999", "r1000"]

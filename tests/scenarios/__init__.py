@@ -1,0 +1,1 @@
+"""The whole way on real servers: Prometheus, Alertmanager, the daemon as a process, Kubernetes."""

@@ -1,0 +1,113 @@
+"""Whom the daemon talks to: a Slack channel and a pager, both on loopback.
+
+For tests whose waiting blocks: the two servers' event loop runs in a thread of its own.
+"""
+
+import asyncio
+import threading
+from typing import Any
+
+from tests.notify.pagerduty_server import PagerDuty
+from tests.servers.process import Server
+from tests.servers.waiting import eventually
+from tests.slack.server import Slack
+from tests.slack.workspace import Click, Message
+
+CHANNEL = "C0123456789"
+ALICE = "U0ALICE01"
+"""She may decide."""
+MALLORY = "U0MALLORY"
+"""She may not."""
+CALL_TIMEOUT_S = 10.0
+
+
+class People(Server):
+    """A workspace with one channel, which the daemon writes to and people click in; a pager."""
+
+    def __init__(self) -> None:
+        self.slack = Slack(CHANNEL)
+        self.pager = PagerDuty()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def start(self) -> None:
+        """Starts both."""
+        self._thread.start()
+        self._call(self.slack.start())
+        self._call(self.pager.start())
+
+    def stop(self) -> None:
+        """Stops both."""
+        if self._thread.is_alive():
+            self._call(self.pager.stop())
+            self._call(self.slack.stop())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop.close()
+
+    def settings(self) -> dict[str, Any]:
+        """What the daemon's settings say of them."""
+        return {
+            "pagerduty": {"routing_key": self.pager.routing_key, "api_url": self.pager.url},
+            "slack": {
+                "bot_token": self.slack.token,
+                "signing_secret": self.slack.signing_secret,
+                "channel": CHANNEL,
+                "api_url": self.slack.api_url,
+            },
+            "groups": {"sre-oncall": [f"slack:{ALICE}"]},
+            "default_approvers": ["sre-oncall"],
+        }
+
+    def answer_to(self, url: str) -> None:
+        """Clicks go to the daemon at this base URL."""
+        self.slack.app_url = f"{url}/slack/interactions"
+
+    def click(self, message: Message, label: str, *, user: str = ALICE) -> Click:
+        """A person presses a button."""
+        click: Click = self._call(self.slack.click(message, label, user=user))
+        return click
+
+    @property
+    def messages(self) -> list[Message]:
+        """What the channel shows, without threads; a broadcast reply is shown too."""
+        return list(self.slack.channel(CHANNEL).messages)
+
+    def asked(self, timeout_s: float = 30.0) -> Message:
+        """The message with the buttons, once there is one."""
+        return eventually(
+            lambda: [one for one in self.messages if one.buttons],
+            timeout_s,
+            what="a message with buttons",
+        )[0]
+
+    def thread(self, message: Message) -> list[str]:
+        """What stands in a message's thread, a line for each reply; what the daemon was killed in
+        telling may stand there twice, and is one line here.
+        """
+        lines = [one.words for one in self.slack.channel(CHANNEL).thread(message.ts)]
+        return [line for number, line in enumerate(lines) if lines[:number][-1:] != [line]]
+
+    def read(self, message: Message, *lines: str) -> None:
+        """Waits until the message's thread says just this, line by line."""
+
+        def look() -> bool:
+            found = self.thread(message)
+            assert found == list(lines), f"it says {found}"
+            return True
+
+        eventually(look, 20.0, what=f"the thread to say {lines}")
+
+    def told(self, message: Message, *words: str, timeout_s: float = 20.0) -> str:
+        """What the message says, once it has all of these words and no buttons."""
+
+        def look() -> bool:
+            assert not message.buttons, "there are buttons left"
+            assert all(word in message.words for word in words), f"it says {message.words}"
+            return True
+
+        eventually(look, timeout_s, what=f"the message to say {words}")
+        return message.words
+
+    def _call(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CALL_TIMEOUT_S)

@@ -1,0 +1,1 @@
+"""A loopback Slack, and the tests of what remediator says to it and hears from it."""

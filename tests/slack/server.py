@@ -1,0 +1,393 @@
+"""A Slack on loopback: the Web API's methods that we use, signed clicks, limits and outages.
+
+Checks what the real one checks: the token and its scopes, the channel and the app's place in it,
+the message and the thread, Block Kit (`blockkit`), about one post a second for each channel, the
+five uses of a `response_url`. Tests read `channel("C01").messages` as a person would.
+"""
+
+import asyncio
+import json
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import aiohttp
+from aiohttp import web
+
+from tests.slack import blockkit, payloads
+from tests.slack.workspace import (
+    Bucket,
+    Channel,
+    Click,
+    Message,
+    Private,
+    ResponseUrl,
+    message_json,
+    page,
+)
+
+BOT_TOKEN = "xoxb-loopback-1"
+SIGNING_SECRET = "loopback-signing-secret"
+BOT_USER = "U0REMEDI8"
+
+_RESPONSE_URL_S = 30 * 60
+_RESPONSE_URL_USES = 5
+_LONGEST_TEXT = 40_000
+
+Outage = Literal["refuse", "500", "hang"]
+Method = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+class ApiError(Exception):
+    """An answer `ok: false`."""
+
+    def __init__(self, code: str, **more: Any) -> None:
+        super().__init__(code)
+        self.body = {"ok": False, "error": code, **more}
+
+
+class Slack:
+    """One workspace with one app. Start it, give the app `api_url`, then read and click."""
+
+    def __init__(
+        self, *channels: str, token: str = BOT_TOKEN, signing_secret: str = SIGNING_SECRET
+    ) -> None:
+        self.token = token
+        self.signing_secret = signing_secret
+        self.scopes = {"chat:write"}
+        self.app_url = ""
+        """Where clicks go: the app's interactivity request URL."""
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """The time that clicks are signed with."""
+        self.private: list[Private] = []
+        self.calls: list[str] = []
+        """The methods that were called and let in, in order."""
+        self._channels = {name: Channel(name) for name in channels or ("C0123456789",)}
+        self._response_urls: dict[str, ResponseUrl] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._burst: float | None = 20.0
+        self._throttled_s: int | None = None
+        self._outage: Outage | None = None
+        self._back = asyncio.Event()
+        self._last_ts = 0
+        self._methods: Mapping[str, tuple[str | None, Method]] = {
+            "auth.test": (None, self._auth_test),
+            "chat.postMessage": ("chat:write", self._post),
+            "chat.update": ("chat:write", self._update),
+            "chat.postEphemeral": ("chat:write", self._post_ephemeral),
+            "conversations.history": ("channels:history", self._history),
+            "conversations.replies": ("channels:history", self._replies),
+        }
+        application = web.Application(middlewares=[self._outages])
+        application.router.add_route("*", "/api/{method}", self._api)
+        application.router.add_post("/actions/{key}", self._respond)
+        self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
+        self._port = 0
+        self._session: aiohttp.ClientSession | None = None
+
+    # -- what a test does
+
+    async def start(self) -> "Slack":
+        """Listen on a free loopback port."""
+        await self._runner.setup()
+        await self._listen()
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        self._back.set()
+        if self._session is not None:
+            await self._session.close()
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def api_url(self) -> str:
+        """What `slack.api_url` must be set to."""
+        return f"{self.url}/api/"
+
+    def channel(self, name: str) -> Channel:
+        """Return a channel by its id."""
+        return self._channels[name]
+
+    def limit(self, burst: float | None) -> None:
+        """Take about one post a second for each channel after `burst`; None: no limit."""
+        self._burst = burst
+        self._buckets.clear()
+
+    def throttle(self, retry_after_s: int | None) -> None:
+        """Answer every call with 429 and this `Retry-After`, until called with None."""
+        self._throttled_s = retry_after_s
+
+    async def outage(self, kind: Outage) -> None:
+        """Break down: refuse connections, answer 500, or take requests and never answer."""
+        self._outage = kind
+        self._back.clear()
+        if kind == "refuse":
+            for site in list(self._runner.sites):
+                await site.stop()
+
+    async def recover(self) -> None:
+        """Work again, at the same address."""
+        self._outage = None
+        self._back.set()
+        if not self._runner.sites:
+            await self._listen()
+
+    async def click(
+        self,
+        message: Message,
+        label: str,
+        *,
+        user: str,
+        headers: Mapping[str, str] | None = None,
+        **tampering: Any,
+    ) -> Click:
+        """Press a button as a user: post Slack's signed payload to the app and time its answer.
+
+        Args:
+            message: the message, or `message.as_seen()` from earlier.
+            label: what stands on the button.
+            user: the user's id.
+            headers: sent as well, `X-Slack-Retry-Num` for instance.
+            tampering: handed to `send`.
+        """
+        pressed = message.button(label)
+        key = secrets.token_hex(8)
+        self._response_urls[key] = ResponseUrl(
+            message.channel, message.ts, user, time.monotonic() + _RESPONSE_URL_S
+        )
+        response_url = f"{self.url}/actions/{key}"
+        body = payloads.pressed(message, pressed, user=user, response_url=response_url)
+        return await self.send(body, response_url=response_url, headers=headers, **tampering)
+
+    async def send(
+        self,
+        body: bytes,
+        *,
+        response_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        secret: str | None = None,
+        timestamp: str | None = None,
+        signature: str | None = None,
+    ) -> Click:
+        """Post a body to the app, signed as Slack signs unless told otherwise."""
+        assert self._session is not None, "start the server first"
+        assert self.app_url, "tell the server where clicks go: slack.app_url = …"
+        stamp = str(int(self.now().timestamp())) if timestamp is None else timestamp
+        signed = payloads.signature(body, stamp, secret or self.signing_secret)
+        started = time.monotonic()
+        async with self._session.post(
+            self.app_url,
+            data=body,
+            headers={
+                "Content-Type": "application/x-www-form-urlencoded",
+                "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+                "X-Slack-Request-Timestamp": stamp,
+                "X-Slack-Signature": signed if signature is None else signature,
+                **(headers or {}),
+            },
+        ) as response:
+            answer = await response.read()
+            return Click(response.status, time.monotonic() - started, answer, response_url)
+
+    def expire_response_urls(self) -> None:
+        """Let thirty minutes pass for every click so far."""
+        for known in self._response_urls.values():
+            known.expires_at = time.monotonic()
+
+    # -- HTTP
+
+    async def _listen(self) -> None:
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        if not self._port:
+            self._port = self._runner.addresses[0][1]
+
+    @web.middleware
+    async def _outages(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if self._outage == "refuse" and request.transport is not None:
+            request.transport.abort()  # a connection from before the outage
+        if self._outage in ("refuse", "hang"):
+            await self._back.wait()
+            return web.Response(status=503)  # whoever asked has gone; it must not be done now
+        if self._outage == "500":
+            return web.Response(status=500, text="<html>oops</html>", content_type="text/html")
+        return await handler(request)
+
+    async def _api(self, request: web.Request) -> web.Response:
+        if self._throttled_s is not None:
+            return _too_many(self._throttled_s)
+        try:
+            scope, method = self._method(request)
+            self._authenticate(request, scope)
+            arguments = await _arguments(request)
+            wait_s = self._pace(request.match_info["method"], str(arguments.get("channel", "")))
+            if wait_s > 0:
+                return _too_many(math.ceil(wait_s))
+            answer = method(arguments)
+        except ApiError as error:
+            return web.json_response(error.body)
+        self.calls.append(request.match_info["method"])
+        return web.json_response({"ok": True, **answer})
+
+    def _method(self, request: web.Request) -> tuple[str | None, Method]:
+        name = request.match_info["method"]
+        if name not in self._methods:
+            raise ApiError("unknown_method", req_method=name)
+        return self._methods[name]
+
+    def _authenticate(self, request: web.Request, scope: str | None) -> None:
+        given = request.headers.get("Authorization", "")
+        if not given.startswith("Bearer "):
+            raise ApiError("not_authed")
+        if given.removeprefix("Bearer ") != self.token:
+            raise ApiError("invalid_auth")
+        if scope is not None and scope not in self.scopes:
+            raise ApiError("missing_scope", needed=scope, provided=",".join(sorted(self.scopes)))
+
+    def _pace(self, method: str, channel: str) -> float:
+        """Return how long the caller must wait: one post a second and channel, edits by the app."""
+        if self._burst is None or not method.startswith("chat."):
+            return 0.0
+        key, per_s = (channel, 1.0) if method == "chat.postMessage" else (method, 50 / 60)
+        return self._buckets.setdefault(key, Bucket(self._burst, per_s)).take()
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        known = self._response_urls.get(request.match_info["key"])
+        if known is None or time.monotonic() >= known.expires_at:
+            return web.json_response({"ok": False, "error": "expired_url"}, status=404)
+        if known.uses >= _RESPONSE_URL_USES:
+            return web.json_response({"ok": False, "error": "used_url"}, status=404)
+        known.uses += 1
+        body = await request.json()
+        if body.get("replace_original"):
+            try:
+                self._edit(known.channel, known.message_ts, body)
+            except ApiError as error:
+                return web.json_response(error.body, status=400)
+        else:
+            self.private.append(Private(known.channel, known.user, body["text"]))
+        return web.Response(text="ok")
+
+    # -- the Web API's methods
+
+    def _auth_test(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"url": self.url, "team_id": "T01", "user_id": BOT_USER, "bot_id": "B0REMEDI8"}
+
+    def _post(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        channel = self._writable(arguments)
+        text, blocks = _content(arguments)
+        under = arguments.get("thread_ts")
+        if under is not None and channel.find(str(under)) is None:
+            raise ApiError("thread_not_found")
+        message = Message(
+            channel=channel.id,
+            ts=self._new_ts(),
+            user=BOT_USER,
+            text=text,
+            blocks=blocks,
+            thread_ts=under,
+            broadcast=bool(under and arguments.get("reply_broadcast")),
+        )
+        channel.everything.append(message)
+        return {"channel": channel.id, "ts": message.ts, "message": message_json(message)}
+
+    def _update(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        channel = self._writable(arguments)
+        text, _ = _content(arguments)
+        self._edit(channel.id, str(arguments.get("ts", "")), arguments)
+        return {"channel": channel.id, "ts": arguments["ts"], "text": text}
+
+    def _edit(self, channel: str, ts: str, arguments: Mapping[str, Any]) -> None:
+        message = self._channels[channel].find(ts)
+        if message is None:
+            raise ApiError("message_not_found")
+        if message.user != BOT_USER:
+            raise ApiError("cant_update_message")
+        message.text, message.blocks = _content(arguments)
+        message.edits += 1
+
+    def _post_ephemeral(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        channel = self._writable(arguments)
+        text, _ = _content(arguments)
+        self.private.append(Private(channel.id, str(arguments.get("user", "")), text))
+        return {"message_ts": self._new_ts()}
+
+    def _history(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        channel = self._readable(arguments)
+        newest_first = channel.messages[::-1]
+        return {"messages": page(newest_first, int(arguments.get("limit", 100)))}
+
+    def _replies(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        channel = self._readable(arguments)
+        ts = str(arguments.get("ts", ""))
+        parent = channel.find(ts)
+        if parent is None:
+            raise ApiError("thread_not_found")
+        return {"messages": page([parent, *channel.thread(ts)], int(arguments.get("limit", 1000)))}
+
+    def _readable(self, arguments: Mapping[str, Any]) -> Channel:
+        channel = self._channels.get(str(arguments.get("channel", "")))
+        if channel is None:
+            raise ApiError("channel_not_found")
+        return channel
+
+    def _writable(self, arguments: Mapping[str, Any]) -> Channel:
+        channel = self._readable(arguments)
+        if channel.archived:
+            raise ApiError("is_archived")
+        if not channel.invited:
+            raise ApiError("not_in_channel")
+        return channel
+
+    def _new_ts(self) -> str:
+        self._last_ts = max(self._last_ts + 1, time.time_ns() // 1000)
+        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
+
+
+def _content(arguments: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    text, blocks = str(arguments.get("text") or ""), arguments.get("blocks") or []
+    if isinstance(blocks, str):
+        blocks = json.loads(blocks)
+    if not text and not blocks:
+        raise ApiError("no_text")
+    if len(text) > _LONGEST_TEXT:
+        raise ApiError("msg_too_long")
+    found = blockkit.faults(blocks)
+    if found:
+        metadata = {"messages": [f"[ERROR] {one}" for one in found]}
+        raise ApiError("invalid_blocks", errors=found, response_metadata=metadata)
+    if blockkit.too_long(blocks):
+        raise ApiError("msg_blocks_too_long")
+    return text, blocks
+
+
+async def _arguments(request: web.Request) -> Mapping[str, Any]:
+    if request.content_type == "application/json":
+        try:
+            body = await request.json()
+        except ValueError:
+            raise ApiError("invalid_json") from None
+        if not isinstance(body, dict):
+            raise ApiError("json_not_object")
+        return body
+    return {**request.query, **(await request.post())}
+
+
+def _too_many(retry_after_s: int) -> web.Response:
+    return web.json_response(
+        {"ok": False, "error": "ratelimited"},
+        status=429,
+        headers={"Retry-After": str(retry_after_s)},
+    )

@@ -1,0 +1,358 @@
+"""Small in-memory services behind a real listener: they keep what they are told, and answer as the
+engine and the journal promise to."""
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from remediator.journal.protocol import (
+    AuditEntry,
+    AuditRecord,
+    Backlog,
+    CancelOutcome,
+    Control,
+    Page,
+    Receipt,
+    ResumeHow,
+)
+from remediator.model.approvals import (
+    Answer,
+    ApprovalRequest,
+    ApprovalStatus,
+    Decision,
+    DecisionOutcome,
+)
+from remediator.model.canonical import JSONObject
+from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.plans import Change, Impact, Plan, Target, WayBack
+from remediator.model.reasons import Reason
+from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.verdicts import Ruling, Verdict
+from remediator.model.views import Note, RunView
+from remediator.plugin.context import Client, Context, Log
+from remediator.plugin.notifier import Answered, Callback, Desk, NotAuthorised, Notifier, Reply
+from remediator.plugin.source import Rejected
+from remediator.sources.alertmanager import Alertmanager
+from remediator.web.services import RunbookSummary, Services
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+class FixedClock:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("the HTTP edge does not wait")
+
+
+class Intake:
+    """Parses for real; commits to a list."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, str, int]] = []
+        self.fail: list[Exception] = []
+        """Raised by the next posts, one each."""
+        self.arrived = asyncio.Event()
+        self.go = asyncio.Event()
+        """Nothing is committed before it is set, as with a slow disk."""
+        self.go.set()
+
+    async def receive(
+        self, sender: str, source: str, body: bytes, received_at: datetime
+    ) -> Receipt:
+        assert received_at == NOW
+        self.arrived.set()
+        await self.go.wait()
+        if self.fail:
+            raise self.fail.pop(0)
+        alerts = Alertmanager().parse(body).alerts
+        self.taken.append((sender, source, len(alerts)))
+        return Receipt(
+            notification_id=f"n{len(self.taken)}",
+            fates=tuple(Fate.OPENED if a.firing else Fate.CLOSED for a in alerts),
+            incident_ids=tuple(f"i{index}" for index in range(len(alerts))),
+            started=("run-1",),
+            cancelled=(),
+        )
+
+
+class Records:
+    """A journal's reads over lists, newest first; the cursor is the last id."""
+
+    def __init__(self) -> None:
+        self.all_incidents = [incident(f"inc-{n}") for n in range(5, 0, -1)]
+        self.all_runs = {f"run-{n}": run(f"run-{n}") for n in range(5, 0, -1)}
+        self.pauses: dict[str, Control] = {}
+        self.broken = False
+        self.question: ApprovalRequest | None = question("ask-1")
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        return next((i for i in self.all_incidents if i.id == incident_id), None)
+
+    async def incidents(
+        self, *, status: IncidentStatus | None = None, cursor: str | None = None, limit: int = 100
+    ) -> Page[Incident]:
+        found = [i for i in self.all_incidents if status in (None, i.status)]
+        older = [i for i in found if cursor is None or i.id < cursor]
+        return Page(tuple(older[:limit]), older[limit - 1].id if len(older) > limit else None)
+
+    async def run(self, run_id: str) -> Run | None:
+        found = [r for r in self.all_runs.values() if r.id.endswith(run_id)]
+        return found[0] if len(found) == 1 else None
+
+    async def runs(
+        self,
+        *,
+        states: Sequence[RunState] = (),
+        runbook: str | None = None,
+        incident_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Run]:
+        found = [
+            r
+            for r in self.all_runs.values()
+            if (not states or r.state in states)
+            and runbook in (None, r.runbook)
+            and incident_id in (None, r.incident_id)
+            and (cursor is None or r.id < cursor)
+        ]
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    async def view(self, run_id: str) -> RunView | None:
+        if run_id not in self.all_runs:
+            return None
+        return RunView(
+            run=self.all_runs[run_id],
+            incident=self.all_incidents[0],
+            steps=(step(run_id), dataclasses.replace(step(run_id), sequence=1, plan=None)),
+            verdicts=(Verdict("cooldown", Ruling.WAIT, "changed 4m ago", "wait until 12:30"),),
+            approval=self.question,
+            decisions=(Decision("ask-1", "api:ann", Answer.APPROVE, "ok", "api", NOW),),
+            description="scales out",
+            owner="team-shop",
+            links={"docs": "https://wiki.example/latency"},
+        )
+
+    async def controls(self, at: datetime) -> Sequence[Control]:
+        return list(self.pauses.values())
+
+    async def audit(
+        self, *, after: int = 0, run_id: str | None = None, limit: int = 1000
+    ) -> Sequence[AuditRecord]:
+        records = [
+            AuditRecord(n, AuditEntry("run.state", "remediator", NOW, {"n": n}, "run-1"), "p", "h")
+            for n in range(1, 6)
+        ]
+        return [r for r in records if r.seq > after and run_id in (None, "run-1")][:limit]
+
+    async def backlog(self) -> Backlog:
+        if self.broken:
+            raise OSError("disk gone")
+        return Backlog({RunState.PENDING: 3}, 5, {"slack": 2})
+
+
+class RunsDesk:
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self.did: list[tuple[object, ...]] = []
+        self.cancelled = CancelOutcome.CANCELLED
+
+    async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
+        if "deployment" not in labels:
+            raise Rejected("labels.deployment", f"{name} reads this label")
+        self.did.append(("start", name, dict(labels), by))
+        return "run-1"
+
+    async def cancel(self, run_id: str, *, by: str, reason: str) -> CancelOutcome:
+        self.did.append(("cancel", run_id, by, reason))
+        return self.cancelled
+
+    async def resume(self, run_id: str, *, by: str, how: ResumeHow) -> bool:
+        self.did.append(("resume", run_id, by, how))
+        return self._records.all_runs[run_id].state is RunState.INTERRUPTED
+
+
+class ControlDesk:
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    async def pause(self, scope: str, *, by: str, reason: str, for_: timedelta | None) -> Control:
+        made = Control(scope, by, reason, NOW, NOW + for_ if for_ else None)
+        self._records.pauses[scope] = made
+        return made
+
+    async def unpause(self, scope: str, *, by: str) -> bool:
+        return self._records.pauses.pop(scope, None) is not None
+
+
+class AnswerDesk:
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, str, Answer, str, str]] = []
+        self.outcome = DecisionOutcome.APPROVED
+        self.strangers: set[str] = set()
+
+    async def decide(
+        self, approval_id: str, *, actor: str, answer: Answer, reason: str, via: str
+    ) -> Answered:
+        if actor in self.strangers:
+            raise NotAuthorised(f"{actor} is not among sre-oncall")
+        self.answers.append((approval_id, actor, answer, reason, via))
+        return Answered(self.outcome, f"{answer.value} by {actor}")
+
+
+class Echo(Notifier):
+    """Shows what a callback gets."""
+
+    name = "echo"
+    callback_paths: ClassVar[Sequence[str]] = ("/echo/callback",)
+
+    async def announce(
+        self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context
+    ) -> JSONObject | None:
+        return ref
+
+    async def callback(self, request: Callback, desk: Desk, ctx: Context) -> Reply:
+        signature = request.headers.get("x-signature", "none")
+        return Reply(202, signature.encode() + b"|" + request.body, "text/x-echo", {"X-A": "1"})
+
+
+@dataclass(frozen=True)
+class PluginContext:
+    run_id: str
+    log: Log
+
+    def now(self) -> datetime:
+        return NOW
+
+    def client(self, kind: type[Client]) -> Client:
+        raise AssertionError(kind)
+
+    async def facts(self, kind: str, subject: str) -> Sequence[str]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    name: str
+    description: str = "scales out"
+    file: str = "runbooks/latency.yaml"
+    mode: str = "approve"
+    version: str = "v1"
+
+
+class QuietLog:
+    def info(self, event: str, **values: object) -> object:
+        return None
+
+    def warning(self, event: str, **values: object) -> object:
+        return None
+
+
+@dataclass
+class Backend:
+    """Everything behind the edge, in one hand for the tests."""
+
+    intake: Intake = field(default_factory=Intake)
+    records: Records = field(default_factory=Records)
+    desk: AnswerDesk = field(default_factory=AnswerDesk)
+    findings: list[str] = field(default_factory=list)
+    not_ready: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.runs = RunsDesk(self.records)
+
+    def services(self) -> Services:
+        return Services(
+            intake=self.intake,
+            journal=self.records,
+            desk=self.desk,
+            runs=self.runs,
+            controls=ControlDesk(self.records),
+            clock=FixedClock(),
+            sources=("alertmanager",),
+            notifiers={"echo": Echo()},
+            context_for=lambda name: PluginContext(f"callback-{name}", QuietLog()),
+            runbooks=self._runbooks,
+            reload=self._reload,
+            ready=lambda: self.not_ready,
+        )
+
+    def _runbooks(self) -> Sequence[RunbookSummary]:
+        return [Summary("latency"), Summary("bad-release")]
+
+    async def _reload(self) -> Sequence[str]:
+        return self.findings
+
+
+def incident(incident_id: str, **changes: object) -> Incident:
+    made = Incident(
+        id=incident_id,
+        sender="default",
+        fingerprint="00000000000000ab",
+        status=IncidentStatus.OPEN,
+        labels={"alertname": "HighLatency", "team": "zürich"},
+        annotations={"summary": "slow"},
+        generator_url="http://prometheus/graph",
+        starts_at=NOW,
+        ends_at=None,
+        opened_at=NOW,
+        updated_at=NOW,
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # fields of the test's choice
+
+
+def run(run_id: str, **changes: object) -> Run:
+    made = Run(
+        id=run_id,
+        incident_id="inc-1",
+        runbook="latency",
+        version="v1",
+        trigger=Trigger.FIRING,
+        state=RunState.AWAITING_APPROVAL,
+        reason=Reason.MODE_APPROVE,
+        message="waits for sre-oncall",
+        target="deployment shop/api",
+        context={"alert": {"labels": {"alertname": "HighLatency"}}},
+        epoch=3,
+        owner=None,
+        wake_at=NOW,
+        created_at=NOW,
+        started_at=NOW,
+        ended_at=None,
+        started_by="remediator",
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # fields of the test's choice
+
+
+def step(run_id: str) -> Step:
+    plan = Plan(
+        action="kubernetes.scale",
+        target=Target("kubernetes", "Deployment", "shop", "api", "uid-1"),
+        changes=(Change("spec.replicas", 4, 6),),
+        impact=Impact(pods=2, of_pods=6, replicas=6),
+        summary="replicas 4 → 6",
+        way_back=WayBack("replicas 6 → 4"),
+    )
+    return Step(run_id, 0, 1, "scale", "kubernetes.scale", StepState.PLANNED, plan, {"by": "2"}, "")
+
+
+def question(approval_id: str) -> ApprovalRequest:
+    return ApprovalRequest(
+        id=approval_id,
+        run_id="run-1",
+        digests={"scale": "d" * 64},
+        approvers=("sre-oncall",),
+        quorum=1,
+        status=ApprovalStatus.OPEN,
+        created_at=NOW,
+        expires_at=NOW + timedelta(minutes=30),
+        asked_because="mode: approve",
+    )
