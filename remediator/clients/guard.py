@@ -50,15 +50,9 @@ def main() -> None:
             arguments[0],
             arguments,
             environment,
-            # Python ignores SIGPIPE and SIGXFSZ; a command expects what a shell would give it.
-            setsigdef=[
-                signal.SIGTERM,
-                signal.SIGINT,
-                signal.SIGHUP,
-                signal.SIGPIPE,
-                signal.SIGXFSZ,
-                signal.SIGCHLD,
-            ],
+            # Python ignores SIGPIPE and SIGXFSZ, we some more, whoever started the daemon perhaps
+            # others; a command expects what a shell would give it.
+            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
         )
     except OSError as error:
         _say(channel, f"error {error.errno}")

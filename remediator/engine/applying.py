@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from remediator.engine import approvals, guardrails, planning, recheck, recovery, step
 from remediator.engine.ending import failing
-from remediator.engine.hand import Hand, is_action, row_for
+from remediator.engine.hand import Hand, is_action, row_for, unused
 from remediator.journal.protocol import AuditEntry, Expiry, RunUpdate, UpdateOutcome, Written
 from remediator.model.plans import Fact, Plan
-from remediator.model.policy import Mode
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, Step, StepState
@@ -33,7 +32,7 @@ class Unwritten:
         self.audit: tuple[AuditEntry, ...] = ()
         self.notes: tuple[Note, ...] = ()
         self.facts: tuple[Fact, ...] = ()
-        self.spawn: tuple[Expiry, ...] = ()
+        self.not_raised: tuple[str, ...] = ()
 
     def add(self, held: Hand, row: Step, kind: str, facts: tuple[Fact, ...] = ()) -> None:
         """Take one step's outcome along."""
@@ -41,8 +40,8 @@ class Unwritten:
         self.audit += (held.audit(kind, step.described(row)),)
         self.notes += (held.note(NoteKind.STEP, f"{row.step_id}: {row.message}"),)
         self.facts += facts
-        if row.state is StepState.DONE and row.plan is not None and row.plan.lasts:
-            self.spawn += (Expiry(row, held.now + row.plan.lasts),)
+        if row.plan is not None and row.plan.lasts and not row.changed:
+            self.not_raised += (row.step_id,)
         held.rows[row.sequence] = row
 
     def into(self, update: RunUpdate) -> RunUpdate:
@@ -55,7 +54,7 @@ class Unwritten:
             audit=(*self.audit, *update.audit),
             notes=(*self.notes, *update.notes),
             facts=(*self.facts, *update.facts),
-            spawn=(*self.spawn, *update.spawn),
+            not_raised=(*self.not_raised, *update.not_raised),
         )
 
     def clear(self) -> None:
@@ -67,9 +66,6 @@ async def apply_steps(held: Hand) -> None:
     """Go on from the first unfinished step until the run waits, verifies or goes wrong."""
     unwritten = Unwritten()
     while (following := _following(held)) is not None:
-        if held.run.cancel_requested_by:
-            await _cancelled(held, unwritten)
-            return
         if held.stops:
             # No further change is begun; what was done is put on record, and `run` hands it back.
             await _write(
@@ -78,24 +74,38 @@ async def apply_steps(held: Hand) -> None:
             return
         row = held.rows.get(following.sequence)
         if row is not None and row.state is StepState.STARTED:
+            # First of all, whatever was asked for meanwhile: a begun change has an outcome.
             if not await _finish_started(held, following, row, unwritten):
                 return
+        elif held.run.cancel_requested_by:
+            await _cancelled(held, unwritten)
+            return
         elif not await _begin(held, following, row, unwritten):
             return
-    await _all_done(held, unwritten)
+    if held.run.cancel_requested_by:
+        await _cancelled(held, unwritten)
+    else:
+        await _all_done(held, unwritten)
 
 
 async def _begin(held: Hand, one: CompiledStep, row: Step | None, unwritten: Unwritten) -> bool:
     """Take up one step. Returns whether to go on with the next."""
-    reached = row is not None and row.started_at is not None
-    if one.is_rung and held.changed and not reached and held.runbook.verify is not None:
+    further = row is not None and row.attempt > 1
+    reached = row is not None and (row.started_at is not None or further)
+    if one.is_rung and held.changed and not reached:
         # A rung is used only when what was done so far did not help: look first.
-        await _verify_first(held, one, unwritten)
-        return False
+        if _watchable(held):
+            await _write(held, watch(held, f"before {one.id}"), unwritten)
+            return False
+        if held.incident is None:
+            message = "started by hand: no alert tells whether this is needed as well"
+            skipped = row_for(held, one, state=StepState.SKIPPED, plan=None, message=message)
+            unwritten.add(held, skipped, "step.skipped")
+            return True
     signal = await recheck.signal(held)
     firing = None if signal in (None, Signal.NOT_CONFIGURED) else signal is not Signal.RESOLVED
     try:
-        if not one.wanted(held.scope(firing=firing)):
+        if not further and not one.wanted(held.scope(firing=firing)):
             skipped = row_for(
                 held, one, state=StepState.SKIPPED, plan=None, message="its condition is false"
             )
@@ -104,9 +114,9 @@ async def _begin(held: Hand, one: CompiledStep, row: Step | None, unwritten: Unw
         if not is_action(one):
             return await _probe(held, one, unwritten)
         if signal is Signal.RESOLVED:
-            await _cleared(held, unwritten)
+            await _write(held, cleared(held), unwritten)
             return False
-        if row is not None and row.attempt > 1 and row.plan is not None:
+        if further and row is not None and row.plan is not None:
             plan = row.plan  # a further attempt carries out the same plan
         else:
             row, plan = await planning.plan_step(held, one)
@@ -144,6 +154,7 @@ async def _intend(
             target=str(plan.target),
             guard=step.guard(held, row, signal=signal, approved=approved),
             audit=(held.audit("step.started", step.described(started)),),
+            spawn=_expiry(held, started),
         ),
         unwritten,
     )
@@ -159,7 +170,33 @@ async def _finish_started(held: Hand, one: CompiledStep, row: Step, unwritten: U
     if interrupted is not None:
         await _write(held, recovery.interrupt(held, interrupted), unwritten)
         return False
-    return await _after(held, one, await step.carry_out(held, one, row), unwritten)
+    if row.changed:  # on record as applied; it was settling
+        return await _after(held, one, await step.carry_out(held, one, row), unwritten)
+    # Perhaps it was not made yet. To make it now is a change like any other: is it still wanted?
+    plan = _plan_of(row)
+    signal = await recheck.signal(held)
+    approved = held.approved_digests.get(one.id) == plan.digest
+    row = replace(row, started_at=held.now)
+    outcome = await _write(
+        held,
+        held.update(
+            RunState.APPLYING,
+            held.run.reason,
+            row.message,
+            steps=(row,),
+            lock=(plan.target.key,),
+            guard=step.guard(held, row, signal=signal, approved=approved),
+            audit=(held.audit("step.taken_up", step.described(row)),),
+        ),
+        unwritten,
+    )
+    if outcome.written is Written.DONE:
+        ended = await step.carry_out(held, one, row, again=True)
+        return await _after(held, one, ended, unwritten)
+    if heaviest(outcome.verdicts) is Ruling.WAIT:
+        await _not_allowed(held, one, row, outcome, unwritten)
+        return False
+    return await _after(held, one, await step.look_only(held, one, row), unwritten)
 
 
 async def _after(
@@ -174,8 +211,11 @@ async def _after(
                     held, held.update(held.run.state, held.run.reason, row.message), unwritten
                 )
             return True
-        case step.Stopped(row):
+        case step.Stopped(row, facts):
             held.rows[row.sequence] = row
+            run = held.run
+            update = held.update(run.state, run.reason, row.message, steps=(row,), facts=facts)
+            await _write(held, update, unwritten)
             return False
         case step.Again(bad, row, at):
             unwritten.add(held, bad, "step.failed")
@@ -191,8 +231,8 @@ async def _after(
             unwritten.rows = ()
             await _write(held, update, unwritten)
             return False
-        case step.Failed(row, reason):
-            unwritten.add(held, row, "step.failed")
+        case step.Failed(row, reason, facts):
+            unwritten.add(held, row, "step.failed", facts)
             await _write(
                 held, failing(held, reason, f"{one.id}: {row.message}", rows=(row,)), unwritten
             )
@@ -248,10 +288,6 @@ async def _not_allowed(
         await _write(
             held, failing(held, Reason.GUARDRAIL_REFUSES, binding, verdicts=shown), unwritten
         )
-    elif held.runbook.mode is Mode.OBSERVE:
-        await _write(
-            held, held.update(RunState.SUPPRESSED, Reason.OBSERVE_ONLY, binding), unwritten
-        )
     else:
         await _write(
             held,
@@ -261,17 +297,20 @@ async def _not_allowed(
 
 
 async def _all_done(held: Hand, unwritten: Unwritten) -> None:
-    verify = held.runbook.verify
-    if verify is None or not held.changed:
-        message = "every step is done" if held.changed else "nothing had to be changed"
-        reason = Reason.DONE if held.changed else Reason.NOTHING_TO_DO
-        await _write(held, held.update(RunState.SUCCEEDED, reason, message), unwritten)
+    # A change that somebody else was faster to make is worth watching as well.
+    repaired = any(row.plan is not None for row in held.rows.values())
+    if repaired and _watchable(held):
+        await _write(held, watch(held, "every step is done"), unwritten)
         return
-    await _write(held, watch(held, "every step is done"), unwritten)
+    message = "every step is done" if held.changed else "nothing had to be changed"
+    reason = Reason.DONE if held.changed else Reason.NOTHING_TO_DO
+    await _write(held, held.update(RunState.SUCCEEDED, reason, message), unwritten)
 
 
-async def _verify_first(held: Hand, one: CompiledStep, unwritten: Unwritten) -> None:
-    await _write(held, watch(held, f"before {one.id}"), unwritten)
+def _watchable(held: Hand) -> bool:
+    """Whether anything can tell if the run helped; a run by hand has no alert that could clear."""
+    verify = held.runbook.verify
+    return verify is not None and (verify.step is not None or held.incident is not None)
 
 
 def watch(held: Hand, when: str) -> RunUpdate:
@@ -284,18 +323,16 @@ def watch(held: Hand, when: str) -> RunUpdate:
     )
 
 
-async def _cleared(held: Hand, unwritten: Unwritten) -> None:
-    """The alert no longer fires: no further change. What was done may well have been the cure."""
-    if held.changed and held.runbook.verify is not None:
-        await _write(held, watch(held, "the alert cleared"), unwritten)
-    elif held.changed:
+def cleared(held: Hand) -> RunUpdate:
+    """Return the transition of a run whose alert no longer fires: no further change. What was done
+    may well have been the cure."""
+    if held.changed and _watchable(held):
+        return watch(held, "the alert cleared")
+    if held.changed:
         message = "the alert cleared; the remaining steps were not needed"
-        await _write(held, held.update(RunState.SUCCEEDED, Reason.DONE, message), unwritten)
-    else:
-        message = "the alert cleared before anything was changed"
-        await _write(
-            held, held.update(RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF, message), unwritten
-        )
+        return held.update(RunState.SUCCEEDED, Reason.DONE, message, steps=unused(held))
+    message = "the alert cleared before anything was changed"
+    return held.update(RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF, message)
 
 
 async def _cancelled(held: Hand, unwritten: Unwritten) -> None:
@@ -310,6 +347,8 @@ async def _fail(
     held: Hand, one: CompiledStep, reason: Reason, message: str, unwritten: Unwritten
 ) -> None:
     row = row_for(held, one, state=StepState.FAILED, message=message, ended_at=held.now)
+    if not row.changed:
+        row = replace(row, plan=None, started_at=None)  # no change was begun, so none is counted
     unwritten.add(held, row, "step.failed")
     await _write(held, failing(held, reason, f"{one.id}: {message}", rows=(row,)), unwritten)
 
@@ -352,6 +391,13 @@ def _targets(held: Hand, plan: Plan) -> tuple[str, ...]:
     """Lock everything that is planned with the first change; in order, so nobody deadlocks."""
     planned = [row.plan for row in held.rows.values() if row.plan and not row.plan.empty]
     return tuple(sorted({plan.target.key, *(p.target.key for p in planned)}))
+
+
+def _expiry(held: Hand, row: Step) -> tuple[Expiry, ...]:
+    """A raised limit ends in time however its step ends, so its end is stored with the intent."""
+    if row.plan is None or row.plan.lasts is None:
+        return ()
+    return (Expiry(replace(row, changed=True), held.now + row.plan.lasts),)
 
 
 def _planned_after(held: Hand, sequence: int) -> dict[int, Plan]:

@@ -112,7 +112,7 @@ class ApprovalDesk:
         metrics.APPROVALS.labels(outcome=outcome.value).inc()
         if outcome is DecisionOutcome.DENIED:
             run = await self._journal.run(request.run_id)
-            if run is not None:
+            if run is not None and run.state.ended:
                 metrics.run_ended(run.runbook, run.state, run.reason)
         log.info("approval", run_id=request.run_id, actor=actor, answer=answer, outcome=outcome)
         return _answered(outcome, after or request)
@@ -156,7 +156,7 @@ def _answered(outcome: DecisionOutcome, request: ApprovalRequest | None) -> Answ
 _SENTENCES = {
     DecisionOutcome.COUNTED: "Counted. More approvals are needed.",
     DecisionOutcome.APPROVED: "Approved. The change is being made.",
-    DecisionOutcome.DENIED: "Denied. Nothing will be changed.",
+    DecisionOutcome.DENIED: "Denied. Nothing more will be changed.",
     DecisionOutcome.REPEATED: "You had already said so; nothing changes.",
     DecisionOutcome.ALREADY_DECIDED: "This had already been decided; nothing changes.",
     DecisionOutcome.EXPIRED: "Too late: the time to decide is over. Nothing was changed.",

@@ -9,7 +9,7 @@ from remediator.engine.hand import Hand, may_have_changed
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import RunUpdate
 from remediator.model.reasons import Reason
-from remediator.model.runs import TRANSITIONS, Run, RunState, Step
+from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, NoteKind
 from remediator.observe import metrics
 
@@ -42,18 +42,24 @@ def failed(
     )
 
 
+def how_to_resume(run_id: str) -> str:
+    """Return what a person does about an interrupted run."""
+    return f"Look, then: remediator runs resume {run_id} --how done|repeat|undo"
+
+
 async def break_off(ports: Ports, run: Run, reason: Reason, message: str) -> None:
     """End a run that can't be carried on for want of its runbook, or by a bug of ours.
 
-    A run that may have changed something is `interrupted`, as the table has it: it keeps its locks
-    until a person has looked. Whoever the settings name is called.
+    A run that may have changed something is `interrupted`: it keeps its locks until a person has
+    looked. Whoever the settings name is called.
     """
-    following = TRANSITIONS[run.state]
-    to = next(
-        (s for s in (RunState.INTERRUPTED, RunState.FAILED) if s in following), RunState.CANCELLED
-    )
+    view = await ports.journal.view(run.id)
+    changed = view is not None and any(may_have_changed(row) for row in view.steps)
+    to = RunState.INTERRUPTED if changed else RunState.FAILED
     now = ports.clock.now()
     text = f"{run.runbook}: {message}"
+    if changed:
+        text = f"{text}. {how_to_resume(run.id)}"
     update = RunUpdate(
         run_id=run.id,
         epoch=run.epoch,

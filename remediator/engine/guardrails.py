@@ -2,8 +2,9 @@
 
 Each looks at one `Question` and answers with one verdict. The list at the end is the whole of it;
 the first refusal ends the run, a hold asks a person, a wait comes back later. Undo and escalation
-never pass through here: a tripped guardrail must not block the way back. Called by `planning`, and
-by the journal inside the transaction that stores the intent, so that no limit can be raced.
+never pass through here: a tripped guardrail must not block the way back. Called by `run` when every
+step is planned, and by the journal inside the transaction that stores an intent (`step.guard`), so
+that no limit can be raced.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -4,6 +4,7 @@ A `Hand` is made anew for each claim. `write` is the only thing that moves the r
 reports that we were fenced, nothing of the hand may be used.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -53,8 +54,8 @@ class Hand:
     rows: dict[int, Step]
     """The newest attempt of each step, by sequence."""
     approval: ApprovalRequest | None
-    stopping: Any = None
-    """An `asyncio.Event`: the daemon stops; go to the next safe place and release."""
+    stopping: asyncio.Event | None = None
+    """The daemon stops: go to the next safe place and release."""
 
     @property
     def now(self) -> datetime:
@@ -71,7 +72,7 @@ class Hand:
     @property
     def stops(self) -> bool:
         """Whether the daemon stops, so that nothing new may be begun."""
-        return self.stopping is not None and bool(self.stopping.is_set())
+        return self.stopping is not None and self.stopping.is_set()
 
     @property
     def changed(self) -> bool:
@@ -142,7 +143,9 @@ class Hand:
         """Start a transition from the run as it is in hand; it wakes at once unless told later."""
         now = self.now
         more.setdefault("wake_at", None if to.ended or to is RunState.INTERRUPTED else now)
-        if to is not self.run.state and to not in _UNTOLD:
+        # A run that holds again for the reason it held for has nothing new to tell.
+        again = to is RunState.PENDING and reason is self.run.reason
+        if to is not self.run.state and to not in _UNTOLD and not again:
             more["notes"] = (
                 *more.pop("notes", ()),
                 Note(NoteKind.STATE, self.run.id, message, now),
@@ -225,7 +228,26 @@ def row_for(hand: Hand, step: CompiledStep, **values: Any) -> Step:
     return replace(row, **values)
 
 
-async def load(ports_: ports.Ports, run: Run, stopping: Any = None) -> Hand:
+def unused(hand: Hand) -> tuple[Step, ...]:
+    """Return how the steps end that the run never came to, since what was done has helped.
+
+    A further attempt that was still to come is no skipped step: the one before may have worked.
+    """
+    return tuple(
+        replace(
+            row,
+            state=StepState.FAILED,
+            ended_at=hand.now,
+            message=f"{row.message}; the alert cleared before the next one",
+        )
+        if row.changed
+        else replace(row, state=StepState.SKIPPED, message="was not needed")
+        for row in hand.rows.values()
+        if row.state is StepState.PLANNED
+    )
+
+
+async def load(ports_: ports.Ports, run: Run, stopping: asyncio.Event | None = None) -> Hand:
     """Load what a claimed run needs.
 
     Raises:

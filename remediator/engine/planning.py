@@ -1,6 +1,6 @@
 """Plan every step of a run: run the probes that come before any change, ask each action for its
-exact plan. Reads only. Called by `run` when a run is planned, by `step` just before each change,
-and by `remediator simulate`.
+exact plan. Reads only. Called by `run` when a run is planned, by `applying` just before each
+change, and by `simulate`.
 
 Outcomes, not exceptions, leave this module.
 """
@@ -8,6 +8,7 @@ Outcomes, not exceptions, leave this module.
 from dataclasses import dataclass
 from datetime import timedelta
 
+from remediator.engine import within
 from remediator.engine.hand import Hand, is_action, row_for
 from remediator.model.plans import Plan
 from remediator.model.reasons import Reason
@@ -99,7 +100,7 @@ async def plan_step(hand: Hand, step: CompiledStep) -> tuple[Step, Plan]:
         ExpressionFailed: a parameter can't be worked out.
     """
     params = step.resolve(hand.scope())
-    plan = await step.action.plan(params, hand.ctx)
+    plan = await within.look(step.action.plan(params, hand.ctx), hand.ports.clock)
     row = row_for(
         hand,
         step,
@@ -119,7 +120,7 @@ async def probe_step(hand: Hand, step: CompiledStep) -> Step:
         ExpressionFailed: a parameter can't be worked out.
     """
     params = step.resolve(hand.scope())
-    result = await step.probe.probe(params, hand.ctx)
+    result = await within.look(step.probe.probe(params, hand.ctx), hand.ports.clock)
     now = hand.now
     return row_for(
         hand,

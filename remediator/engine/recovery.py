@@ -5,6 +5,7 @@ begun.
 
 from dataclasses import replace
 
+from remediator.engine.ending import how_to_resume
 from remediator.engine.hand import Hand
 from remediator.journal.protocol import RunUpdate
 from remediator.model.reasons import Reason
@@ -44,10 +45,7 @@ def is_undone(row: Step) -> bool:
 
 def interrupt(held: Hand, message: str) -> RunUpdate:
     """Return the transition to `interrupted`: the run keeps its lock, and a person is called."""
-    text = (
-        f"{held.run.runbook}: {message}. Look, then: "
-        f"remediator runs resume {held.run.id} --how done|repeat|undo"
-    )
+    text = f"{held.run.runbook}: {message}. {how_to_resume(held.run.id)}"
     return held.update(
         RunState.INTERRUPTED,
         Reason.CRASHED_UNCHECKABLE,

@@ -18,7 +18,7 @@ from remediator.engine.hand import Fenced, Hand
 from remediator.engine.library import RunbookGone
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import RunUpdate
-from remediator.model.approvals import ApprovalStatus
+from remediator.model.approvals import ApprovalRequest, ApprovalStatus
 from remediator.model.canonical import JSON
 from remediator.model.plans import Plan
 from remediator.model.policy import Mode
@@ -60,8 +60,10 @@ async def pending(held: Hand) -> None:
     elif signal is Signal.UNKNOWN:
         await hold(held, Reason.SIGNAL_UNKNOWN, "no Alertmanager of this sender answers")
     else:
+        # The reason stays: a run that held and holds again for the same tells it once.
+        deadline = held.run.deadline_at
         await held.write(
-            held.update(RunState.PLANNING, Reason.NEW, "planning", deadline_at=held.run.deadline_at)
+            held.update(RunState.PLANNING, held.run.reason, "planning", deadline_at=deadline)
         )
 
 
@@ -110,7 +112,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         reason = Reason.MODE_APPROVE
         await held.write(approvals.asking(held, planned.plans, reason, binding, **common))
     else:
-        message = "allowed without a person"
+        message = "allowed without a person" if planned.plans else "each change when it is reached"
         await held.write(held.update(RunState.APPLYING, Reason.AUTOMATIC, message, **common))
 
 
@@ -118,37 +120,39 @@ async def await_approval(held: Hand) -> None:
     """Woken although nobody decided: the time is over, or it was only taken over."""
     request = held.approval
     over = held.incident is not None and not held.incident.open
-    if over and held.changed and held.runbook.verify is not None:
-        await held.write(applying.watch(held, "the alert cleared"))
+    if over and held.changed:
+        await held.write(applying.cleared(held))
+    elif request is not None and request.status is ApprovalStatus.DENIED:
+        # Denied in the middle of the run: it must not be left half done.
+        await held.write(failing(held, Reason.DENIED, held.run.message))
     elif request is None or request.status is not ApprovalStatus.OPEN:
         # What was done must not be planned anew; the next change is judged and asked for again.
         to = RunState.APPLYING if held.changed else RunState.PLANNING
         await held.write(held.update(to, Reason.PLAN_CHANGED, "the question was withdrawn"))
     elif held.now >= request.expires_at:
-        message = (
-            f"nobody decided within {format_duration(request.expires_at - request.created_at)}"
-        )
-        if held.changed:
-            # Asked in the middle of the run: it must not be left half done.
-            update = failing(
-                held,
-                Reason.APPROVAL_EXPIRED,
-                message,
-                close_approval=ApprovalStatus.EXPIRED,
-            )
-            await held.write(update)
-            return
-        await held.write(
-            held.update(
-                RunState.EXPIRED,
-                Reason.APPROVAL_EXPIRED,
-                message,
-                close_approval=ApprovalStatus.EXPIRED,
-                notes=held.escalation(f"{held.run.runbook}: {message}, and the alert still fires"),
-            )
-        )
+        await held.write(await _nobody_decided(held, request))
     else:
         await held.wait(held.run.reason, held.run.message, request.expires_at)
+
+
+async def _nobody_decided(held: Hand, request: ApprovalRequest) -> RunUpdate:
+    waited = format_duration(request.expires_at - request.created_at)
+    message = f"nobody decided within {waited}"
+    expired = ApprovalStatus.EXPIRED
+    if held.changed:
+        # Asked in the middle of the run: it must not be left half done.
+        return failing(held, Reason.APPROVAL_EXPIRED, message, close_approval=expired)
+    signal = await recheck.signal(held)
+    if signal is Signal.RESOLVED:
+        text = f"{message}, and the alert cleared by itself"
+        reason = Reason.RESOLVED_BY_ITSELF
+        return held.update(RunState.CANCELLED, reason, text, close_approval=expired)
+    if signal is Signal.FIRING:
+        message = f"{message}, and the alert still fires"
+    notes = held.escalation(f"{held.run.runbook}: {message}")
+    return held.update(
+        RunState.EXPIRED, Reason.APPROVAL_EXPIRED, message, close_approval=expired, notes=notes
+    )
 
 
 STAGES: Mapping[RunState, Callable[[Hand], Awaitable[None]]] = {
@@ -198,10 +202,10 @@ async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
         verdicts += guardrails.judge(
             step.question(held, sequence, one, history=history, signal=signal, approved=False)
         )
-    if not plans:
-        # Nothing could be planned yet: the first change is judged, and approved, when reached.
-        return ()
-    return _unique(verdicts)
+        # The run's later changes come on top of this one, as far as rates are concerned.
+        history = history.with_change(held.run, sequence, one, held.now)
+    # With no plan yet, the first change is judged, and approved, when it is reached.
+    return tuple(dict.fromkeys(verdicts))
 
 
 def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:
@@ -220,7 +224,3 @@ def _plans_json(plans: Mapping[int, Plan], verdicts: tuple[Verdict, ...]) -> dic
         "plans": [one.to_json() for one in plans.values()],
         "verdicts": [v.to_json() for v in verdicts],
     }
-
-
-def _unique(verdicts: list[Verdict]) -> tuple[Verdict, ...]:
-    return tuple(dict.fromkeys(verdicts))

@@ -1,22 +1,21 @@
-"""One change: plan again, record the intent, apply, settle, and say how it ended.
+"""One change: its intent, apply, settle, and how it ended.
 
-Called by `run` for each step that changes something. The intent is committed before the action
-touches the world, with the lock on the target and the guardrails' last word in the same
+Called by `applying` for each step that changes something. The intent is committed before the
+action touches the world, with the lock on the target and the guardrails' last word in the same
 transaction. What comes out is an `Outcome`; writing it is the caller's, so that the end of one
 step and the intent of the next share a commit.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from remediator.engine import guardrails, planning, retry
+from remediator.engine import guardrails, planning, retry, within
 from remediator.engine.hand import Hand, asks_alertmanager, row_for
 from remediator.journal.protocol import Guard, History
 from remediator.model.canonical import JSONObject
-from remediator.model.plans import Fact, Plan, Progress, Result
+from remediator.model.plans import Fact, Plan, Progress
 from remediator.model.reasons import Reason
 from remediator.model.runs import Step, StepState
 from remediator.model.signals import Signal
@@ -26,12 +25,12 @@ from remediator.plugin.action import ActionError, Temporary
 from remediator.runbook.runbook import CompiledStep
 
 # A run that is taken up after its step's time was over still gets one look at the world.
-_SHORTEST_APPLY_S = 5.0
+_SHORTEST_APPLY = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The change is made and the target is healthy."""
+    """The change is made and the target is healthy; `facts` are what was learned on the way."""
 
     row: Step
     facts: tuple[Fact, ...] = ()
@@ -52,6 +51,7 @@ class Failed:
 
     row: Step
     reason: Reason
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Stopped:
     """The daemon stops while the target settles; whoever claims the run next looks again."""
 
     row: Step
+    facts: tuple[Fact, ...] = ()
 
 
 Outcome = Done | Again | Failed | Stopped
@@ -117,43 +118,68 @@ def intent(hand: Hand, row: Step) -> Step:
     )
 
 
-async def carry_out(hand: Hand, step: CompiledStep, row: Step) -> Outcome:
+async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = False) -> Outcome:
     """Apply a plan whose intent is stored, and watch the target until it is healthy.
 
     Safe to call again after a crash: an action compares the world with the plan first.
+
+    Args:
+        again: the intent is from before a crash, so that the change may have been made then.
     """
     plan = row.plan
     assert plan is not None  # noqa: S101 - written by `intent`
     assert row.started_at is not None  # noqa: S101 - likewise
     deadline = row.started_at + step.timeout
     began = time.monotonic()
+    # An earlier attempt, or the daemon before a crash, may have done what is found done now.
+    maybe = again or row.attempt > 1
+    facts: tuple[Fact, ...] = ()
     try:
-        if row.changed and not plan.checkable:
-            result = Result(row.message, changed=True)  # known to be applied, was settling
-        else:
-            result = await _within(step.action.apply(plan, hand.ctx), deadline, hand)
-            row = replace(row, changed=True, message=result.message, output=result.output)
+        if not row.changed:
+            limit = max(deadline - hand.now, _SHORTEST_APPLY)
+            call = step.action.apply(plan, hand.ctx)
+            result = await within.within(call, limit, hand.ports.clock)
+            row = replace(
+                row,
+                changed=result.changed or maybe,
+                message=result.message,
+                output=result.output,
+            )
+            facts = result.facts
             if not plan.checkable:
                 # Nobody could find out later: put it on record before settling takes its time.
+                run = hand.run
                 await hand.write(
-                    hand.update(hand.run.state, hand.run.reason, result.message, steps=(row,))
+                    hand.update(run.state, run.reason, row.message, steps=(row,), facts=facts)
                 )
+                facts = ()
         outcome = await _settle(hand, step, plan, row, deadline)
     except TimeoutError:
         row = replace(row, changed=True)  # it may have been made; undo finds out
         outcome = Failed(_ended(hand, row, _too_long(step)), Reason.STEP_TIMEOUT)
-        result = None
     except Temporary as error:
         # The request may have arrived although its answer did not: undo must look.
         outcome = _again(hand, step, replace(row, changed=True), str(error), error.after)
-        result = None
     except ActionError as error:
-        # An earlier attempt failed for a passing reason, and may have changed something.
-        row = replace(row, changed=row.changed or row.attempt > 1)
+        row = replace(row, changed=row.changed or maybe)
         outcome = Failed(_ended(hand, row, str(error)), planning.failure_reason(error))
-        result = None
-    if isinstance(outcome, Done) and result is not None:
-        outcome = replace(outcome, facts=result.facts)
+    if facts and not isinstance(outcome, Again):
+        outcome = replace(outcome, facts=facts)
+    _count(step, outcome, began)
+    return outcome
+
+
+async def look_only(hand: Hand, step: CompiledStep, row: Step) -> Outcome:
+    """Find out what became of a change that may no longer be made: it may have been before a crash.
+
+    Watches the target as after an apply. What turns out not to be in place has failed; undo
+    compares the world again, and takes back only what is there.
+    """
+    plan = row.plan
+    assert plan is not None  # noqa: S101 - written by `intent`
+    began = time.monotonic()
+    row = replace(row, changed=True, message="was begun before the daemon stopped")
+    outcome = await _settle(hand, step, plan, row, hand.now + step.timeout)
     _count(step, outcome, began)
     return outcome
 
@@ -161,7 +187,7 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step) -> Outcome:
 async def settle_once(hand: Hand, step: CompiledStep, plan: Plan) -> tuple[Progress, str]:
     """Look once whether the target is healthy under `plan`; trouble to look is progress."""
     try:
-        settled = await step.action.settled(plan, hand.ctx)
+        settled = await within.look(step.action.settled(plan, hand.ctx), hand.ports.clock)
     except Temporary as error:
         return Progress.PROGRESSING, str(error)
     except ActionError as error:
@@ -192,7 +218,7 @@ async def pause(hand: Hand, span: timedelta) -> bool:
     if hand.stopping is None:
         await hand.ports.clock.sleep(span.total_seconds())
         return False
-    if hand.stopping.is_set():
+    if hand.stops:
         return True
     sleep = asyncio.ensure_future(hand.ports.clock.sleep(span.total_seconds()))
     stop = asyncio.ensure_future(hand.stopping.wait())
@@ -201,32 +227,7 @@ async def pause(hand: Hand, span: timedelta) -> bool:
     finally:
         sleep.cancel()
         stop.cancel()
-    return bool(hand.stopping.is_set())
-
-
-async def _within(call: Awaitable[Result], deadline: datetime, hand: Hand) -> Result:
-    """Await an action's call until the deadline on the daemon's clock.
-
-    Raises:
-        TimeoutError: it took longer; it was cancelled and has ended.
-    """
-    left_s = max((deadline - hand.now).total_seconds(), _SHORTEST_APPLY_S)
-    called = asyncio.ensure_future(call)
-    slept = asyncio.ensure_future(hand.ports.clock.sleep(left_s))
-    try:
-        await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
-        if called.done():
-            return called.result()
-        called.cancel()
-        await asyncio.wait({called})
-        if not called.cancelled() and called.exception() is None:
-            return called.result()  # it came to its end while it was told to stop
-        raise TimeoutError
-    finally:
-        slept.cancel()
-        if not called.done():
-            called.cancel()
-            await asyncio.wait({called})
+    return hand.stops
 
 
 def _again(

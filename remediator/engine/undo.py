@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.engine import recovery, retry, step
+from remediator.engine import recovery, retry, step, within
 from remediator.engine.ending import failed
 from remediator.engine.hand import Hand, may_have_changed
 from remediator.journal.protocol import RunUpdate, Written
 from remediator.model.plans import Progress, Result
+from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, Step, StepState, Trigger
-from remediator.model.views import NoteKind
+from remediator.model.views import Note, NoteKind
 from remediator.plugin.action import ActionError, Temporary
 
 # Undo is worth more patience than apply: it is tried until this long after it began.
@@ -56,12 +57,19 @@ async def _undo(held: Hand, row: Step) -> bool:
             undoing = replace(row, state=StepState.UNDOING, changed=True, ended_at=held.now)
             if not await _intend(held, undoing, until):
                 return False
-            result = await one.action.undo(plan, held.ctx)
+            call = one.action.undo(plan, held.ctx)
+            result = await within.within(call, one.timeout, held.ports.clock)
             if not plan.checkable:
                 # Nobody could find out later: put it on record before settling takes its time.
                 undoing = replace(undoing, changed=False, message=result.message)
                 await held.write(_going_on(held, until, steps=(undoing,)))
         progress, message = await _settled(held, row, until)
+    except TimeoutError:
+        message = f"did not end within {format_duration(one.timeout)}"
+        if not plan.checkable:  # to try again might be to do it twice
+            await _stuck(held, undoing, message)
+            return False
+        return await _later(held, row, message, until, None)
     except Temporary as error:
         return await _later(held, row, str(error), until, error.after)
     except ActionError as error:
@@ -86,6 +94,7 @@ async def _undo(held: Hand, row: Step) -> bool:
             held.run.message,
             steps=(undone,),
             facts=result.facts,
+            not_raised=(row.step_id,),
             audit=(held.audit("step.undone", step.described(undone)),),
             notes=(held.note(NoteKind.STEP, f"{row.step_id} taken back: {result.message}"),),
         )
@@ -94,7 +103,11 @@ async def _undo(held: Hand, row: Step) -> bool:
 
 
 async def _intend(held: Hand, undoing: Step, until: datetime) -> bool:
-    """Record the intent under the target's lock. Returns False when another run holds it."""
+    """Record the intent under the target's lock. Returns False when another run holds it.
+
+    That is waited for without end, since a raised limit must come back; a person hears of it each
+    time that the patience of an undo is over.
+    """
     assert undoing.plan is not None  # noqa: S101 - caller checks
     outcome = await held.write(
         _going_on(
@@ -107,7 +120,13 @@ async def _intend(held: Hand, undoing: Step, until: datetime) -> bool:
     )
     if outcome.written is Written.DONE:
         return True
-    await held.wait(held.run.reason, held.run.message, held.now + held.ports.pace.hold)
+    notes: tuple[Note, ...] = ()
+    if held.now >= until:
+        target = undoing.plan.target
+        text = f"{target} can't be taken back while run {outcome.holder} holds it"
+        notes, until = held.escalation(text), held.now + _UNDO_FOR
+    wake_at = held.now + held.ports.pace.hold
+    await held.wait(held.run.reason, held.run.message, wake_at, deadline_at=until, notes=notes)
     return False
 
 
@@ -139,6 +158,7 @@ async def _later(
         await _stuck(held, row, message)
         return False
     wait = max(held.ports.pace.hold, retry.next_delay(1, held.ports.pace.poll, after))
+    wait = min(wait, max(until - held.now, held.ports.pace.hold))
     # The row is what it was before: no undo is in hand that a crash could leave in doubt.
     await held.wait(
         held.run.reason, held.run.message, held.now + wait, deadline_at=until, steps=(row,)

@@ -4,12 +4,11 @@ A stage of `run`; between two looks the run is a row in the journal, not a task.
 hint: when Alertmanager can be asked, it has the last word.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
-from remediator.engine import recheck
+from remediator.engine import recheck, within
 from remediator.engine.ending import failed, failing
-from remediator.engine.hand import Hand, row_for
+from remediator.engine.hand import Hand, row_for, unused
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState
@@ -33,11 +32,7 @@ async def look(held: Hand) -> None:
         return
     helped, message = await _probe(held) if verify.step else await _alert(held)
     if helped:
-        rows = tuple(
-            replace(row, state=StepState.SKIPPED, message="was not needed")
-            for row in held.rows.values()
-            if row.state is StepState.PLANNED
-        )
+        rows = unused(held)
         await held.write(held.update(RunState.SUCCEEDED, Reason.VERIFIED, message, steps=rows))
         return
     if held.now < deadline:
@@ -50,7 +45,8 @@ async def look(held: Hand) -> None:
         return
     text = f"it did not help within {format_duration(verify.within)}: {message}"
     rung = next((s for s in held.runbook.steps if _untried(held, s.sequence)), None)
-    if rung is None:
+    if rung is None or await recheck.signal(held) is Signal.RESOLVED:
+        # No further change once a *resolved* came, even where the probe or a peer disagrees.
         await held.write(failing(held, Reason.NOT_VERIFIED, text))
         return
     # `started_at` on a planned row says that this rung's turn has come.
@@ -82,7 +78,7 @@ async def _probe(held: Hand) -> tuple[bool | None, str]:
     assert verify is not None and verify.step is not None  # noqa: S101,PT018 - caller checks
     try:
         params = verify.step.resolve(held.scope())
-        result = await verify.step.probe.probe(params, held.ctx)
+        result = await within.look(verify.step.probe.probe(params, held.ctx), held.ports.clock)
     except (ActionError, ExpressionFailed) as error:
         return None, str(error)
     return result.ok, result.message

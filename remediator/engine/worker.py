@@ -132,7 +132,9 @@ class Worker:
     async def _broken_off(self, run: Run) -> bool:
         """End a run that met a bug of ours; False when not even that could be written."""
         try:
-            latest = await self._ports.journal.run(run.id) or run
+            latest = await self._ports.journal.run(run.id)
+            if latest is None or (latest.epoch, latest.owner) != (run.epoch, run.owner):
+                return True  # decided or taken up elsewhere meanwhile; it is not ours to end
             message = "an internal error; the daemon's log has the details"
             await break_off(self._ports, latest, Reason.INTERNAL, message)
         except (JournalUnavailable, Overloaded) as error:

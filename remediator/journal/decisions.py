@@ -6,7 +6,7 @@ first deny decides, and every answer is on the record with what became of it.
 
 from dataclasses import replace
 
-from remediator.journal import approvals, outbox, runs, transitions
+from remediator.journal import approvals, outbox, runs, steps, transitions
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
@@ -73,16 +73,19 @@ def _count(
         return DecisionOutcome.REPEATED
     if decision.answer is Answer.DENY:
         yield from approvals.settle(request.id, ApprovalStatus.DENIED)
+        # A run that has changed something must not be left half done: a worker takes it back.
+        half_done = run.id in (yield from steps.runs_that_changed([run.id]))
         yield from transitions.carry_out(
             env,
             [
                 Move(
                     run=run,
-                    to=RunState.DENIED,
+                    to=RunState.AWAITING_APPROVAL if half_done else RunState.DENIED,
                     reason=Reason.DENIED,
                     message=_sentence("Denied", decision),
                     at=decision.at,
                     actor=decision.actor,
+                    wake_at=decision.at if half_done else None,
                     fence=True,
                 )
             ],

@@ -7,7 +7,7 @@ module and nothing else of the journal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -21,7 +21,7 @@ from remediator.model.approvals import (
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Fate, Incident, IncidentStatus
-from remediator.model.plans import Fact
+from remediator.model.plans import Fact, Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.verdicts import Verdict
@@ -165,6 +165,11 @@ class History:
     controls: tuple[Control, ...]
     locks: Mapping[str, str]
 
+    def with_change(self, run: Run, sequence: int, plan: Plan, at: datetime) -> "History":
+        """Return the history as it will be when this run has also begun this change."""
+        change = PastChange(run.id, sequence, run.runbook, plan.target.key, plan.impact.pods, at)
+        return replace(self, changes=(change, *self.changes))
+
 
 Check = Callable[[History], tuple[Verdict, ...]]
 
@@ -195,7 +200,9 @@ class RunUpdate:
         lock: target keys to hold until the run ends (an interrupted run keeps them).
         guard: judged first.
         verdicts: kept with the run for people; None leaves them.
-        spawn: runs for raised limits, `Trigger.EXPIRY`, each with the step to take back.
+        spawn: runs for raised limits, `Trigger.EXPIRY`, each with the step to take back; a step
+            whose end is waited for already gets no second one.
+        not_raised: ids of steps that leave no raised limit after all; its end is cancelled.
     """
 
     run_id: str
@@ -218,6 +225,7 @@ class RunUpdate:
     notes: tuple[Note, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     spawn: tuple["Expiry", ...] = ()
+    not_raised: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,21 @@ The order: is the run still ours, is the transition legal, does the guard allow 
 transaction sees, are the targets free; only then is anything written.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from remediator.journal import (
     approvals,
     facts,
     history,
     locks,
     outbox,
+    raised_limits,
     runs,
     steps,
     transitions,
 )
-from remediator.journal.protocol import Expiry, RunUpdate, UpdateOutcome, Written
+from remediator.journal.protocol import RunUpdate, UpdateOutcome, Written
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
-from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.runs import Run, RunState
 from remediator.model.verdicts import Ruling, Verdict
 
 ACTOR = "remediator"
@@ -63,7 +60,7 @@ def write(env: Env, update: RunUpdate) -> Operation[UpdateOutcome]:
         yield from approvals.ask(update.ask)
     yield from facts.write(update.facts, update.at)
     yield from outbox.put(env, update.notes)
-    yield from _spawn(env, run, update)
+    yield from raised_limits.keep(env, run, update)
     return UpdateOutcome(Written.DONE, verdicts=verdicts, run=written)
 
 
@@ -98,44 +95,3 @@ def _same_run(update: RunUpdate) -> None:
         raise ValueError(f"an update of run {update.run_id} writes to run {strangers[0]}")
     if update.ask is not None and update.to is not RunState.AWAITING_APPROVAL:
         raise ValueError(f"run {update.run_id} asks for approval and goes to {update.to}")
-
-
-def _spawn(env: Env, parent: Run, update: RunUpdate) -> Operation[None]:
-    if not update.spawn:
-        return
-    spawned = [_expiry_run(env, parent, expiry, update) for expiry in update.spawn]
-    yield from runs.insert(spawned)
-    copies: Sequence[Step] = [
-        replace(
-            expiry.step,
-            run_id=run.id,
-            sequence=0,
-            attempt=1,
-            state=StepState.DONE,
-        )
-        for run, expiry in zip(spawned, update.spawn, strict=True)
-    ]
-    yield from steps.write(copies)
-
-
-def _expiry_run(env: Env, parent: Run, expiry: Expiry, update: RunUpdate) -> Run:
-    plan = expiry.step.plan
-    return Run(
-        id=env.ids.new(),
-        incident_id=parent.incident_id,
-        runbook=parent.runbook,
-        version=parent.version,
-        trigger=Trigger.EXPIRY,
-        state=RunState.PENDING,
-        reason=Reason.LIMIT_EXPIRED,
-        message=f"takes back what run {parent.id} raised: {plan}" if plan else "",
-        target=str(plan.target) if plan else parent.target,
-        context=parent.context,
-        epoch=0,
-        owner=None,
-        wake_at=expiry.due_at,
-        created_at=update.at,
-        started_at=None,
-        ended_at=None,
-        started_by=f"run:{parent.id}",
-    )

@@ -49,7 +49,7 @@ _S = RunState
 
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     # A raised limit's run goes straight to undoing.
-    _S.PENDING: frozenset({_S.PLANNING, _S.UNDOING, _S.SUPPRESSED, _S.FAILED, _S.CANCELLED}),
+    _S.PENDING: frozenset({_S.PLANNING, _S.UNDOING, _S.FAILED, _S.CANCELLED}),
     _S.PLANNING: frozenset(
         {
             _S.PENDING,
@@ -66,10 +66,12 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
         {
             _S.APPLYING,
             _S.PLANNING,
-            _S.VERIFYING,  # the alert cleared while a later step waited for its approval
+            # Asked in the middle of a run: the alert cleared, or nobody said yes.
+            _S.VERIFYING,
+            _S.SUCCEEDED,
             _S.UNDOING,
-            _S.SUPPRESSED,
             _S.FAILED,
+            _S.INTERRUPTED,
             _S.DENIED,
             _S.EXPIRED,
             _S.CANCELLED,
@@ -77,7 +79,6 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     ),
     _S.APPLYING: frozenset(
         {
-            _S.PENDING,
             _S.AWAITING_APPROVAL,
             _S.VERIFYING,
             _S.UNDOING,
@@ -88,7 +89,9 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
             _S.CANCELLED,
         }
     ),
-    _S.VERIFYING: frozenset({_S.APPLYING, _S.UNDOING, _S.SUCCEEDED, _S.FAILED, _S.CANCELLED}),
+    _S.VERIFYING: frozenset(
+        {_S.APPLYING, _S.UNDOING, _S.SUCCEEDED, _S.FAILED, _S.INTERRUPTED, _S.CANCELLED}
+    ),
     _S.UNDOING: frozenset({_S.ROLLED_BACK, _S.FAILED, _S.INTERRUPTED}),
     # Only a person leads out of here.
     _S.INTERRUPTED: frozenset({_S.APPLYING, _S.UNDOING, _S.CANCELLED}),

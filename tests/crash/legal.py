@@ -9,7 +9,8 @@ from remediator.model.runs import TRANSITIONS, RunState
 _AFTER = {
     # what a step's attempt may be on record as, after what; None is the beginning
     None: {"step.started", "step.skipped", "step.done", "step.failed"},
-    "step.started": {"step.done", "step.failed", "step.undoing"},
+    "step.started": {"step.taken_up", "step.done", "step.failed", "step.undoing"},
+    "step.taken_up": {"step.taken_up", "step.done", "step.failed", "step.undoing"},
     "step.done": {"step.undoing"},
     "step.failed": {"step.undoing", "step.started"},
     "step.undoing": {"step.undoing", "step.undone", "step.undo_failed"},
@@ -19,6 +20,8 @@ _AFTER = {
     # a person said what became of a step that was in hand
     "resumed": {"step.started", "step.undoing"},
 }
+
+_IN_HAND = {"step.started", "step.taken_up", "step.undoing"}
 
 
 def check(records: Sequence[dict[str, Any]]) -> None:
@@ -32,7 +35,7 @@ def check(records: Sequence[dict[str, Any]]) -> None:
     last: dict[str, str | None] = {}
     for record in records:
         if record["kind"] == "run.state" and record["details"]["from"] == RunState.INTERRUPTED:
-            in_hand = [s for s, kind in last.items() if kind in {"step.started", "step.undoing"}]
+            in_hand = [s for s, kind in last.items() if kind in _IN_HAND]
             last.update(dict.fromkeys(in_hand, "resumed"))
         if record["kind"].startswith("step."):
             step = record["details"]["step"]

@@ -21,7 +21,8 @@ _WITHIN_S = 180.0
 
 def _start(tmp: Path, *arguments: str, **more: object) -> subprocess.Popen[str]:
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return] # streams differ by test
-        [sys.executable, "-m", "remediator", "demo", *arguments],
+        # Whoever runs the tests in the background ignores SIGINT, and a child inherits that.
+        ["env", "--default-signal=INT", sys.executable, "-m", "remediator", "demo", *arguments],
         cwd=tmp,
         env=environment(TMPDIR=str(tmp)),
         text=True,

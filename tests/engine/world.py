@@ -39,6 +39,8 @@ class World:
     gate: asyncio.Event | None = None
     """While it is there and not set, an apply waits at it before it changes anything."""
     at_gate: int = 0
+    mute: set[str] = field(default_factory=set)
+    """Calls (`plan`, `apply`, `undo`) that do their work and never answer."""
 
     def get(self, name: str) -> int:
         """A value; 0 when nobody set it."""
@@ -49,6 +51,11 @@ class World:
         self.made.append((name, self.get(name), value))
         self.by_run.append((run_id, name, value))
         self.values[name] = value
+
+    async def answer(self, call: str) -> None:
+        """Answer, unless this call never does."""
+        if call in self.mute:
+            await asyncio.Event().wait()
 
     def meet(self, troubles: Mapping[str, list[Exception]], call: str) -> None:
         """Raise what was prepared for this call."""
@@ -79,6 +86,7 @@ class SetValue(Action["SetValue.Params"]):
     async def plan(self, params: Params, ctx: Context) -> Plan:
         """Read."""
         self.world.meet(self.world.trouble, "plan")
+        await self.world.answer("plan")
         before = self.world.get(params.name)
         changes = () if before == params.to else (Change("value", before, params.to),)
         return Plan(
@@ -110,10 +118,15 @@ class SetValue(Action["SetValue.Params"]):
                 raise Stale(f"{name} is {world.get(name)}, and was {change.before}")
         world.set(name, change.after, ctx.run_id)
         world.meet(world.after, call)
+        await world.answer(call)
         return Result(f"{name} is {change.after}", output={"value": change.after})
 
     async def settled(self, plan: Plan, ctx: Context) -> Settled:
         """Look."""
+        (change,) = plan.changes
+        found = self.world.get(plan.target.name)
+        if plan.checkable and found != change.after:
+            return Settled(Progress.FAILED, f"it is {found}, and not {change.after}")
         looks = self.world.health.get(plan.target.name)
         progress = looks.pop(0) if looks else Progress.HEALTHY
         return Settled(progress, f"it is {progress}")

@@ -139,6 +139,8 @@ class Kubernetes:
         await self._send(
             "DELETE",
             Request("delete", resource, namespace, name),
+            # The server reads the body; in the query a dry run shows in its audit log as well.
+            query=[("dryRun", "All")] if dry_run else (),
             content_type=_JSON,
             body=options,
         )

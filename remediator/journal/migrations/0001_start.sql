@@ -82,6 +82,7 @@ CREATE INDEX runs_by_incident ON runs (incident_id) WHERE incident_id IS NOT NUL
 CREATE INDEX runs_by_version ON runs (version);
 CREATE INDEX runs_due ON runs (wake_us) WHERE owner IS NULL AND wake_us IS NOT NULL;
 CREATE INDEX runs_live ON runs (state, id) WHERE ended_us IS NULL;
+CREATE INDEX runs_raised_limits ON runs (started_by) WHERE trigger = 'expiry' AND ended_us IS NULL;
 CREATE INDEX runs_by_age ON runs (ended_us) WHERE ended_us IS NOT NULL;
 
 -- `target_key` and `pods` are set where the plan changes something: guardrails count by them.

@@ -1,0 +1,59 @@
+"""Time limits for calls into plugins, on the daemon's clock.
+
+A call that never returns would keep its run in hand for ever, beyond cancel, escalation and undo.
+Called by `planning`, `step`, `undo` and `verify` around every call of an action or a probe.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+from remediator.model.clock import Clock
+from remediator.model.quantities import format_duration
+from remediator.plugin.action import Temporary
+
+T = TypeVar("T")
+
+LOOK = timedelta(minutes=2)
+"""For plans, probes and looks at the target: clients end a request within seconds, and a command
+that checks something is meant to be short."""
+
+
+async def look(call: Awaitable[T], clock: Clock) -> T:
+    """Await a plugin's call that only reads.
+
+    Raises:
+        Temporary: it took longer than `LOOK`; or whatever the call raises.
+    """
+    try:
+        return await within(call, LOOK, clock)
+    except TimeoutError:
+        raise Temporary(f"no answer within {format_duration(LOOK)}") from None
+
+
+async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:
+    """Await a plugin's call, and end it when its time is over.
+
+    Raises:
+        TimeoutError: it took longer; it was cancelled and has ended.
+        RuntimeError: it cancelled itself, which is a bug of the plugin and no stop of ours.
+    """
+    called = asyncio.ensure_future(call)
+    slept = asyncio.ensure_future(clock.sleep(limit.total_seconds()))
+    try:
+        await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
+        if called.done():
+            if called.cancelled():
+                raise RuntimeError("the plugin cancelled its own task")
+            return called.result()
+        called.cancel()
+        await asyncio.wait({called})
+        if not called.cancelled() and called.exception() is None:
+            return called.result()  # it came to its end while it was told to stop
+        raise TimeoutError
+    finally:
+        slept.cancel()
+        if not called.done():
+            called.cancel()
+            await asyncio.wait({called})
