@@ -34,7 +34,6 @@ from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal, sqlite_path
 from remediator.journal.protocol import AuditEntry, Journal, Opening
-from remediator.model.alerts import Notification
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -124,16 +123,11 @@ class Daemon:
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
         self._watcher = store.Watcher(settings.runbooks)
         await self._load_first()
-        background: set[asyncio.Future[int]] = set()
-
-        def fetch_truncated(sender: str, notification: Notification) -> None:
-            task = asyncio.ensure_future(reconciler.fetch_truncated(sender, notification))
-            background.add(task)
-            task.add_done_callback(background.discard)
-            task.add_done_callback(_complain)
-
-        intake = IntakeDesk(journal, library, self.registry.sources, fetch_truncated)
-        reconciler = Reconciler(journal, intake, alertmanagers, clock)
+        truncated = Hint()
+        intake = IntakeDesk(journal, library, self.registry.sources, truncated.poke)
+        reconciler = Reconciler(
+            journal, intake, alertmanagers, clock, every=settings.reconcile_every, hint=truncated
+        )
         ports = Ports(
             journal=journal,
             library=library,
@@ -147,6 +141,7 @@ class Daemon:
                 hold=settings.worker.hold,
                 give_up=settings.worker.give_up,
             ),
+            end=reconciler.end,
             default_approvers=settings.default_approvers,
             escalate_to=settings.escalate_to,
         )
@@ -181,7 +176,7 @@ class Daemon:
         self._stack.push_async_callback(server.stop)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
-        self._background("reconciler", reconciler.close_what_ended())
+        self._background("reconciler", reconciler.run())
         return self.address
 
     async def reload(self) -> Sequence[str]:

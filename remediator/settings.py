@@ -237,6 +237,8 @@ class Settings(BaseSettings):
     """Folders and files."""
     reload_every: Duration = timedelta(seconds=2)
     """How often the runbooks are looked at for changes."""
+    reconcile_every: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(minutes=1)
+    """How often Alertmanager is asked which open incidents still fire."""
     retention: Duration = timedelta(days=90)
     """How long notifications, ended runs and resolved incidents are kept."""
     policy: Policy = Policy()

@@ -8,7 +8,7 @@ Source of the protocol: Alertmanager's OpenAPI document, v2, `/alerts` and `/sta
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -34,6 +34,9 @@ _SILENCED_TOO = (("active", "true"), ("silenced", "true"), ("inhibited", "true")
 _NOTIFIED_ONLY = (("active", "true"), ("silenced", "false"), ("inhibited", "false"))
 
 T = TypeVar("T")
+
+Among = Callable[[Mapping[str, str]], bool]
+"""Whether an alert with these labels is meant."""
 
 
 class _Receiver(msgspec.Struct):
@@ -79,46 +82,67 @@ class Alertmanagers:
         """Let the connections go. Idempotent."""
         await self._http.close()
 
-    async def firing(self, sender: str, labels: Mapping[str, str]) -> Signal:
+    def configured(self, sender: str) -> bool:
+        """Whether the sender has an address that can be asked at all."""
+        known = self._senders.get(sender)
+        return known is not None and bool(known.alertmanager)
+
+    async def firing(
+        self, sender: str, labels: Mapping[str, str], *, among: Among | None = None
+    ) -> Signal:
         """Say whether an alert with these labels fires at the sender's Alertmanagers.
 
         Args:
             sender: a name under `senders` in the settings.
             labels: each must be equal; the alert may have more (a group's labels are enough).
+            among: a further condition on the alert's labels.
 
         Returns:
             FIRING if any peer says so, silenced or not; RESOLVED if a peer that can know answers
             and none says that it fires; UNKNOWN if none can say.
         """
-        return (await self.look(sender, labels)).signal
+        return (await self.look(sender, labels, among=among)).signal
 
-    async def look(self, sender: str, labels: Mapping[str, str]) -> Sighting:
+    async def look(
+        self, sender: str, labels: Mapping[str, str], *, among: Among | None = None
+    ) -> Sighting:
         """Like `firing`, with the start, and with the reasons of peers that could not say."""
         known = self._senders.get(sender)
         if known is None or not known.alertmanager:
             return Sighting(Signal.NOT_CONFIGURED, None, ())
-        calls = (self._firing_at(url, labels, known.alertmanager_warmup) for url in _peers(known))
+        warmup = known.alertmanager_warmup
+        calls = (self._firing_at(url, labels, warmup, among) for url in _peers(known))
         answers, silent = _sorted(await asyncio.gather(*calls, return_exceptions=True))
         starts = [alert.starts_at for found in answers for alert in found]
         if starts:
             return Sighting(Signal.FIRING, min(starts).astimezone(UTC), silent)
         return Sighting(Signal.RESOLVED if answers else Signal.UNKNOWN, None, silent)
 
-    async def alerts(self, sender: str, *, receiver: str | None = None) -> tuple[Alert, ...] | None:
-        """Return the alerts that fire and are not muted, as the sender would notify of them.
+    async def alerts(
+        self, sender: str, *, receiver: str | None = None, muted: bool = False
+    ) -> tuple[Alert, ...] | None:
+        """Return the alerts that fire.
 
         Args:
             sender: a name under `senders` in the settings.
             receiver: only those that are routed to this receiver.
+            muted: silenced and inhibited ones too, and only from peers that are old enough to know
+                all; without it, those that the sender would notify of.
 
         Returns:
-            One for each fingerprint, with the earliest start that a peer knows; None when no peer
-            answers or none is configured.
+            One for each fingerprint, with the earliest start that a peer knows; None when no such
+            peer answers or none is configured.
         """
         known = self._senders.get(sender)
         if known is None or not known.alertmanager:
             return None
-        calls = (self._alerts_at(url, _NOTIFIED_ONLY) for url in _peers(known))
+        warmup = known.alertmanager_warmup
+        calls = (
+            self._firing_at(url, {}, warmup, None, young=False)
+            if muted
+            else self._alerts_at(url, _NOTIFIED_ONLY)
+            for url in _peers(known)
+        )
         answers, _ = _sorted(await asyncio.gather(*calls, return_exceptions=True))
         if not answers:
             return None
@@ -134,11 +158,23 @@ class Alertmanagers:
         return tuple(merged.values())
 
     async def _firing_at(
-        self, url: str, labels: Mapping[str, str], warmup: timedelta
+        self,
+        url: str,
+        labels: Mapping[str, str],
+        warmup: timedelta,
+        among: Among | None,
+        *,
+        young: bool = True,
     ) -> Sequence[_Alert]:
+        """Ask one peer; with `young`, one that has only just started may say what it knows of."""
         found = await self._alerts_at(url, (*_SILENCED_TOO, *_filters(labels)))
-        mine = [a for a in found if all(a.labels.get(k, "") == v for k, v in labels.items())]
-        if not mine and warmup:
+        mine = [
+            a
+            for a in found
+            if all(a.labels.get(k, "") == v for k, v in labels.items())
+            and (among is None or among(a.labels))
+        ]
+        if warmup and not (mine and young):
             await self._check_age(url, warmup)
         return mine
 

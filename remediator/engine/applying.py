@@ -268,6 +268,9 @@ async def _not_allowed(
         message = f"{plan.target} is being changed by run {outcome.holder}"
         await _hold(held, Reason.TARGET_BUSY, message, unwritten)
         return
+    if any(v.rule == "still_firing" and v.ruling is Ruling.REFUSE for v in outcome.verdicts):
+        await _write(held, cleared(held), unwritten)
+        return
     ruling = heaviest(outcome.verdicts)
     shown = tuple(v for v in outcome.verdicts if v.ruling is not Ruling.ALLOW)
     binding = next((str(v) for v in shown if v.ruling is ruling), "")

@@ -109,7 +109,11 @@ def mode_ceiling(q: Question) -> Verdict:
 
 def still_firing(q: Question) -> Verdict:
     """Before anything is changed the alert must still fire; not to know is to wait."""
-    if q.manual or q.signal is None or q.signal in (Signal.FIRING, Signal.NOT_CONFIGURED):
+    if q.manual:
+        return _allow("still_firing")
+    if q.history.incident_open is False:  # its *resolved* came since Alertmanager was asked
+        return _refuse("still_firing", "the alert was resolved", "nothing: there is nothing to do")
+    if q.signal is None or q.signal in (Signal.FIRING, Signal.NOT_CONFIGURED):
         return _allow("still_firing")
     if q.signal is Signal.UNKNOWN:
         return _wait(

@@ -13,6 +13,7 @@ from remediator.engine import matching
 from remediator.engine.library import Library
 from remediator.journal.protocol import Candidate, Intake, Journal, Receipt
 from remediator.model.alerts import Notification
+from remediator.model.incidents import Incident
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.observe import metrics
@@ -32,7 +33,7 @@ class IntakeDesk:
         journal: Journal,
         library: Library,
         sources: Mapping[str, Source],
-        on_truncated: Callable[[str, Notification], None],
+        on_truncated: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._library = library
@@ -54,21 +55,35 @@ class IntakeDesk:
             Overloaded, JournalUnavailable: it may be accepted later.
         """
         if len(body) <= _PARSE_INLINE_BYTES:
-            notification = self._sources[source].parse(body)
-            candidates = matching.candidates(notification, self._library.index, received_at)
+            notification = self.parse(source, body)
+            candidates = self.matched(notification, received_at)
         else:
-            notification = await asyncio.to_thread(self._sources[source].parse, body)
-            candidates = await asyncio.to_thread(
-                matching.candidates, notification, self._library.index, received_at
-            )
+            notification = await asyncio.to_thread(self.parse, source, body)
+            candidates = await asyncio.to_thread(self.matched, notification, received_at)
         receipt = await self.take(
-            sender, source, body, received_at, notification=notification, candidates=candidates
+            sender, source, body, received_at, candidates, truncated=notification.truncated
         )
         if notification.truncated:
             # The dropped alerts are never sent again by themselves.
             metrics.LIMIT_HIT.labels(limit="sender_max_alerts").inc()
-            self._on_truncated(sender, notification)
+            self._on_truncated()
         return receipt
+
+    def matched(self, notification: Notification, at: datetime) -> tuple[Candidate, ...]:
+        """Return what a notification would begin by the runbooks in force."""
+        return matching.candidates(notification, self._library.index, at)
+
+    def ended(self, incident: Incident, at: datetime) -> Candidate:
+        """Return what it means that an incident is over without a *resolved*."""
+        return matching.closing(incident, self._library.index, at)
+
+    def parse(self, source: str, body: bytes) -> Notification:
+        """Parse a body by its dialect.
+
+        Raises:
+            remediator.plugin.source.Rejected: it is not of that dialect.
+        """
+        return self._sources[source].parse(body)
 
     async def take(
         self,
@@ -76,20 +91,18 @@ class IntakeDesk:
         source: str,
         body: bytes,
         received_at: datetime,
+        candidates: tuple[Candidate, ...],
         *,
-        notification: Notification,
-        candidates: tuple[Candidate, ...] | None = None,
+        truncated: int = 0,
     ) -> Receipt:
-        """Commit a parsed notification; `body` is kept for replay."""
-        if candidates is None:
-            candidates = matching.candidates(notification, self._library.index, received_at)
+        """Commit what a notification comes to; `body` is kept for replay."""
         receipt = await self._journal.take(
             Intake(
                 sender=sender,
                 source=source,
                 received_at=received_at,
                 body=body,
-                truncated=notification.truncated,
+                truncated=truncated,
                 candidates=candidates,
             )
         )
@@ -101,7 +114,7 @@ class IntakeDesk:
             log.info(
                 "notification taken",
                 sender=sender,
-                alerts=len(notification.alerts),
+                alerts=len(candidates),
                 runs_started=len(receipt.started),
                 runs_cancelled=len(receipt.cancelled),
             )

@@ -1,17 +1,19 @@
 """Which runbooks an alert starts, and what they are told of it. Pure.
 
 Called by `intake` for each alert of a notification before the journal transaction, and by
-`remediator simulate`. Runbooks that are `per: group` get one synthetic alert for the whole group.
+`simulate`. Runbooks that are `per: group` get one synthetic alert for the whole group.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from remediator.journal.protocol import Candidate, RunStart
 from remediator.model import clock
-from remediator.model.alerts import Alert, AlertStatus, Notification
+from remediator.model.alerts import GROUP, Alert, AlertStatus, Notification
 from remediator.model.canonical import JSONObject
+from remediator.model.incidents import Incident
 from remediator.model.runs import Trigger
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook
@@ -23,7 +25,7 @@ def candidates(
     """Return every alert, then every group of a `per: group` runbook, with what it would start."""
     group = _group(notification)
     found: list[Candidate] = []
-    grouped: dict[str, Runbook] = {}
+    grouped: dict[str, tuple[Runbook, list[Alert]]] = {}
     for alert in notification.alerts:
         told = context(alert, group)
         firing: list[RunStart] = []
@@ -32,15 +34,47 @@ def candidates(
             if not runbook.applies(alert.labels, alert.annotations, told, received_at):
                 continue
             if runbook.per == "group":
-                grouped.setdefault(runbook.name, runbook)
+                grouped.setdefault(runbook.name, (runbook, []))[1].append(alert)
             elif runbook.when == "firing":
                 firing.append(_start(runbook, Trigger.FIRING, told, received_at))
             else:
                 resolved.append(_start(runbook, Trigger.RESOLVED, told, received_at))
         found.append(Candidate(alert, tuple(firing), tuple(resolved)))
     if grouped:
-        found.append(_group_candidate(notification, tuple(grouped.values()), group, received_at))
+        found.append(_group_candidate(notification, grouped.values(), group, received_at))
     return tuple(found)
+
+
+def closing(incident: Incident, index: Index, at: datetime) -> Candidate:
+    """Return what it means that an incident is over, though no *resolved* of it came.
+
+    When it ended is not known, so the alert carries no end.
+    """
+    whole_group = incident.fingerprint.startswith(GROUP)
+    alert = Alert(
+        AlertStatus.RESOLVED,
+        incident.labels,
+        incident.annotations,
+        incident.starts_at,
+        None,
+        incident.generator_url,
+        incident.fingerprint,
+    )
+    group: JSONObject = {
+        "labels": dict(incident.labels) if whole_group else {},
+        "common_labels": dict(incident.labels),
+        "common_annotations": dict(incident.annotations),
+        "receiver": "",
+    }
+    told = context(alert, group)
+    starts = tuple(
+        _start(runbook, Trigger.RESOLVED, told, at)
+        for runbook in index.candidates(incident.labels)
+        if runbook.when == "resolved"
+        and (runbook.per == "group") is whole_group
+        and runbook.applies(incident.labels, incident.annotations, told, at)
+    )
+    return Candidate(alert, (), starts)
 
 
 def context(alert: Alert, group: JSONObject) -> JSONObject:
@@ -89,42 +123,65 @@ def _group(notification: Notification) -> JSONObject:
 
 def _group_candidate(
     notification: Notification,
-    runbooks: Sequence[Runbook],
+    grouped: Iterable[tuple[Runbook, Sequence[Alert]]],
     group: JSONObject,
     at: datetime,
 ) -> Candidate:
-    alert = _as_alert(notification)
-    told = context(alert, group)
-    starts = list(_starts_for_group(runbooks, told, at))
-    return Candidate(
-        alert,
-        tuple(s for s in starts if s.trigger is Trigger.FIRING),
-        tuple(s for s in starts if s.trigger is Trigger.RESOLVED),
+    """Return the group as one alert, with the runs that its members call for.
+
+    A runbook is about those members that it matches; the others are none of its business.
+    """
+    firing: list[RunStart] = []
+    resolved: list[RunStart] = []
+    for runbook, members in grouped:
+        burning = [alert for alert in members if alert.firing]
+        told = context(_standing_for(notification, burning or members), group)
+        if runbook.when == "resolved":
+            resolved.append(_start(runbook, Trigger.RESOLVED, told, at))
+        elif burning:
+            firing.append(_start(runbook, Trigger.FIRING, told, at))
+    return Candidate(_as_alert(notification), tuple(firing), tuple(resolved))
+
+
+def _standing_for(notification: Notification, members: Sequence[Alert]) -> Alert:
+    """Make the alert that a group's run is told of: what its members have in common."""
+    whole = _as_alert(notification)
+    return replace(
+        whole,
+        status=members[0].status,
+        labels={**notification.group_labels, **_common([alert.labels for alert in members])},
+        annotations=_common([alert.annotations for alert in members]),
+        starts_at=min(alert.starts_at for alert in members),
+        generator_url=members[0].generator_url,
     )
 
 
-def _starts_for_group(
-    runbooks: Sequence[Runbook], told: JSONObject, at: datetime
-) -> Iterator[RunStart]:
-    for runbook in runbooks:
-        trigger = Trigger.FIRING if runbook.when == "firing" else Trigger.RESOLVED
-        yield _start(runbook, trigger, told, at)
+def _common(maps: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    first, *others = maps
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
 def _as_alert(notification: Notification) -> Alert:
     """Make the alert that stands for a group: it fires as long as any of its alerts does.
 
-    Its identity is the group's labels, not `groupKey`, which changes when routes are edited.
+    Its identity is the receiver and the group's labels, not `groupKey`, which changes when routes
+    are edited and differs where `continue: true` sends the same alerts twice. Its labels are the
+    group's alone: what its members have in common today they need not have tomorrow.
     """
     firing = [alert for alert in notification.alerts if alert.firing]
+    # What was dropped from the tail may fire; then only the group's own status tells.
+    burns = bool(firing) or (
+        notification.truncated > 0 and notification.status is AlertStatus.FIRING
+    )
     ends = [alert.ends_at for alert in notification.alerts if alert.ends_at]
-    names = "\0".join(f"{k}\0{v}" for k, v in sorted(notification.group_labels.items()))
+    parts = [notification.receiver]
+    parts += [part for pair in sorted(notification.group_labels.items()) for part in pair]
     return Alert(
-        status=AlertStatus.FIRING if firing else AlertStatus.RESOLVED,
-        labels={**notification.group_labels, **notification.common_labels},
+        status=AlertStatus.FIRING if burns else AlertStatus.RESOLVED,
+        labels=notification.group_labels,
         annotations=notification.common_annotations,
         starts_at=min(alert.starts_at for alert in firing or notification.alerts),
-        ends_at=None if firing else max(ends, default=None),
+        ends_at=None if burns else max(ends, default=None),
         generator_url=notification.alerts[0].generator_url,
-        fingerprint="group-" + hashlib.sha256(names.encode()).hexdigest()[:16],
+        fingerprint=GROUP + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16],
     )

@@ -1,6 +1,6 @@
 """What the engine needs from outside, wired once by `app`: journal, runbooks, clients, time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -9,20 +9,33 @@ from remediator.engine.library import Library
 from remediator.journal.protocol import Journal
 from remediator.model.alerts import Alert
 from remediator.model.clock import Clock
+from remediator.model.incidents import Incident
 from remediator.model.policy import Policy
 from remediator.model.signals import Signal
 from remediator.plugin.context import Context
+
+Among = Callable[[Mapping[str, str]], bool]
+"""Whether an alert with these labels is meant."""
 
 
 class AlertSignal(Protocol):
     """Asks a sender's Alertmanagers."""
 
-    async def firing(self, sender: str, labels: Mapping[str, str]) -> Signal:
-        """Say whether an alert with exactly these labels fires now."""
+    async def firing(
+        self, sender: str, labels: Mapping[str, str], *, among: Among | None = None
+    ) -> Signal:
+        """Say whether an alert with at least these labels, and among those, fires now."""
         ...
 
-    async def alerts(self, sender: str, *, receiver: str | None = None) -> Sequence[Alert] | None:
-        """Return all firing alerts (of one receiver), or None when no peer answers."""
+    async def alerts(
+        self, sender: str, *, receiver: str | None = None, muted: bool = False
+    ) -> Sequence[Alert] | None:
+        """Return all firing alerts (of one receiver; silenced ones too), or None when nobody that
+        can know answers."""
+        ...
+
+    def configured(self, sender: str) -> bool:
+        """Whether the sender has an address that can be asked at all."""
         ...
 
 
@@ -51,5 +64,7 @@ class Ports:
     context_for: ContextFor
     clock: Clock
     pace: Pace
+    end: Callable[[Incident], Awaitable[None]]
+    """Closes an incident whose alert Alertmanager no longer knows; `engine.reconcile` does it."""
     default_approvers: tuple[str, ...]
     escalate_to: tuple[str, ...]

@@ -5,6 +5,7 @@ answers, the caller holds and does not act.
 """
 
 from remediator.engine.hand import Hand, asks_alertmanager
+from remediator.model.alerts import GROUP
 from remediator.model.signals import Signal
 
 
@@ -26,8 +27,17 @@ async def signal(hand: Hand) -> Signal | None:
 async def ask(hand: Hand) -> Signal:
     """Ask the sender's Alertmanagers, whatever the journal says.
 
-    A group's incident is not an alert that Alertmanager knows; its members are asked for by the
-    group's labels.
+    A group's incident is not an alert that Alertmanager knows: any alert fires for it that carries
+    the group's labels and that the runbook matches. What is over for a single alert is closed at
+    once, since its *resolved* may never come, and the next episode must be a new one. A run that
+    has changed nothing is cancelled by that, and the next write of the hand finds itself fenced.
     """
-    assert hand.incident is not None, "only runs with an incident are asked about"  # noqa: S101 - caller's contract
-    return await hand.ports.signal.firing(hand.incident.sender, hand.incident.labels)
+    incident = hand.incident
+    assert incident is not None, "only runs with an incident are asked about"  # noqa: S101 - caller's contract
+    whole_group = incident.fingerprint.startswith(GROUP)
+    among = hand.runbook.matches if whole_group else None
+    found = await hand.ports.signal.firing(incident.sender, incident.labels, among=among)
+    if found is Signal.RESOLVED and incident.open and not whole_group:
+        await hand.ports.end(incident)
+        hand.incident = await hand.ports.journal.incident(incident.id)
+    return found

@@ -196,16 +196,9 @@ async def hold(held: Hand, reason: Reason, message: str, after: timedelta | None
 async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
     since = guardrails.look_back(held.runbook.limits, held.ports.policy, held.now)
     history = await held.ports.journal.history(run_id=held.run.id, since=since, at=held.now)
-    signal = None  # asked a moment ago in `pending`; asked again before each change
-    verdicts: list[Verdict] = []
-    for sequence, one in plans.items():
-        verdicts += guardrails.judge(
-            step.question(held, sequence, one, history=history, signal=signal, approved=False)
-        )
-        # The run's later changes come on top of this one, as far as rates are concerned.
-        history = history.with_change(held.run, sequence, one, held.now)
     # With no plan yet, the first change is judged, and approved, when it is reached.
-    return tuple(dict.fromkeys(verdicts))
+    judged = step.judge_each(held, plans, history)
+    return tuple(dict.fromkeys(verdict for each in judged.values() for verdict in each))
 
 
 def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:

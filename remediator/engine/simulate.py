@@ -118,12 +118,7 @@ async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) ->
         case planning.Unplannable(rows, reason, message):
             return _end(hand, start, rows, RunState.FAILED, reason, message)
     history = await _history(runbook, world)
-    verdicts = {
-        sequence: guardrails.judge(
-            step.question(hand, sequence, plan, history=history, signal=None, approved=False)
-        )
-        for sequence, plan in outcome.plans.items()
-    }
+    verdicts = step.judge_each(hand, outcome.plans, history)
     end, reason, message = _decided(runbook, outcome, verdicts, world.policy)
     return Simulated(runbook, start.trigger, outcome.rows, verdicts, end, reason, message)
 
@@ -219,6 +214,7 @@ def _ports(world: World) -> Ports:
         context_for=world.context_for,
         clock=world.clock,
         pace=cast(Pace, absent),
+        end=absent,
         default_approvers=(),
         escalate_to=(),
     )

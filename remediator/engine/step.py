@@ -8,6 +8,7 @@ step and the intent of the next share a commit.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -89,6 +90,23 @@ def question(
         manual=not asks_alertmanager(hand.run),
         now=hand.now,
     )
+
+
+def judge_each(
+    hand: Hand, plans: Mapping[int, Plan], history: History
+) -> dict[int, tuple[Verdict, ...]]:
+    """Let the guardrails judge a run's plans before anything is changed or approved.
+
+    Whether the alert still fires was asked a moment ago, and is asked again before each change.
+    """
+    verdicts: dict[int, tuple[Verdict, ...]] = {}
+    for sequence, plan in plans.items():
+        verdicts[sequence] = guardrails.judge(
+            question(hand, sequence, plan, history=history, signal=None, approved=False)
+        )
+        # The run's later changes come on top of this one, as far as rates are concerned.
+        history = history.with_change(hand.run, sequence, plan, hand.now)
+    return verdicts
 
 
 def guard(hand: Hand, row: Step, *, signal: Signal | None, approved: bool) -> Guard:

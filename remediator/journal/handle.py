@@ -42,6 +42,7 @@ from remediator.journal.protocol import (
     RunbookRecord,
     RunStart,
     RunUpdate,
+    Truncated,
     UpdateOutcome,
 )
 from remediator.journal.statements import Env
@@ -81,6 +82,14 @@ class Handle:
             weight=1 + len(intake.candidates),
             patient=True,
         )
+
+    async def truncated(self, *, after: str) -> Truncated | None:
+        """See `Journal.truncated`."""
+        return await self._engine.read(lambda: notifications.unfetched(after))
+
+    async def fetched(self, notification_id: str, *, at: datetime) -> None:
+        """See `Journal.fetched`."""
+        await self._engine.write(lambda: notifications.fetched(notification_id, at))
 
     # runs
 

@@ -14,7 +14,7 @@ from remediator.model.incidents import Incident, IncidentStatus
 
 COLUMNS = (
     "id, sender, fingerprint, status, labels, annotations, generator_url,"
-    " starts_us, ends_us, opened_us, updated_us"
+    " starts_us, ends_us, opened_us, updated_us, end_assumed"
 )
 _OF_I = ", ".join("i." + name for name in COLUMNS.split(", "))
 
@@ -25,11 +25,11 @@ _LATEST = f"""
         SELECT id FROM incidents WHERE sender = $2 AND fingerprint = f.value
         ORDER BY episode DESC LIMIT 1
     )
-    FOR UPDATE OF i
+    ORDER BY i.id FOR UPDATE OF i
 """  # noqa: S608 - constants
 _INSERT = f"""
     INSERT INTO incidents (episode, {COLUMNS})
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """  # noqa: S608 - constants
 _REFRESH = """
     UPDATE incidents SET annotations = $2, generator_url = $3, starts_us = $4, updated_us = $5
@@ -37,7 +37,7 @@ _REFRESH = """
 """
 _CLOSE = """
     UPDATE incidents SET status = 'resolved', annotations = $2, generator_url = $3,
-        starts_us = $4, updated_us = $5, ends_us = $6
+        starts_us = $4, updated_us = $5, ends_us = $6, end_assumed = $7
     WHERE id = $1
 """
 
@@ -59,7 +59,9 @@ def insert(opened: Sequence[tuple[Incident, int]]) -> Operation[None]:
 def update(touched: Sequence[Incident]) -> Operation[None]:
     """Write what a notification changed in known incidents."""
     refreshed = [_changes(i) for i in touched if i.open]
-    closed = [(*_changes(i), to_us_or_none(i.ends_at)) for i in touched if not i.open]
+    closed = [
+        (*_changes(i), to_us_or_none(i.ends_at), int(i.end_assumed)) for i in touched if not i.open
+    ]
     if refreshed:
         yield Many(_REFRESH, refreshed)
     if closed:
@@ -70,6 +72,17 @@ def get(incident_id: str) -> Operation[Incident | None]:
     """Return one incident."""
     rows = yield Query(f"SELECT {COLUMNS} FROM incidents WHERE id = $1", (incident_id,))  # noqa: S608 - constants
     return from_row(rows[0]) if rows else None
+
+
+def open_of_run(run_id: str) -> Operation[bool | None]:
+    """Return whether the incident of a run goes on; None for a run without one."""
+    rows = yield Query(
+        "SELECT i.status FROM incidents AS i JOIN runs AS r ON r.incident_id = i.id"
+        " WHERE r.id = $1",
+        (run_id,),
+    )
+    still: bool | None = rows[0][0] == IncidentStatus.OPEN.value if rows else None
+    return still
 
 
 def listed(
@@ -109,6 +122,7 @@ def from_row(row: Row) -> Incident:
         ends_at=from_us_or_none(row[8]),
         opened_at=from_us(row[9]),
         updated_at=from_us(row[10]),
+        end_assumed=bool(row[11]),
     )
 
 
@@ -125,6 +139,7 @@ def _to_row(incident: Incident) -> tuple[object, ...]:
         to_us_or_none(incident.ends_at),
         to_us(incident.opened_at),
         to_us(incident.updated_at),
+        int(incident.end_assumed),
     )
 
 

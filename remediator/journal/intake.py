@@ -14,6 +14,7 @@ from remediator.journal.protocol import AuditEntry, Intake, Receipt, RunStart
 from remediator.journal.statements import Env, Many, Operation, Record
 from remediator.journal.times import to_us
 from remediator.journal.transitions import Move
+from remediator.model.alerts import Alert
 from remediator.model.clock import to_text
 from remediator.model.incidents import Fate, Incident, fold
 from remediator.model.reasons import Reason
@@ -22,6 +23,10 @@ from remediator.model.runs import Run, RunState, Trigger
 _CANCELLABLE = frozenset(
     {RunState.PENDING, RunState.PLANNING, RunState.AWAITING_APPROVAL, RunState.APPLYING}
 )
+
+
+# Enough to answer «why was my alert ignored?»; a peer that repeats a whole storm tells no more.
+_STALE_ON_RECORD = 20
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ class _Folded:
     updated: dict[str, Incident] = field(default_factory=dict)
     starts: list[tuple[str, RunStart]] = field(default_factory=list)
     entries: list[AuditEntry] = field(default_factory=list)
+    stale: int = 0
 
 
 def take(env: Env, intake: Intake, body: StoredBody) -> Operation[Receipt]:
@@ -51,7 +57,9 @@ def take(env: Env, intake: Intake, body: StoredBody) -> Operation[Receipt]:
     yield Record([_received(notification_id, intake, body, folded.fates), *folded.entries])
     # Old episodes are closed before new ones open: at most one may be open at any time.
     yield from incidents.update(list(folded.updated.values()))
-    yield from incidents.insert(list(folded.inserted.values()))
+    # By their unique key, so that two replicas that take the same storm don't wait for each other.
+    opened = sorted(folded.inserted.values(), key=lambda pair: (pair[0].fingerprint, pair[1]))
+    yield from incidents.insert(opened)
     started = yield from _start(env, intake, folded)
     closed = [incident.id for incident in folded.updated.values() if not incident.open]
     cancelled = yield from _end(env, intake, closed)
@@ -69,7 +77,7 @@ def _fold_all(env: Env, intake: Intake, folded: _Folded) -> None:
     for candidate in intake.candidates:
         alert = candidate.alert
         latest, episode = folded.newest.get(alert.fingerprint, (None, 0))
-        opens = alert.firing and (latest is None or not latest.open)
+        opens = latest is None or (alert.firing and not latest.open)
         fate, incident = fold(
             latest,
             alert,
@@ -80,17 +88,21 @@ def _fold_all(env: Env, intake: Intake, folded: _Folded) -> None:
         folded.fates.append(fate)
         if incident is None:
             folded.ids.append(latest.id if latest else None)
+            if latest and folded.stale < _STALE_ON_RECORD:
+                folded.stale += 1
+                folded.entries.append(_stale(intake, alert, latest))
             continue
         folded.ids.append(incident.id)
-        if fate is Fate.OPENED:
+        if opens:
             episode += 1
         folded.newest[alert.fingerprint] = (incident, episode)
         if incident.id in folded.known:
             folded.updated[incident.id] = incident
         else:
             folded.inserted[incident.id] = (incident, episode)
-        starts = candidate.on_resolved if fate is Fate.CLOSED else candidate.on_firing
-        folded.starts += [(incident.id, start) for start in starts]
+        if fate is not Fate.UNKNOWN_RESOLVED:
+            starts = candidate.on_resolved if fate is Fate.CLOSED else candidate.on_firing
+            folded.starts += [(incident.id, start) for start in starts]
         if fate is not Fate.REFRESHED:
             folded.entries.append(_entry(intake, fate, incident, episode))
 
@@ -152,7 +164,8 @@ def _end(env: Env, intake: Intake, closed: list[str]) -> Operation[tuple[Run, ..
             announce=True,
         )
     watching = (RunState.VERIFYING, RunState.AWAITING_APPROVAL)
-    verifying = [run for run in live if run.state in watching and run not in untouched]
+    over = {run.id for run in untouched}
+    verifying = [run for run in live if run.state in watching and run.id not in over]
     if verifying:
         # They look at the alert again now.
         yield Many(
@@ -178,6 +191,21 @@ def _received(
             "truncated": intake.truncated,
             "fates": {fate.value: count for fate, count in sorted(Counter(fates).items())},
         },
+    )
+
+
+def _stale(intake: Intake, alert: Alert, latest: Incident) -> AuditEntry:
+    return AuditEntry(
+        kind=f"incident.{Fate.STALE.value}",
+        actor=f"sender:{intake.sender}",
+        at=intake.received_at,
+        details={
+            "fingerprint": alert.fingerprint,
+            "status": alert.status.value,
+            "starts_at": to_text(alert.starts_at),
+            "last_ended_at": to_text(latest.ends_at) if latest.ends_at else None,
+        },
+        incident_id=latest.id,
     )
 
 

@@ -3,9 +3,10 @@
 import hashlib
 import zlib
 from dataclasses import dataclass
+from datetime import datetime
 
-from remediator.journal.protocol import Intake
-from remediator.journal.statements import Execute, Operation
+from remediator.journal.protocol import Intake, Truncated
+from remediator.journal.statements import Execute, Operation, Query
 from remediator.journal.times import to_us
 
 # The fastest level: bodies are repetitive JSON, and level 1 already makes them ten times smaller.
@@ -48,4 +49,23 @@ def insert(notification_id: str, intake: Intake, body: StoredBody) -> Operation[
             intake.truncated,
             body.deflated,
         ),
+    )
+
+
+def unfetched(after: str) -> Operation[Truncated | None]:
+    """Return the next notification, by id, whose dropped tail has not been asked for yet."""
+    rows = yield Query(
+        "SELECT id, sender, source, body FROM notifications"
+        " WHERE truncated > 0 AND fetched_us IS NULL AND id > $1 ORDER BY id LIMIT 1",
+        (after,),
+    )
+    for row in rows:  # bodies are large: one at a time
+        return Truncated(row[0], row[1], row[2], unpack(bytes(row[3])))
+    return None
+
+
+def fetched(notification_id: str, at: datetime) -> Operation[None]:
+    """Put on record that a notification's dropped tail was asked for."""
+    yield Execute(
+        "UPDATE notifications SET fetched_us = $2 WHERE id = $1", (notification_id, to_us(at))
     )

@@ -101,6 +101,16 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncated:
+    """A notification whose sender dropped the tail, which nobody has asked for yet."""
+
+    notification_id: str
+    sender: str
+    source: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a notification: each candidate's fate in order, and the runs it began."""
 
@@ -158,12 +168,13 @@ class History:
     """What guardrails may know of the past; read in the transaction that stores the intent.
 
     `changes` holds every run's, the asking one's too. `locks` maps target key → holding run, of
-    other runs only.
+    other runs only. `incident_open` is None for a run without an incident.
     """
 
     changes: tuple[PastChange, ...]
     controls: tuple[Control, ...]
     locks: Mapping[str, str]
+    incident_open: bool | None = None
 
     def with_change(self, run: Run, sequence: int, plan: Plan, at: datetime) -> "History":
         """Return the history as it will be when this run has also begun this change."""
@@ -336,6 +347,13 @@ class Journal(Protocol):
         approvals, and wakes those that verify.
         """
         ...
+
+    async def truncated(self, *, after: str) -> Truncated | None:
+        """Return the next notification, by id, whose dropped tail has not been asked for yet."""
+        ...
+
+    async def fetched(self, notification_id: str, *, at: datetime) -> None:
+        """Put on record that a notification's dropped tail was asked for."""
 
     # runs
     async def register(self, runbooks: Sequence[RunbookRecord]) -> None:

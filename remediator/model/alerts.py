@@ -17,7 +17,8 @@ class AlertStatus(StrEnum):
 class Alert:
     """One alert of a notification.
 
-    `fingerprint` is the sender's hash of the labels. `ends_at` is None while it fires.
+    `fingerprint` is the sender's hash of the labels. `ends_at` is None while it fires, and when
+    nobody knows when it ended.
     """
 
     status: AlertStatus
@@ -50,6 +51,10 @@ class Notification:
     external_url: str
     alerts: tuple[Alert, ...]
     truncated: int = 0
+
+
+GROUP = "group/"
+"""How the fingerprint begins that stands for a whole group; sources accept no such one."""
 
 
 def fingerprint(labels: Mapping[str, str]) -> str:

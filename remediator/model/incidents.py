@@ -46,6 +46,8 @@ class Incident:
     ends_at: datetime | None
     opened_at: datetime
     updated_at: datetime
+    end_assumed: bool = False
+    """Nobody told us when it ended; `ends_at` is when we noticed."""
 
     @property
     def open(self) -> bool:
@@ -69,23 +71,15 @@ def fold(
         The alert's fate, and the incident to write (None when nothing changes).
     """
     if not alert.firing:
+        if latest is None:
+            # Kept, so that the *firing* of this episode, should it come late, is known as stale.
+            over = _new(alert, IncidentStatus.RESOLVED, sender=sender, new_id=new_id, now=now)
+            return Fate.UNKNOWN_RESOLVED, over
         return _resolve(latest, alert, now)
     if latest is None or (not latest.open and _begins_after(alert, latest)):
-        return Fate.OPENED, Incident(
-            id=new_id,
-            sender=sender,
-            fingerprint=alert.fingerprint,
-            status=IncidentStatus.OPEN,
-            labels=alert.labels,
-            annotations=alert.annotations,
-            generator_url=alert.generator_url,
-            starts_at=alert.starts_at,
-            ends_at=None,
-            opened_at=now,
-            updated_at=now,
-        )
+        return Fate.OPENED, _new(alert, IncidentStatus.OPEN, sender=sender, new_id=new_id, now=now)
     if not latest.open:
-        return Fate.STALE, None
+        return Fate.STALE, None  # late news of an episode that is over
     return Fate.REFRESHED, replace(
         latest,
         starts_at=min(latest.starts_at, alert.starts_at),
@@ -96,12 +90,34 @@ def fold(
 
 
 def _begins_after(alert: Alert, closed: Incident) -> bool:
-    return closed.ends_at is None or alert.starts_at > closed.ends_at
+    # An end that we assumed says nothing about later news: our clock is not the sender's, and we
+    # may have been wrong. Alertmanager is asked before anything is done about it.
+    if closed.ends_at is None or closed.end_assumed:
+        return True
+    return alert.starts_at > closed.ends_at
 
 
-def _resolve(latest: Incident | None, alert: Alert, now: datetime) -> tuple[Fate, Incident | None]:
-    if latest is None:
-        return Fate.UNKNOWN_RESOLVED, None
+def _new(
+    alert: Alert, status: IncidentStatus, *, sender: str, new_id: str, now: datetime
+) -> Incident:
+    over = status is IncidentStatus.RESOLVED
+    return Incident(
+        id=new_id,
+        sender=sender,
+        fingerprint=alert.fingerprint,
+        status=status,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        generator_url=alert.generator_url,
+        starts_at=alert.starts_at,
+        ends_at=(alert.ends_at or now) if over else None,
+        opened_at=now,
+        updated_at=now,
+        end_assumed=over and alert.ends_at is None,
+    )
+
+
+def _resolve(latest: Incident, alert: Alert, now: datetime) -> tuple[Fate, Incident | None]:
     ends_at = alert.ends_at or now
     if not latest.open or ends_at < latest.starts_at:
         return Fate.STALE, None
@@ -111,4 +127,5 @@ def _resolve(latest: Incident | None, alert: Alert, now: datetime) -> tuple[Fate
         starts_at=min(latest.starts_at, alert.starts_at),
         ends_at=ends_at,
         updated_at=now,
+        end_assumed=alert.ends_at is None,
     )

@@ -143,6 +143,10 @@ HTTP_DURATION = _histogram(
 LIMIT_HIT = _counter(
     "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
 )
+TRUNCATED_PENDING = _gauge(
+    "remediator_truncated_notifications_pending",
+    "Notifications whose dropped tail could not be fetched from Alertmanager yet.",
+)
 BUILD_INFO = _gauge(
     "remediator_build_info", "Always 1; the labels say what is running.", "version", "python"
 )

@@ -45,7 +45,10 @@ class _Alert(msgspec.Struct, rename="camel", gc=False):
     annotations: _Labels | None = None
     ends_at: _Time | None = None
     generator_url: str = msgspec.field(name="generatorURL", default="")
-    fingerprint: Annotated[str, msgspec.Meta(max_length=MAX_FINGERPRINT_CHARS)] = ""
+    # Nothing that a store or a log could trip over, and nothing that could pass for a group's.
+    fingerprint: Annotated[
+        str, msgspec.Meta(max_length=MAX_FINGERPRINT_CHARS, pattern=r"^[0-9A-Za-z_.:-]*$")
+    ] = ""
 
 
 class _Payload(msgspec.Struct, rename="camel"):
@@ -54,7 +57,7 @@ class _Payload(msgspec.Struct, rename="camel"):
     status: AlertStatus | None = None
     receiver: str = ""
     group_key: str = ""
-    truncated_alerts: Annotated[int, msgspec.Meta(ge=0)] = 0
+    truncated_alerts: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
     group_labels: _Labels | None = None
     common_labels: _Labels | None = None
     common_annotations: _Labels | None = None

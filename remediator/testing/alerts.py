@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from remediator.engine.ports import Among
 from remediator.model.alerts import Alert, fingerprint
 from remediator.model.signals import Signal
 
@@ -11,7 +12,7 @@ class AlertBoard:
 
     def __init__(self) -> None:
         self._firing: dict[str, Alert] = {}
-        self.configured = True
+        self.has_address = True
         """Whether the sender has an address that can be asked."""
         self.reachable = True
         """Whether a peer answers."""
@@ -24,14 +25,29 @@ class AlertBoard:
         """Let it stop."""
         self._firing.pop(fingerprint(labels), None)
 
-    async def firing(self, sender: str, labels: Mapping[str, str]) -> Signal:
+    async def firing(
+        self, sender: str, labels: Mapping[str, str], *, among: Among | None = None
+    ) -> Signal:
         """See `AlertSignal.firing`."""
-        if not self.configured:
+        if not self.configured(sender):
             return Signal.NOT_CONFIGURED
         if not self.reachable:
             return Signal.UNKNOWN
-        return Signal.FIRING if fingerprint(labels) in self._firing else Signal.RESOLVED
+        burns = any(
+            all(alert.labels.get(k, "") == v for k, v in labels.items())
+            and (among is None or among(alert.labels))
+            for alert in self._firing.values()
+        )
+        return Signal.FIRING if burns else Signal.RESOLVED
 
-    async def alerts(self, sender: str, *, receiver: str | None = None) -> Sequence[Alert] | None:
-        """See `AlertSignal.alerts`; the receiver is not told apart."""
-        return tuple(self._firing.values()) if self.configured and self.reachable else None
+    async def alerts(
+        self, sender: str, *, receiver: str | None = None, muted: bool = False
+    ) -> Sequence[Alert] | None:
+        """See `AlertSignal.alerts`; receivers and silences are not told apart."""
+        if not self.configured(sender) or not self.reachable:
+            return None
+        return tuple(self._firing.values())
+
+    def configured(self, sender: str) -> bool:
+        """See `AlertSignal.configured`."""
+        return self.has_address

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
@@ -29,6 +29,7 @@ from remediator.plugin.action import AnyOperation
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Answered, Notifier
 from remediator.plugin.registry import Registry
+from remediator.plugin.source import Source
 from remediator.runbook.compile import compile_runbook
 from remediator.testing.alerts import AlertBoard
 from remediator.testing.clock import ManualClock
@@ -52,12 +53,14 @@ class Setup:
     Args:
         operations: the actions and probes that the runbooks may use.
         notifiers: delivered to by the real announcer.
+        sources: dialects by name, for bodies that come as bytes.
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
     """
 
     operations: Sequence[AnyOperation] = ()
     notifiers: Sequence[Notifier] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
     policy: Policy = _POLICY
     clients: Mapping[type, object] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
@@ -128,7 +131,8 @@ class InProcessDaemon:
             self.journal, lambda source, file: compile_runbook(source, file, self.registry)
         )
         await self.load(*self._sources)
-        self.intake = IntakeDesk(self.journal, self.library, {}, lambda *_: None)
+        self.intake = IntakeDesk(self.journal, self.library, setup.sources, lambda: None)
+        self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
         self.desk = ApprovalDesk(self.journal, self.clock, setup.groups or {})
         self.control = RunControl(self.journal, self.library, self.clock)
         self.pauses = PauseControl(self.journal, self.clock)
@@ -140,10 +144,12 @@ class InProcessDaemon:
             context_for=context_for,
             clock=self.clock,
             pace=setup.pace,
+            end=self.reconciler.end,
             default_approvers=setup.default_approvers,
             escalate_to=setup.escalate_to,
         )
-        await Reconciler(self.journal, self.intake, self.alerts, self.clock).close_what_ended()
+        await self.reconciler.close_what_ended()
+        await self.reconciler.fetch_truncated()
         self._worker = Worker(self.ports, hint)
         announcer = Announcer(self.journal, notifiers, context_for, self.clock, note_hint)
         self._tasks = [
@@ -256,12 +262,14 @@ class InProcessDaemon:
 
     async def notify(self, *alerts: Alert, sender: str = "default") -> Receipt:
         """Let a notification arrive, whatever really fires, and settle."""
+        return await self.take(_notification(alerts), sender=sender)
+
+    async def take(self, notification: Notification, *, sender: str = "default") -> Receipt:
+        """Let a notification of a group arrive, and settle."""
+        now = self.clock.now()
+        candidates = self.intake.matched(notification, now)
         receipt = await self.intake.take(
-            sender,
-            "in-process",
-            b"{}",
-            self.clock.now(),
-            notification=_notification(alerts),
+            sender, "in-process", b"{}", now, candidates, truncated=notification.truncated
         )
         await self.settle()
         return receipt

@@ -83,7 +83,7 @@ async def test_it_goes_on_when_an_alertmanager_answers_again(begin: Begin) -> No
 
 async def test_a_sender_without_an_address_is_believed(begin: Begin) -> None:
     scene = await begin(runbook(setting("a", 1)), fire=False)
-    scene.daemon.alerts.configured = False
+    scene.daemon.alerts.has_address = False
     await scene.fire()
     assert await scene.state() is RunState.SUCCEEDED
 

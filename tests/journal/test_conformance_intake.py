@@ -47,10 +47,13 @@ async def test_resolved_closes_and_a_late_firing_of_the_peer_is_stale(journal: J
     assert (incident.status, incident.ends_at) == (IncidentStatus.RESOLVED, after(minutes=10))
 
 
-async def test_resolved_for_something_never_seen_firing_makes_nothing(journal: Journal) -> None:
+async def test_resolved_for_something_never_seen_firing_is_kept_as_over(journal: Journal) -> None:
     receipt = await make.resolve(journal)
-    assert (receipt.fates, receipt.incident_ids) == ((Fate.UNKNOWN_RESOLVED,), (None,))
-    assert not (await journal.incidents()).items
+    assert (receipt.fates, receipt.started) == ((Fate.UNKNOWN_RESOLVED,), ())
+    (kept,) = (await journal.incidents()).items
+    assert kept.status is IncidentStatus.RESOLVED
+    late = await make.take(journal, make.alert())
+    assert (late.fates, late.started) == ((Fate.STALE,), ())
 
 
 async def test_a_later_start_opens_the_next_incident(journal: Journal) -> None:

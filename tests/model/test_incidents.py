@@ -62,8 +62,25 @@ def test_a_new_episode_is_a_new_incident() -> None:
     assert len(incidents) == 2
 
 
-def test_resolved_for_something_never_seen_is_on_record_and_changes_nothing() -> None:
-    assert run(alert("resolved", 0, 5)) == ([Fate.UNKNOWN_RESOLVED], [])
+def test_resolved_for_something_never_seen_is_kept_as_over() -> None:
+    fates, (kept,) = run(alert("resolved", 0, 5))
+    assert fates == [Fate.UNKNOWN_RESOLVED]
+    assert (kept.open, kept.ends_at) == (False, T0 + timedelta(minutes=5))
+
+
+def test_the_firing_that_comes_after_its_own_resolved_is_stale() -> None:
+    fates, incidents = run(alert("resolved", 0, 5), alert("firing", 0), alert("firing", 6))
+    assert fates == [Fate.UNKNOWN_RESOLVED, Fate.STALE, Fate.OPENED]
+    assert [incident.open for incident in incidents] == [False, True]
+
+
+def test_an_end_that_was_only_assumed_makes_no_news_stale() -> None:
+    """We closed it by our own clock; the sender's may be behind, and the alert fires."""
+    fates, incidents = run(alert("firing", 0), alert("resolved", 0), alert("firing", 10))
+    assert fates == [Fate.OPENED, Fate.CLOSED, Fate.OPENED]
+    assert incidents[0].end_assumed
+    assert incidents[0].ends_at is not None
+    assert incidents[0].ends_at > T0 + timedelta(minutes=10)
 
 
 def test_resolved_of_an_earlier_episode_does_not_close_the_present_one() -> None:

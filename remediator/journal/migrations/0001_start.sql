@@ -17,8 +17,11 @@ CREATE TABLE notifications (
     size        BIGINT  NOT NULL,
     alerts      INTEGER NOT NULL,
     truncated   INTEGER NOT NULL,
+    fetched_us  BIGINT,            -- when its dropped tail was asked for; null while it is not
     body        BYTEA   NOT NULL
 );
+CREATE INDEX notifications_to_fetch ON notifications (id)
+    WHERE truncated > 0 AND fetched_us IS NULL;
 CREATE INDEX notifications_by_age ON notifications (received_us);
 
 -- `episode` counts the incidents of one sender and fingerprint from 1; the last one is the greatest.
@@ -34,7 +37,8 @@ CREATE TABLE incidents (
     starts_us     BIGINT  NOT NULL,
     ends_us       BIGINT,
     opened_us     BIGINT  NOT NULL,
-    updated_us    BIGINT  NOT NULL
+    updated_us    BIGINT  NOT NULL,
+    end_assumed   INTEGER NOT NULL DEFAULT 0  -- ends_us is when we noticed; nobody told us
 );
 CREATE UNIQUE INDEX incidents_episodes ON incidents (sender, fingerprint, episode);
 CREATE UNIQUE INDEX incidents_one_open ON incidents (sender, fingerprint) WHERE status = 'open';
