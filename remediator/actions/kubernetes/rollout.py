@@ -4,7 +4,8 @@ Done means: the controller has seen the newest generation, as many pods are upda
 as are desired, and no old ones are left; a passed progress deadline is failure.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from remediator.actions.kubernetes.workload import Workload
@@ -91,6 +92,33 @@ def partition(workload: Workload) -> int:
 def movable(workload: Workload) -> int:
     """Return how many pods a new template reaches."""
     return max(0, workload.pods - partition(workload))
+
+
+def down_at_once(workload: Workload) -> int:
+    """Return how many pods a rollout takes out of service at the same time, as controllers do.
+
+    Deployments round a percentage of pods down, and may make new pods first (`maxSurge`), so that
+    small ones lose none; the others have one pod down at least, unless a DaemonSet surges.
+    """
+    strategy, pods = _strategy(workload), movable(workload)
+    if strategy.get("type") == "Recreate":
+        return pods
+    rolling = strategy.get("rollingUpdate") or {}
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    if workload.resource is DEPLOYMENTS:
+        down = _part("25%" if unavailable is None else unavailable, workload.pods, math.floor)
+        extra = _part("25%" if surge is None else surge, workload.pods, math.ceil)
+        return min(pods, down if down or extra else 1)
+    if workload.resource is DAEMON_SETS and _part(surge or 0, pods, math.ceil):
+        return 0
+    rounded = math.ceil if workload.resource is DAEMON_SETS else math.floor
+    return min(pods, max(1, _part(1 if unavailable is None else unavailable, pods, rounded)))
+
+
+def _part(amount: object, of: int, rounded: Callable[[float], int]) -> int:
+    """Read `3` or `25%`."""
+    text = str(amount)
+    return rounded(of * int(text[:-1]) / 100) if text.endswith("%") else int(text)
 
 
 def strategy_note(workload: Workload) -> str:

@@ -237,7 +237,7 @@ def _nothing(workload: Workload, why: str) -> Plan:
         action=NAME,
         target=workload.target,
         changes=(),
-        impact=Impact(of_pods=workload.pods, replicas=workload.pods),
+        impact=Impact(of_pods=workload.pods),
         summary=why,
         no_way_back="nothing is changed",
     )
@@ -245,7 +245,13 @@ def _nothing(workload: Workload, why: str) -> Plan:
 
 def _impact(workload: Workload, wanted: int, note: str) -> Impact:
     now = workload.pods
-    return Impact(pods=abs(wanted - now), of_pods=now, replicas=wanted, note=note)
+    return Impact(
+        pods=abs(wanted - now),
+        of_pods=now,
+        replicas=wanted,
+        note=note,
+        down=max(0, now - wanted),  # what is added takes nothing down
+    )
 
 
 async def _apply_direct(cluster: Cluster, plan: Plan) -> bool:

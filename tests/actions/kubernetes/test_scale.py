@@ -185,7 +185,7 @@ async def test_what_was_scaled_to_zero_stays_there(
     control_plane.apply(deployment("api", namespace, replicas=0))
     with pytest.raises(Permanent, match="scaled to 0, which somebody meant"):
         await plan_of(bench, namespace, by="+1")
-    assert (await plan_of(bench, namespace, to=1)).impact.share == 1.0
+    assert (await plan_of(bench, namespace, to=1)).impact.share == 0.0
     control_plane.apply(autoscaler("api", namespace, least=1, most=4))
     with pytest.raises(Permanent, match="switches HPA api off"):
         await plan_of(bench, namespace, to=2)

@@ -117,6 +117,43 @@ def _workload(
     }
 
 
+def labelling_policy(namespace: str) -> tuple[Manifest, Manifest]:
+    """An admission policy that puts the label `injected` on every Deployment's pod template."""
+    api = "admissionregistration.k8s.io/v1"
+    template = "Object.spec.template"
+    rule = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["deployments"],
+    }
+    expression = (
+        f"Object{{spec: Object.spec{{template: {template}{{metadata: "
+        f"{template}.metadata{{labels: {{'injected': 'yes'}}}}}}}}}}"
+    )
+    patch = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    return (
+        {
+            "apiVersion": api,
+            "kind": "MutatingAdmissionPolicy",
+            "metadata": {"name": namespace},
+            "spec": {
+                "matchConstraints": {"resourceRules": [rule]},
+                "failurePolicy": "Fail",
+                "reinvocationPolicy": "Never",
+                "mutations": [patch],
+            },
+        },
+        {
+            "apiVersion": api,
+            "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": {"name": namespace},
+            "spec": {"policyName": namespace, "matchResources": {"namespaceSelector": here}},
+        },
+    )
+
+
 def restart_long_ago(kind: str) -> tuple[str, ...]:
     """What somebody tells kubectl to restart with a time that can't be that of a test's plan."""
     note = {"kubectl.kubernetes.io/restartedAt": "2020-01-01T00:00:00Z"}
