@@ -42,6 +42,28 @@ def progress(workload: Workload, *, passed_before: str = "") -> Settled:
     return _deployment(workload)
 
 
+def scaled(workload: Workload, *, passed_before: str = "") -> Settled:
+    """Look whether a change of the count has settled.
+
+    A paused Deployment is scaled all the same, its pods keep whatever templates they have, and
+    between two of them it may keep what its rollout may add (`maxSurge`).
+    """
+    if not workload.paused or not workload.observed:
+        return progress(workload, passed_before=passed_before)
+    desired, status = workload.pods, workload.status
+    total = int(status.get("replicas") or 0)
+    available = int(status.get("availableReplicas") or 0)
+    surge = (_strategy(workload).get("rollingUpdate") or {}).get("maxSurge")
+    extra = 0 if surge is None else _part(surge, desired, math.ceil)
+    if not desired <= total <= desired + extra:
+        return _going(f"{workload}: {total} pods, {desired} wanted{_trouble(workload)}")
+    if available < desired:
+        return _going(f"{workload}: {available} of {desired} pods available{_trouble(workload)}")
+    return Settled(
+        Progress.HEALTHY, f"{workload}: {available} of {desired} pods available, rollout paused"
+    )
+
+
 def deadline_passed(workload: Workload) -> str:
     """Return since when a Deployment's progress deadline is reported as passed; else empty."""
     condition = find_condition(workload.status, "Progressing")
