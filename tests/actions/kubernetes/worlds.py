@@ -99,6 +99,20 @@ def lone_pod(name: str, namespace: str, **metadata: Any) -> Manifest:
     }
 
 
+def job(name: str, namespace: str) -> Manifest:
+    """A Job of one pod."""
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": GOOD}]},
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"backoffLimit": 3, "template": template},
+    }
+
+
 def _workload(
     kind: str, name: str, namespace: str, image: str, spec: Mapping[str, Any]
 ) -> Manifest:
