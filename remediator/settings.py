@@ -162,7 +162,10 @@ class ExecSettings(Section):
     allow: tuple[str, ...] = ()
     """Absolute paths of programs."""
     environment: tuple[str, ...] = ("PATH", "HOME", "LANG")
-    """Variables of the daemon that a command sees; nothing else leaks into it."""
+    """Variables of the daemon that a command sees; nothing else leaks into it. In what is kept of
+    its output their values are masked, apart from names that say where something is (PATH,
+    CACHE_HOST, TOKEN_FILE, AWS_REGION) and values under 8 characters; passwords in URLs always
+    are."""
     host: str | None = None
     """What targets call this machine, in locks, limits and scopes. Default: its host name; a fixed
     name where that changes, as a pod's does."""

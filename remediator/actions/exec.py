@@ -11,8 +11,9 @@ and after a crash the step goes on by itself. Without, a crash inside the comman
 that follows the restart must not look at a world that an orphan is still changing.
 
 A command that has failed may have changed something. So whatever may have run is `Temporary`:
-the engine tries again if the runbook says `retry`, and takes it back; `Permanent` means that
-nothing was run, or that the check says that nothing is in place.
+the engine tries again if the runbook says `retry`, and takes it back. `Permanent` says that trying
+again is no use: nothing could be run, the check contradicts the command, or a command ran that
+nobody can check.
 """
 
 import os
@@ -28,7 +29,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from remediator.clients.errors import ClientError, Unavailable
-from remediator.clients.process import Finished, ProcessRunner, looks_secret
+from remediator.clients.process import Finished, ProcessRunner, looks_secret, passwords
 from remediator.model.canonical import JSONObject
 from remediator.model.plans import Change, Impact, Plan, Progress, Result, Settled, Target, WayBack
 from remediator.model.quantities import Duration, format_duration
@@ -77,6 +78,11 @@ def _environment(value: Mapping[str, str]) -> Mapping[str, str]:
             )
         if "\0" in content:
             raise ValueError(f"{name} can't hold a NUL character")
+        if passwords(content):
+            raise ValueError(
+                f"{name} holds a URL with a password, which would end up in the journal; set it in "
+                "the daemon's environment and name it under exec.environment in the settings"
+            )
     return value
 
 
@@ -309,12 +315,15 @@ def _work(params: Exec.Params, command: Sequence[str], done_when: int) -> _Work:
 
 
 def _circumstances(params: Exec.Params) -> Sequence[Change]:
-    """What bears on the command's effect belongs to what people approve."""
+    """What bears on the command's effect belongs to what people approve, and so to the digest."""
     given = [
         Change(f"environment.{name}", None, _spelt(value))
         for name, value in sorted(params.environment.items())
     ]
-    return given if params.cwd == "/" else [*given, Change("cwd", None, _spelt(params.cwd))]
+    if params.cwd != "/":
+        given.append(Change("cwd", None, _spelt(params.cwd)))
+    others = (("check", params.check), ("undo", params.undo), ("settle", params.settle))
+    return [*given, *(Change(name, None, shown(command)) for name, command in others if command)]
 
 
 async def _carried_out(runner: ProcessRunner, work: _Work, neither: type[ActionError]) -> bool:

@@ -5,7 +5,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -101,6 +101,9 @@ expect: value > 0.5
         comparison when there are no series. Default: any answer will do."""
         any: bool = False
         """Whether one of several series is enough to meet a comparison. Default: all must."""
+        partial: Literal["refuse", "allow"] = "refuse"
+        """Whether an answer with warnings may be as expected: it may lack series, as when a store
+        of Thanos did not answer."""
 
     def permissions(self, params: Params) -> Sequence[Permission]:
         """Return what a proxy in front of Prometheus must allow."""
@@ -116,7 +119,11 @@ expect: value > 0.5
             raise Permanent(str(error)) from None
         ok, message = judge(params.expect, instant.samples, any_will_do=params.any)
         if instant.warnings:
-            message = f"{message} (Prometheus warns: {instant.warnings[0][:200]})"
+            warning = instant.warnings[0][:200]
+            refused = ok and params.expect is not None and params.partial == "refuse"
+            lifted = "; it may not be whole (partial: allow lifts this)" if refused else ""
+            message = f"{message} (Prometheus warns: {warning}{lifted})"
+            ok = ok and not refused
         return Result(message, ok=ok, changed=False, output=_output(instant))
 
 

@@ -13,7 +13,8 @@ The last one is why this program exists. After `kill -9` the daemon's successor 
 change is in place; a command that were still at work would then be run a second time beside the
 first. `PR_SET_PDEATHSIG` would do for the command alone but not for its children, and needs code
 between fork and exec of a process with threads. The group is killed by its own leader while that
-is alive, so no recycled process id is ever signalled.
+is alive, so no recycled process id is ever signalled. Where somebody kills this program itself, the
+daemon sees the socket close without an answer, and kills the group in its place.
 
 Request: four bytes length, then `grace_s`, `cwd`, the number of arguments, the arguments, and the
 environment as `NAME=value`, all separated by NUL.

@@ -100,6 +100,8 @@ class HttpClient:
                     body[:max_bytes],
                     len(body) > max_bytes,
                 )
+        except aiohttp.RedirectClientError:
+            raise Unavailable(f"{shown(url)}: it redirects to what is no usable address") from None
         except aiohttp.InvalidURL:
             raise Refused(f"{shown(url)} is no request that can be sent") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

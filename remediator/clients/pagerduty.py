@@ -7,12 +7,12 @@ by itself: the outbox does.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import aiohttp
 
-from remediator.clients.errors import Refused, Unavailable
+from remediator.clients.errors import Refused, Unavailable, retry_after
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import aware
 from remediator.settings import PagerDutySettings
@@ -26,7 +26,6 @@ Severity = Literal["critical", "error", "warning", "info"]
 _TIMEOUT_S = 10.0
 _MAX_ANSWER_BYTES = 64 * 1024
 _LONGEST_REASON = 300
-_LONGEST_WAIT_S = 3600
 
 
 class PagerDutyClient:
@@ -117,7 +116,7 @@ class PagerDutyClient:
         if status == 202:
             return
         if status == 429 or status >= 500 or status == 408:
-            raise Unavailable(f"PagerDuty: HTTP {status}", _retry_after(headers))
+            raise Unavailable(f"PagerDuty: HTTP {status}", retry_after(headers.get("Retry-After")))
         raise Refused(f"PagerDuty: HTTP {status}{_reason(answer)}")
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -142,10 +141,3 @@ def _reason(answer: bytes) -> str:
     said = [str(body.get("message", "")), *(errors if isinstance(errors, list) else ())]
     text = "; ".join(str(one) for one in said if one)[:_LONGEST_REASON]
     return f": {text}" if text else ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    given = headers.get("Retry-After", "")
-    if not (given.isascii() and given.isdigit()):
-        return None
-    return timedelta(seconds=min(int(given[:10]), _LONGEST_WAIT_S))

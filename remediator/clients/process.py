@@ -12,12 +12,14 @@ import contextlib
 import errno
 import os
 import re
+import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from remediator.clients import guard
 from remediator.clients.errors import Refused, Unavailable
@@ -33,9 +35,19 @@ _DRAIN_S = 0.5
 _REQUEST_BYTES = 4 * 1024 * 1024
 _MASK = "***"
 _SECRET_PART = re.compile(
-    r"(SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|AUTHORIZATION|COOKIE)$"
-    r"|^(PWD|PASS|PAT|DSN)$|KEY$"
+    r"(SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|AUTHORIZATION|COOKIE|JWT|BEARER)S?$"
+    r"|^(PWD|PAT|DSN|WEBHOOK|CREDS?|CONNECTIONSTRING|CONNSTR)$|KEYS?$|(?<!COM)(?<!BY)PASS$"
 )
+# Values of these may be shown: they say where something is, and nobody hides a secret in them.
+_PLAIN = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|LC_.*|TZ|TMPDIR|USER|LOGNAME|SHELL|TERM|PWD|OLDPWD|KUBECONFIG|XDG_.*"
+    r"|(.*_)?(FILE|PATH|DIR|NAME|SOCK|HOST|HOSTNAME|PORT|ADDR|REGION|ZONE|NAMESPACE|PROFILE|CONTEXT"
+    r"|CLUSTER|ENVIRONMENT|ENV|MODE|LEVEL|DEBUG|TIMEOUT|PROXY|DOMAIN|VERSION|ACCESS_KEY_ID)"
+)
+_USER_INFO = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#\s]*)@")
+# Shorter values would mask half of any text, and are no secrets worth the name.
+_SHORTEST_SECRET = 4
+_SHORTEST_UNKNOWN = 8
 # Names that point at a secret are none themselves: TOKEN_FILE, AWS_ACCESS_KEY_ID, SECRET_NAME.
 _POINTER = frozenset({"FILE", "PATH", "DIR", "NAME", "ID", "SOCK"})
 
@@ -43,9 +55,21 @@ _POINTER = frozenset({"FILE", "PATH", "DIR", "NAME", "ID", "SOCK"})
 def looks_secret(name: str) -> bool:
     """Whether an environment variable of this name likely holds a secret: `DB_PASSWORD`."""
     parts = name.upper().split("_")
+    if parts[-1] == "AUTH" or parts[-2:] in (["SECRET", "ID"], ["CONNECTION", "STRING"]):
+        return True
     if parts[-1] in _POINTER or parts in (["PWD"], ["OLDPWD"]):
         return False
     return any(_SECRET_PART.search(part) for part in parts)
+
+
+def passwords(value: str) -> list[str]:
+    """Return what stands for user and password in the URLs of a text, and each password alone."""
+    found = []
+    for user_info in _USER_INFO.findall(value):
+        _, colon, password = user_info.partition(":")
+        if colon and password:
+            found += [user_info, password, unquote(password)]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +159,11 @@ class ProcessRunner:
         """
         self.check(command[0])
         variables = {**self._base, **environment}
+        secrets = _secrets(self._base, environment)
         request = _request(command, variables, cwd, self._grace_s)
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
-            out, err = (stack.enter_context(_Tail(_secrets(variables))) for _ in range(2))
+            out, err = (stack.enter_context(_Tail(secrets)) for _ in range(2))
             ours, theirs = socket.socketpair()
             stack.callback(ours.close)
             ours.setblocking(False)
@@ -147,6 +172,8 @@ class ProcessRunner:
             self._running.add(ours)
             try:
                 line, timed_out = await _converse(ours, request, timeout_s, self._grace_s)
+                if not line and not timed_out:
+                    _kill_group(process.pid)
             finally:
                 self._running.discard(ours)
                 ours.close()  # a guard that still lives kills its group at once
@@ -210,6 +237,15 @@ async def _terminate(channel: socket.socket, grace_s: float) -> None:
             await _answer(channel)
 
 
+def _kill_group(leader: int) -> None:
+    """Kill what a guard has left behind that was itself killed, and so could not.
+
+    While anything of its group lives, no other process or group can get its number.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 async def _answer(channel: socket.socket) -> bytes:
     """Read until the guard is gone, and with it the whole process group."""
     loop = asyncio.get_running_loop()
@@ -247,9 +283,17 @@ def _exit_code(line: bytes, program: str, cwd: str) -> int | None:
     raise Refused(f"{program} can't be started: {os.strerror(code)}")
 
 
-def _secrets(variables: Mapping[str, str]) -> tuple[bytes, ...]:
-    # Shorter values would mask half of any text and are no secrets worth the name.
-    found = {v for name, v in variables.items() if looks_secret(name) and len(v) >= 4}
+def _secrets(base: Mapping[str, str], given: Mapping[str, str]) -> tuple[bytes, ...]:
+    """Return what must not be shown, the longest first.
+
+    Of the daemon's variables all that are not known to be plain: operators pass secrets on under
+    any name. What a runbook gives is in the journal anyway, unless its name says otherwise.
+    """
+    found = {v for name, v in {**base, **given}.items() if looks_secret(name)}
+    found |= {p for v in (*base.values(), *given.values()) for p in passwords(v)}
+    unknown = {v for n, v in base.items() if n not in given and not _PLAIN.fullmatch(n.upper())}
+    found = {v for v in found if len(v) >= _SHORTEST_SECRET}
+    found |= {v for v in unknown if len(v) >= _SHORTEST_UNKNOWN}
     return tuple(sorted((os.fsencode(v) for v in found), key=len, reverse=True))
 
 
@@ -272,7 +316,7 @@ class _Tail:
         self._longest = max((len(s) for s in secrets), default=0)
         self._kept = bytearray()
         self._loop = asyncio.get_running_loop()
-        self.truncated = False
+        self._cut = False
         self.ended = asyncio.Event()
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
@@ -292,15 +336,23 @@ class _Tail:
             os.close(self.write_end)
             self.write_end = -1
 
+    @property
+    def truncated(self) -> bool:
+        """Whether there was more than `text` returns."""
+        return self._cut or len(self._masked()) > OUTPUT_BYTES
+
     def text(self) -> str:
         """Return what was kept, secrets masked, undecodable bytes replaced."""
+        return self._masked()[-OUTPUT_BYTES:].decode(errors="replace")
+
+    def _masked(self) -> bytes:
         kept = bytes(self._kept[-(OUTPUT_BYTES + self._longest) :])
         for secret in self._secrets:
             kept = kept.replace(secret, _MASK.encode())
-        if self.truncated:
+        if self._cut:
             # Up to here the rest of a secret may stand whose beginning was cut off.
             kept = kept[max(0, self._longest - 1) :]
-        return kept[-OUTPUT_BYTES:].decode(errors="replace")
+        return kept
 
     def _read(self) -> None:
         try:
@@ -314,6 +366,6 @@ class _Tail:
         self._kept += more
         bound = OUTPUT_BYTES + self._longest
         if len(self._kept) > bound:
-            self.truncated = True
+            self._cut = True
             if len(self._kept) > 4 * bound:  # cut now and then, not with every read
                 del self._kept[:-bound]

@@ -5,12 +5,11 @@ Source of the protocol: Prometheus's «HTTP API», `/api/v1/query`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 
-from remediator.clients.errors import Refused, Unavailable
+from remediator.clients.errors import Refused, Unavailable, retry_after
 from remediator.clients.http import Answer, HttpClient, shown
 from remediator.settings import PrometheusSettings
 
@@ -32,10 +31,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """The answer to an instant query. A scalar is one sample without labels."""
+    """The answer to an instant query. A scalar is one sample without labels.
+
+    `warnings` say that the answer may not be whole; `infos` only comment on the query.
+    """
 
     samples: tuple[Sample, ...]
     warnings: tuple[str, ...]
+    infos: tuple[str, ...] = ()
 
 
 _Pair = tuple[float, str]
@@ -81,17 +84,16 @@ class PrometheusClient:
         answer = await self._ask(query)
         body = _body(answer)
         if answer.status == 429 or answer.status >= 500:
-            after = answer.headers.get("retry-after", "")
             raise Unavailable(
                 f"Prometheus: {_error(answer, body)}",
-                timedelta(seconds=int(after)) if after.isascii() and after.isdigit() else None,
+                retry_after(answer.headers.get("retry-after")),
             )
         if answer.status != 200 or body is None or body.data is None:
             raise Refused(f"Prometheus: {_error(answer, body)}")
         if answer.truncated:
             mib = MAX_ANSWER_BYTES // 1024 // 1024
             raise Refused(f"Prometheus: the answer is over {mib} MiB; aggregate in the query")
-        return Instant(_samples(body.data), (*body.warnings, *body.infos))
+        return Instant(_samples(body.data), body.warnings, body.infos)
 
     async def _ask(self, query: str) -> Answer:
         if self._settings.url is None:

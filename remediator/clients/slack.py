@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from remediator.clients.errors import ClientError, Missing, Refused, Unavailable
+from remediator.clients.errors import ClientError, Missing, Refused, Unavailable, retry_after
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import aware
 from remediator.observe import logs
@@ -38,8 +38,6 @@ _TIMEOUT_S = 10.0
 _ANSWER_TIMEOUT_S = 5.0
 # Answers to clicks that are on their way; people can't click faster, an attacker must not fill us.
 _MOST_ANSWERS = 100
-# Slack asks for seconds to a minute; a slip of the other side must not silence us for a day.
-_LONGEST_WAIT_S = 3600
 _LONGEST_REASON = 300
 
 _LATER = frozenset(
@@ -287,7 +285,7 @@ def _failure(method: str, response: Any) -> ClientError:
     code = str(body.get("error", "")) if isinstance(body, dict) else ""
     what = f"Slack {method}: {code or f'HTTP {status}'}"
     if status == 429 or code in _LATER:
-        return Unavailable(what, _retry_after(getattr(response, "headers", {})))
+        return Unavailable(what, retry_after(getattr(response, "headers", {}).get("Retry-After")))
     if code in _GONE:
         return Missing(what)
     if status >= 500 or status == 408 or (status == 200 and not code):
@@ -296,10 +294,3 @@ def _failure(method: str, response: Any) -> ClientError:
     messages = details.get("messages", ()) if isinstance(details, dict) else ()
     reason = _ADVICE.get(code) or "; ".join(str(m) for m in messages)[:_LONGEST_REASON]
     return Refused(f"{what}: {reason}" if reason else what)
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    given = str(headers.get("Retry-After", ""))
-    if not (given.isascii() and given.isdigit()):
-        return None
-    return timedelta(seconds=min(int(given[:10]), _LONGEST_WAIT_S))

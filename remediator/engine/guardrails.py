@@ -265,7 +265,7 @@ def _too_much(plan: Plan, limit: MaxImpact, whose: str) -> Verdict | None:
     if limit.share is not None and touched.share > limit.share.fraction:
         return _refuse(
             "impact",
-            f"{Share(round(touched.share, 4))} of {plan.target} is touched; "
+            f"{Share(round(touched.share, 4))} of {plan.target} would be down at once; "
             f"the {whose} allows {limit.share}",
             f"max_impact.share of the {whose}",
         )

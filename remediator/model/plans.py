@@ -57,12 +57,19 @@ class Change:
 class Impact:
     """How much a plan touches, in the figures that guardrails judge.
 
+    The absolute cap counts all that moves, `pods`. The share is what users notice: the part of the
+    pods there are that is down at the same time. To scale out by half moves half as many pods and
+    takes none down; a rolling restart moves every pod, and takes a few down at a time.
+
     Args:
-        pods: pods that stop, start or restart.
+        pods: pods that stop, start or restart, in all.
         of_pods: pods that the target should have now; the denominator of `share`.
         nodes: nodes that the change takes out of service.
-        replicas: replicas (or instances) after the change, for bounds; None where it has none.
+        replicas: replicas (or instances) after the change, for bounds; None where it alters no
+            such count.
         note: a sentence for people about what they will notice.
+        down: pods of those there are now that are out of service at the same time, at most; None:
+            all of `pods`.
     """
 
     pods: int = 0
@@ -70,18 +77,22 @@ class Impact:
     nodes: int = 0
     replicas: int | None = None
     note: str = ""
+    down: int | None = None
 
     @property
     def share(self) -> float:
-        """The part of the target that is touched, from 0 to 1; all of it where size is unknown."""
-        if self.pods == 0:
+        """The part of the target that is down at once, from 0 to 1; all where size is unknown."""
+        down = self.pods if self.down is None else self.down
+        if down == 0:
             return 0.0
-        return min(1.0, self.pods / self.of_pods) if self.of_pods else 1.0
+        return min(1.0, down / self.of_pods) if self.of_pods else 1.0
 
     def __str__(self) -> str:
         parts = []
         if self.pods:
             of = f" of {self.of_pods} ({self.share:.0%})" if self.of_pods else ""
+            if self.down is not None and self.down != self.pods:
+                of = f", {self.down} of {self.of_pods} down at once ({self.share:.0%})"
             parts.append(f"{self.pods} pod{'s' if self.pods != 1 else ''}{of}")
         if self.nodes:
             parts.append(f"{self.nodes} node{'s' if self.nodes != 1 else ''}")
@@ -145,6 +156,7 @@ class Plan:
                     self.impact.of_pods,
                     self.impact.nodes,
                     self.impact.replicas,
+                    self.impact.down,
                 ],
                 "lasts_s": self.lasts.total_seconds() if self.lasts else None,
             }
@@ -192,6 +204,7 @@ class Plan:
                 "nodes": self.impact.nodes,
                 "replicas": self.impact.replicas,
                 "note": self.impact.note,
+                "down": self.impact.down,
             },
             "summary": self.summary,
             "way_back": (

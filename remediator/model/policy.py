@@ -36,9 +36,9 @@ class MaxImpact(Frozen):
     """The most that one change may touch: an absolute cap and a share, both hold."""
 
     pods: Annotated[int, Field(ge=0)] | None = None
-    """Pods that may stop, start or restart."""
+    """Pods that may stop, start or restart, in all."""
     share: Share | None = None
-    """Part of the target's pods, like 50%."""
+    """Part of the target's pods that may be down at once, like 50%."""
     nodes: Annotated[int, Field(ge=0)] | None = None
     """Nodes that may go out of service."""
 

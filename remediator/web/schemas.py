@@ -146,7 +146,12 @@ SCHEMAS: Mapping[str, Schema] = {
         target=_object(system=_TEXT, kind=_TEXT, scope=_TEXT, name=_TEXT, uid=_TEXT, labels=_PAIRS),
         changes={"type": "array", "items": _object(path=_TEXT, before={}, after={})},
         impact=_object(
-            pods=_COUNT, of_pods=_COUNT, nodes=_COUNT, replicas=_maybe(_COUNT), note=_TEXT
+            pods=_COUNT,
+            of_pods=_COUNT,
+            nodes=_COUNT,
+            replicas=_maybe(_COUNT),
+            note=_TEXT,
+            down=_maybe(_COUNT),
         ),
         summary=_TEXT,
         way_back=_maybe(_object(summary=_TEXT, details=_OBJECT)),

@@ -61,8 +61,9 @@ class Bench:
         raise Permanent(f"the bench has no {kind.__name__}")
 
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
-        """What earlier results said, as the journal would return it."""
-        return [fact.value for fact in self.known if (fact.kind, fact.subject) == (kind, subject)]
+        """What earlier results said, as the journal would return it: newest first, each once."""
+        said = [f.value for f in reversed(self.known) if (f.kind, f.subject) == (kind, subject)]
+        return list(dict.fromkeys(said))
 
 
 @dataclass

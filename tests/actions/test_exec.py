@@ -122,6 +122,8 @@ async def test_a_plan_shows_what_will_run(switch: Switch) -> None:
         f"command: check: not in place → {shlex.join(switch.call('on'))}",
         "environment.ZONE: none → a b",
         "cwd: none → /tmp",
+        f"check: none → {shlex.join(switch.call('is', 'on'))}",
+        f"undo: none → {shlex.join(switch.call('off'))}",
     ]
     assert made.way_back is not None
     assert made.way_back.summary == f"run {shlex.join(switch.call('off'))}"
@@ -280,6 +282,10 @@ async def test_secrets_of_the_daemon_are_masked_in_what_is_kept() -> None:
         ({"check": ["./check"]}, "no absolute path"),
         ({"command": [ECHO, "a\0b"]}, "NUL"),
         ({"environment": {"API_TOKEN": "s3cret-value"}}, "API_TOKEN looks like a secret"),
+        (
+            {"environment": {"DB": "postgres://app:s3cret@db/x"}},
+            "DB holds a URL with a password",
+        ),
         ({"environment": {"LD_PRELOAD": "/x.so"}}, "LD_PRELOAD would load foreign code"),
         ({"environment": {"a=b": "c"}}, "no name of a variable"),
         ({"environment": {"A": "b\0"}}, "NUL"),
@@ -320,3 +326,12 @@ def test_a_shown_command_is_printable_and_is_that_command(arguments: list[str]) 
     assert text.isprintable()
     if all(argument.isprintable() for argument in arguments):
         assert shlex.split(text) == arguments
+
+
+@pytest.mark.parametrize("part", ["check", "undo", "settle"])
+async def test_an_approval_is_bound_to_every_command(switch: Switch, part: str) -> None:
+    first = await plan(switch.params(), switch.bench)
+    other = [*switch.call("is", "on"), "--otherwise"]
+    second = await plan(switch.params(**{part: other}), switch.bench)
+    assert second.digest != first.digest
+    assert f"{part}: none → {shown(other)}" in [str(change) for change in second.changes]

@@ -221,6 +221,29 @@ async def test_status_and_body(served: Serve) -> None:
     assert (await check(url=f"{url}/moved", follow_redirects=True)).ok
 
 
+@pytest.mark.parametrize(
+    ("said", "given", "ok"),
+    [
+        ({"warnings": ["partial response"]}, {"expect": "empty"}, False),
+        ({"warnings": ["partial response"]}, {"expect": "empty", "partial": "allow"}, True),
+        ({"warnings": ["partial response"]}, {}, True),
+        ({"infos": ["metric might not be a counter"]}, {"expect": "empty"}, True),
+    ],
+)
+async def test_an_answer_that_may_not_be_whole_is_not_as_expected(
+    served: Serve, said: dict[str, Any], given: dict[str, Any], ok: bool
+) -> None:
+    async def thanos(request: web.Request) -> web.Response:
+        data = {"resultType": "vector", "result": []}
+        return web.json_response({"status": "success", "data": data, **said})
+
+    client = PrometheusClient(PrometheusSettings(url=await served(thanos)))
+    result = await look(Query(), {"query": "up", **given}, client)
+    assert result.ok is ok
+    assert ("partial response" in result.message) is ("warnings" in said)
+    assert ("partial: allow lifts this" in result.message) is not ok
+
+
 async def test_a_huge_body_is_read_in_part(served: Serve) -> None:
     async def huge(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

@@ -121,6 +121,19 @@ async def test_redirects_stay_unless_they_are_asked_for(client: HttpClient, serv
         await get(client, f"{url}/loop", follow_redirects=True)
 
 
+@pytest.mark.parametrize(
+    "to", ["ftp://x/", "http://[::1", "http:///x", "http://h:99999/", "javascript:alert(1)"]
+)
+async def test_a_redirect_to_nowhere_is_the_servers_fault(
+    client: HttpClient, served: Serve, to: str
+) -> None:
+    async def astray(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": to})
+
+    with pytest.raises(Unavailable):
+        await get(client, await served(astray), follow_redirects=True)
+
+
 async def test_a_slow_answer(client: HttpClient, served: Serve) -> None:
     forever = asyncio.Event()
 

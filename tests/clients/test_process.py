@@ -24,7 +24,7 @@ from tests.servers.waiting import eventually
 SH = "/bin/sh"
 PYTHON = sys.executable
 ROOT = Path(__file__).parents[2]
-ALLOW = (SH, PYTHON, "/usr/bin/env", "/bin/cat", "/nowhere/program")
+ALLOW = (SH, PYTHON, "/usr/bin/env", "/bin/cat", "/bin/echo", "/nowhere/program")
 
 Go = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -287,6 +287,8 @@ def test_a_secret_cut_in_two_by_the_limit_is_not_shown(shift: int) -> None:
     [
         "TOKEN", "api_token", "DB_PASSWORD", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "APIKEY",
         "API_KEY", "DB_PWD", "VAULT_TOKEN_OLD", "GITHUB_PAT", "SENTRY_DSN", "CLIENT_SECRET",
+        "VAULT_SECRET_ID", "AUTH", "GH_AUTH", "JWT", "TOKENS", "CONNECTION_STRING", "PGPASS",
+        "SLACK_WEBHOOK_URL", "BEARER", "SECRETS", "DB_PASS",
     ],
 )  # fmt: skip
 def test_names_that_look_secret(name: str) -> None:
@@ -297,8 +299,57 @@ def test_names_that_look_secret(name: str) -> None:
     "name",
     [
         "PATH", "HOME", "LANG", "PWD", "OLDPWD", "TOKEN_FILE", "AWS_ACCESS_KEY_ID", "SECRET_NAME",
-        "SSH_AUTH_SOCK", "REGION", "KEYBOARD", "COMPASS",
+        "SSH_AUTH_SOCK", "REGION", "KEYBOARD", "COMPASS", "BYPASS", "OS_AUTH_URL", "ROLE_ID",
     ],
 )  # fmt: skip
 def test_names_that_do_not_look_secret(name: str) -> None:
     assert not looks_secret(name)
+
+
+def test_what_the_daemon_hands_on_is_masked_unless_it_is_plain(go: Go) -> None:
+    known = {
+        "DATABASE_URL": "postgres://app:hunter2@db/x",
+        "MIRROR_HOST": "https://bot:pa%24s@mirror.example.org/",
+        "VAULT_SECRET_ID": "0d1b-secret",
+        "DEPLOY_HOOK": "https://hooks.example.org/T0/B0",
+        "CACHE_HOST": "cache-1.example.org",
+        "FEATURE": "fast",
+    }
+    settings = ExecSettings(allow=ALLOW, environment=(*known, "PATH"))
+    known |= {"PATH": "/usr/bin:/bin"}
+    finished = go(run("/usr/bin/env", known=known, settings=settings))
+    lines = set(finished.stdout.split())
+    assert {"DATABASE_URL=***", "VAULT_SECRET_ID=***", "DEPLOY_HOOK=***"} <= lines
+    assert {"CACHE_HOST=cache-1.example.org", "FEATURE=fast", "PATH=/usr/bin:/bin"} <= lines
+    assert "MIRROR_HOST=https://***@mirror.example.org/" in lines
+    # A program that takes the URL apart shows its password by itself.
+    apart = go(run("/bin/echo", "hunter2", "pa$s", known=known, settings=settings))
+    assert apart.stdout == "*** ***\n"
+
+
+@pytest.mark.parametrize(("length", "more"), [(0, False), (1, True), (30, True), (200, True)])
+def test_what_is_cut_off_is_said(length: int, more: bool) -> None:
+    settings = ExecSettings(allow=ALLOW, environment=("API_TOKEN",))
+    script = f"import os; os.write(1, b'.' * {process.OUTPUT_BYTES + length})"
+    finished = asyncio.run(
+        run(PYTHON, "-c", script, known={"API_TOKEN": "t" * 60}, settings=settings)
+    )
+    assert finished.truncated is more
+
+
+def test_a_command_dies_with_its_guard(go: Go, tmp_path: Path) -> None:
+    """Whoever kills the guard, such as the kernel out of memory, leaves no orphan at work."""
+    told = tmp_path / "pids"
+
+    async def kill_the_guard() -> Finished:
+        script = f"echo $$ $PPID > {told}.new; mv {told}.new {told}; sleep 77 & wait"
+        running = asyncio.create_task(run(SH, "-c", script))
+        while not told.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.01)
+        os.kill(int(told.read_text().split()[1]), signal.SIGKILL)
+        return await running
+
+    finished = go(kill_the_guard())
+    assert (finished.exit_code, finished.timed_out) == (None, False)
+    command = int(told.read_text().split()[0])
+    eventually(lambda: gone(command), what="the command to be gone")

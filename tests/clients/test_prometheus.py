@@ -11,7 +11,7 @@ from http import HTTPStatus
 import pytest
 from pydantic import SecretStr
 
-from remediator.clients.errors import Refused, Unavailable
+from remediator.clients.errors import RETRY_AT_MOST, Refused, Unavailable, retry_after
 from remediator.clients.prometheus import MAX_ANSWER_BYTES, PrometheusClient, Sample
 from remediator.settings import PrometheusSettings
 from tests.servers.endpoint import Endpoint, QuietHandler
@@ -128,6 +128,13 @@ async def test_faults_that_may_pass(proxy: Proxy, status: int) -> None:
     with pytest.raises(Unavailable, match="Prometheus: query timed out") as told:
         await ask(proxy)
     assert told.value.after == timedelta(seconds=7)
+    for absurd in ("31536000", "9" * 30):
+        proxy.headers = {"Retry-After": absurd}
+        with pytest.raises(Unavailable) as silenced:
+            await ask(proxy)
+        assert silenced.value.after == RETRY_AT_MOST
+    for useless in ("0", "soon", "-1", "\u0663", "Wed, 21 Oct 2026 07:28:00 GMT"):
+        assert retry_after(useless) is None
 
 
 @pytest.mark.parametrize(

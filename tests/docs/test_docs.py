@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 from remediator import cli, settings
 from remediator.observe import metrics
 from remediator.plugin import registry as plugins
-from remediator.plugin.action import Action
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.schema import json_schema
 from tests.servers import binaries
@@ -85,25 +84,6 @@ def test_every_action_and_probe_is_in_the_changelog() -> None:
 def test_the_settings_page_is_what_the_code_says() -> None:
     made = runpy.run_path(str(ROOT / "docs/pages.py"))["settings_page"]()
     assert (ROOT / "docs/settings.md").read_text() == made, "run: python docs/pages.py"
-
-
-async def test_the_action_in_the_guide_works(tmp_path: Path) -> None:
-    code = blocks(ROOT / "docs/writing-an-action.md", "python")[0]
-    names: dict[str, object] = {"__name__": "guide"}
-    exec(compile(code, "writing-an-action.md", "exec"), names)  # noqa: S102 - the guide's own code
-    action = names["Write"]
-    assert isinstance(action, type)
-    write = action()
-    assert isinstance(write, Action)
-    file = tmp_path / "motd"
-    params = write.Params.model_validate({"path": str(file), "text": "hello"})
-    plan = await write.plan(params, None)  # type: ignore[arg-type]  # it needs nothing of it
-    assert not file.exists()
-    assert (await write.apply(plan, None)).changed  # type: ignore[arg-type]
-    assert file.read_text() == "hello"
-    assert not (await write.apply(plan, None)).changed  # type: ignore[arg-type]
-    await write.undo(plan, None)  # type: ignore[arg-type]
-    assert file.read_text() == ""
 
 
 def test_the_schema_beside_the_settings_is_what_the_code_says() -> None:

@@ -70,3 +70,14 @@ def test_people_read_target_change_and_impact() -> None:
 def test_an_unknown_size_counts_as_all_of_it() -> None:
     assert Impact(pods=1).share == 1.0
     assert Impact(pods=0).share == 0.0
+    assert Impact(pods=1, down=1).share == 1.0
+
+
+def test_the_share_is_what_is_down_at_once() -> None:
+    assert Impact(pods=2, of_pods=4).share == 0.5
+    rolling = Impact(pods=10, of_pods=10, down=2)
+    assert rolling.share == 0.2
+    assert str(rolling) == "10 pods, 2 of 10 down at once (20%)"
+    out = Impact(pods=5, of_pods=10, down=0)
+    assert (out.share, str(out)) == (0.0, "5 pods, 0 of 10 down at once (0%)")
+    assert str(Impact(pods=2, of_pods=4, down=2)) == "2 pods of 4 (50%)"

@@ -33,7 +33,12 @@ def test_a_click_scales_out_and_the_service_gets_fast(scene: SceneFactory) -> No
     here.service.load(BUSY)
 
     message = here.people.asked()
-    for words in ("replicas 2 → 3", "1 pod of 2 (50%)", "Way back: replicas 3 → 2", "HighLatency"):
+    for words in (
+        "replicas 2 → 3",
+        "1 pod, 0 of 2 down at once (0%)",
+        "Way back: replicas 3 → 2",
+        "HighLatency",
+    ):
         assert words in message.words.replace("*", "")
     assert here.generation() == before, "something was changed before anybody said yes"
     stranger = here.people.click(message, "Approve", user=MALLORY)

@@ -3,11 +3,13 @@
 Writing `spec.replicas` under an autoscaler is futile: it puts its own figure back, and 0 switches
 it off. What can be raised is the least that it keeps, `spec.minReplicas`.
 
-A raise is noted on the autoscaler itself (`RAISED`), with the figure that was there before any of
-ours. Two raises may overlap in time, and the one that ends last must not go back to the other's.
+Raises are noted on the autoscaler itself (`RAISED`): the figure that was there before any of ours,
+then each that still holds. They may overlap in time and end in any order: what ends is taken from
+the note, and the greatest that is left is kept.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +20,9 @@ from remediator.model.plans import Target
 from remediator.plugin.action import Permanent
 
 RAISED = "remediator.dev/min-replicas-raised"
-"""The annotation; its value is `4 to 6`."""
+"""The annotation; its value is `4 to 6`, or `4 to 6 to 9` while two raises hold."""
 
-_RAISED = re.compile(r"(\d{1,6}) to (\d{1,6})")
+_RAISED = re.compile(r"\d{1,6}( to \d{1,6})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,20 @@ class Autoscaler:
 
     @property
     def base(self) -> int:
-        """What minReplicas is without our raises; a note that no longer fits is not believed."""
-        note = _RAISED.fullmatch((self.raw["metadata"].get("annotations") or {}).get(RAISED, ""))
-        return int(note[1]) if note and int(note[2]) == self.least else self.least
+        """What minReplicas is without our raises."""
+        return self._noted[0]
 
     @property
-    def raised(self) -> bool:
-        """Whether its present minReplicas is a raise of ours."""
-        return self.base != self.least
+    def raises(self) -> tuple[int, ...]:
+        """Our raises that hold, the smallest first."""
+        return self._noted[1:]
+
+    @property
+    def _noted(self) -> tuple[int, ...]:
+        """The note; one that does not fit minReplicas is not believed: somebody else changed it."""
+        text = (self.raw["metadata"].get("annotations") or {}).get(RAISED, "")
+        found = tuple(map(int, text.split(" to "))) if _RAISED.fullmatch(text) else (self.least,)
+        return found if found[-1] == self.least else (self.least,)
 
     @property
     def governor(self) -> str:
@@ -78,9 +86,11 @@ class Autoscaler:
         return f"HPA {self.name}: spec.minReplicas"
 
 
-def patch(base: int, least: int, version: str | None = None) -> dict[str, Any]:
-    """Return the merge patch that makes it keep `least`, and notes or clears the raise."""
-    note = f"{base} to {least}" if least != base else None
+def patch(base: int, raises: Iterable[int], version: str | None = None) -> dict[str, Any]:
+    """Return the merge patch that makes it keep the greatest raise, and notes all of them."""
+    figures = [base, *sorted(set(raises))]
+    least = figures[-1]
+    note = " to ".join(map(str, figures)) if len(figures) > 1 else None
     metadata: dict[str, Any] = {"annotations": {RAISED: note}}
     if version is not None:
         metadata["resourceVersion"] = version

@@ -1,8 +1,9 @@
 """`kubernetes.delete_pod`: delete one pod so that its controller makes a new one.
 
 What may be deleted is decided as `kubectl drain` decides it: mirror pods never, pods of a
-DaemonSet or of nobody only when the runbook says so. The deletion names the pod's uid, so a pod of
-the same name that came after it is safe.
+DaemonSet or of nobody only when the runbook says so. A deletion goes past disruption budgets, so a
+pod that is ready stays where a budget allows no disruption. The deletion names the pod's uid, so a
+pod of the same name that came after it is safe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 from remediator.actions.kubernetes import ownership, rollout
 from remediator.actions.kubernetes.cluster import Cluster
 from remediator.actions.kubernetes.parameters import Name, NamespacedParams
-from remediator.clients.kubernetes.resources import PODS, Object
+from remediator.actions.kubernetes.replacement import CONTROLLERS, exhausted, wanted
+from remediator.clients.kubernetes.resources import BUDGETS, DAEMON_SETS, PODS, Object
 from remediator.model.plans import Change, Impact, Plan, Progress, Result, Settled, Target
 from remediator.plugin.action import Action, Permanent, Permission, Stale
 from remediator.plugin.context import Context
@@ -49,8 +51,17 @@ class DeletePod(Action[DeletePodParams]):
     example = "{namespace: shop, pod: api-5d4f8c7b6-x2x9k}"
 
     def permissions(self, params: DeletePodParams) -> Sequence[Permission]:
-        """Read pods (the one and its siblings) and delete."""
-        return (params.permission(PODS.rbac, "get", "list", "delete"),)
+        """Read pods (the one and its siblings), their controller and budgets; and delete."""
+        controllers = [
+            resource
+            for resource in CONTROLLERS.values()
+            if resource is not DAEMON_SETS or params.allow_daemonset
+        ]
+        return (
+            params.permission(PODS.rbac, "get", "list", "delete"),
+            params.permission(BUDGETS.rbac, "list"),
+            *(params.permission(resource.rbac, "get") for resource in controllers),
+        )
 
     async def plan(self, params: DeletePodParams, ctx: Context) -> Plan:
         """Check that the pod may go; admission is asked by a dry run."""
@@ -59,13 +70,19 @@ class DeletePod(Action[DeletePodParams]):
         target = _target(pod)
         owner = ownership.controller(pod)
         if _terminating(pod):
-            return _plan(self.name, pod, [], ())
+            return _plan(self.name, pod, [], (), [])
         reason = refusal(pod, params)
         if reason:
             raise Permanent(f"{target} will not be deleted: {reason}")
+        budgets = exhausted(await cluster.items(BUDGETS, params.namespace), pod)
+        if budgets and _ready(pod):
+            raise Permanent(
+                f"{target} will not be deleted: it is ready, and PodDisruptionBudget "
+                f"{', '.join(budgets)} allows no disruption now"
+            )
         others = await _siblings(cluster, pod, owner)
         await cluster.preview_delete(PODS, target.scope, target.name, uid=target.uid)
-        return _plan(self.name, pod, others, (Change("pod", "present", "deleted"),))
+        return _plan(self.name, pod, others, (Change("pod", "present", "deleted"),), budgets)
 
     async def apply(self, plan: Plan, ctx: Context) -> Result:
         """Delete the pod, unless it is gone or going."""
@@ -90,21 +107,21 @@ class DeletePod(Action[DeletePodParams]):
         pod = await cluster.find(plan.target, PODS)
         if pod is not None:
             return Settled(Progress.PROGRESSING, f"{plan.target} is terminating")
-        if not plan.details["owner_uid"]:
-            return Settled(Progress.HEALTHY, f"{plan.target} is gone, and nothing replaces it")
+        if not plan.details["awaited"]:
+            return Settled(Progress.HEALTHY, f"{plan.target} is gone, and no other is waited for")
         others = await _owned(
             cluster, plan.target.scope, str(plan.details["selector"]), plan.details["owner_uid"]
         )
         ready = sum(_ready(other) for other in others)
-        wanted = int(str(plan.details["others_ready"])) + 1
-        if ready >= wanted:
+        needed = await _wanted(cluster, plan)
+        if ready >= needed:
             return Settled(
                 Progress.HEALTHY, f"{plan.target} is gone and {ready} pods of its kind are ready"
             )
         waiting = sorted({reason for other in others for reason in _waiting(other)})
         return Settled(
             Progress.PROGRESSING,
-            f"{plan.target} is gone; {ready} of {wanted} pods of its kind are ready"
+            f"{plan.target} is gone; {ready} of {needed} pods of its kind are ready"
             + (f" ({', '.join(waiting)})" if waiting else ""),
         )
 
@@ -115,8 +132,7 @@ def refusal(pod: Object, params: DeletePodParams) -> str:
     if _MIRROR in annotations:
         return "it is the mirror of a static pod, and its kubelet would only show it again"
     owner = ownership.controller(pod)
-    finished = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    if owner is None and not finished and not params.allow_unmanaged:
+    if owner is None and not _finished(pod) and not params.allow_unmanaged:
         return "no controller would replace it (allow_unmanaged: true lifts this)"
     if owner is not None and owner["kind"] == "DaemonSet" and not params.allow_daemonset:
         return (
@@ -126,7 +142,13 @@ def refusal(pod: Object, params: DeletePodParams) -> str:
     return ""
 
 
-def _plan(action: str, pod: Object, others: Sequence[Object], changes: tuple[Change, ...]) -> Plan:
+def _plan(
+    action: str,
+    pod: Object,
+    others: Sequence[Object],
+    changes: tuple[Change, ...],
+    budgets: Sequence[str],
+) -> Plan:
     owner = ownership.controller(pod)
     of = f" of {owner['kind'].lower()} {owner['name']}" if owner else ""
     scratch = [v["name"] for v in pod["spec"].get("volumes") or [] if "emptyDir" in v]
@@ -137,8 +159,14 @@ def _plan(action: str, pod: Object, others: Sequence[Object], changes: tuple[Cha
         impact=Impact(
             pods=len(changes),
             of_pods=len(others) + 1,
+            down=0 if _finished(pod) else len(changes),
             note=ownership.joined(
+                "it has ended already" if _finished(pod) else "",
                 "" if owner else "nothing replaces it",
+                f"PodDisruptionBudget {', '.join(budgets)} allows no disruption now, and a "
+                "deletion goes past it"
+                if budgets
+                else "",
                 f"its emptyDir {', '.join(scratch)} is lost" if scratch else "",
             ),
         ),
@@ -148,6 +176,11 @@ def _plan(action: str, pod: Object, others: Sequence[Object], changes: tuple[Cha
         else "a deleted pod does not come back, and this one has no controller",
         details={
             "owner_uid": owner["uid"] if owner else "",
+            "owner_kind": owner["kind"] if owner else "",
+            "owner_name": owner["name"] if owner else "",
+            # A pod that has ended was replaced long ago or never will be; those of a Job run to
+            # their end, and nobody waits for them to be ready.
+            "awaited": owner is not None and owner["kind"] != "Job" and not _finished(pod),
             "selector": _selector(pod),
             "others_ready": sum(_ready(other) for other in others),
         },
@@ -181,8 +214,25 @@ async def _owned(
     return [
         pod
         for pod in await cluster.items(PODS, namespace, selector=selector)
-        if (ownership.controller(pod) or {}).get("uid") == owner_uid and not _terminating(pod)
+        if (ownership.controller(pod) or {}).get("uid") == owner_uid
+        and not _terminating(pod)
+        and not _finished(pod)
     ]
+
+
+async def _wanted(cluster: Cluster, plan: Plan) -> int:
+    """Return how many pods of its kind must be ready.
+
+    As many as were beside it and one more; fewer where the controller wants fewer by now, because
+    somebody scaled in or released meanwhile.
+    """
+    before = int(str(plan.details["others_ready"])) + 1
+    resource = CONTROLLERS.get(str(plan.details["owner_kind"]))
+    if resource is None:
+        return before
+    name, uid = str(plan.details["owner_name"]), str(plan.details["owner_uid"])
+    owner = Target("kubernetes", resource.kind, plan.target.scope, name, uid=uid)
+    return min(before, wanted(resource, await cluster.find(owner, resource)))
 
 
 def _selector(pod: Object) -> str:
@@ -192,6 +242,10 @@ def _selector(pod: Object) -> str:
 
 def _terminating(pod: Object) -> bool:
     return "deletionTimestamp" in pod["metadata"]
+
+
+def _finished(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _ready(pod: Object) -> bool:

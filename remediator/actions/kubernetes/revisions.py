@@ -2,6 +2,7 @@
 
 A Deployment keeps its templates in ReplicaSets, a StatefulSet or DaemonSet in ControllerRevisions.
 «Previous» is the second-highest revision, which is not always the last good one: see `choose`.
+Revisions that differ by a restart alone are one *release*.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,12 +20,16 @@ from remediator.clients.kubernetes.resources import (
     STATEFUL_SETS,
     Object,
 )
+from remediator.model.plans import Progress
 from remediator.plugin.action import Permanent, Temporary
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 """What `kubectl rollout history` shows beside a revision; a rollback brings it back."""
 
 _REVISION = "deployment.kubernetes.io/revision"
+# The numbers that a ReplicaSet had before the one that it has: `1,3`.
+_FORMER_REVISIONS = "deployment.kubernetes.io/revision-history"
+_WITHDRAWN = " withdrawn"
 # ControllerRevisions carry their template's hash in one of these, by the kind of their owner.
 _HASH_LABELS = ("controller.kubernetes.io/hash", "controller-revision-hash")
 # A controller records a new template within moments.
@@ -41,6 +46,10 @@ class Revision:
     hash: str
     template: Mapping[str, Any]
     fingerprint: str
+    release: str
+    """The same for all revisions that differ by a restart alone."""
+    first: tuple[str, int] = ("", 0)
+    """When it was released for the first time: a time, and a number within the same second."""
     replicas: int = 0
     """Pods that the controller wants of it now (Deployments only)."""
     available: int = 0
@@ -57,6 +66,20 @@ class Choice:
 
     revision: Revision
     why: str = ""
+
+
+def bad_releases(facts: Sequence[str]) -> frozenset[str]:
+    """Read which releases are known as bad out of the facts, the newest of which come first."""
+    newest: dict[str, bool] = {}
+    for fact in facts:
+        release = fact.removesuffix(_WITHDRAWN)
+        newest.setdefault(release, release == fact)
+    return frozenset(release for release, bad in newest.items() if bad)
+
+
+def withdrawn(release: str) -> str:
+    """Return the fact by which a release is no longer known as bad: facts are never deleted."""
+    return release + _WITHDRAWN
 
 
 async def history(cluster: Cluster, workload: Workload) -> list[Revision]:
@@ -91,9 +114,11 @@ def choose(
     bad: Collection[str],
     to_revision: int | None,
 ) -> Choice:
-    """Choose what to go back to; the revision `now` itself means that there is nothing to do.
+    """Choose what to go back to; the release of `now` itself means that there is nothing to do.
 
-    Without a number: the highest other revision that is not known as bad. If the newest rollout is
+    Without a number: the highest revision of another release that is neither known as bad nor was
+    left behind. One that was released for the first time after `now` was left behind: somebody has
+    rolled back from it already, and to choose it would be to roll forward. If the newest rollout is
     stuck and only older pods serve, then among those that still serve: after two bad releases in a
     row the second-highest revision is bad as well, though nobody has said so yet.
 
@@ -102,17 +127,28 @@ def choose(
     """
     if to_revision is not None:
         return Choice(_numbered(workload, revisions, now, bad, to_revision))
-    others = [revision for revision in revisions if revision is not now]
+    others = [revision for revision in revisions if revision.release != now.release]
     if not others:
         raise Permanent(f"{workload} has no earlier revision to go back to{_limit(workload)}")
-    good = [revision for revision in others if revision.hash not in bad]
+    well = [revision for revision in others if revision.release not in bad]
+    if not well:
+        raise Permanent(
+            f"every earlier revision of {workload} is known as bad ({_numbers(others)}): "
+            "release a new one"
+        )
+    first = min(r.first for r in revisions if r.release == now.release)
+    good = [revision for revision in well if revision.first <= first]
     if not good:
         raise Permanent(
-            f"every earlier revision of {workload} is known as bad "
-            f"({', '.join(str(revision.number) for revision in others)}): release a new one"
+            f"{workload} has no earlier revision to go back to: revision {_numbers(well)} was "
+            f"released after {now} and left behind; to go forward to it, write to_revision"
         )
-    skipped = [str(r.number) for r in others if r.hash in bad and r.number > good[0].number]
-    why = f"revision {', '.join(skipped)} is known as bad" if skipped else ""
+    behind = [r for r in well if r.first > first and r.number > good[0].number]
+    skipped = [r for r in others if r.release in bad and r.number > good[0].number]
+    why = ownership.joined(
+        f"revision {_numbers(skipped)} is known as bad" if skipped else "",
+        f"revision {_numbers(behind)} is newer and was left behind" if behind else "",
+    )
     if now.available == 0 and good[0].available == 0:
         serving = [revision for revision in good if revision.available]
         if serving:
@@ -122,6 +158,19 @@ def choose(
                 f"revision {good[0].number} has none",
             )
     return Choice(good[0], why)
+
+
+def unproven(workload: Workload, now: Revision) -> str:
+    """Say why nobody should go back onto `now`; empty when it has served well enough for that."""
+    if workload.resource is not DEPLOYMENTS:
+        # Its status does not tell the pods of one revision from those of another.
+        state = rollout.progress(workload)
+        return "" if state.progress is Progress.HEALTHY else f"{now} was not well: {state.message}"
+    if rollout.deadline_passed(workload):
+        return f"the rollout of {now} had passed its deadline"
+    if workload.pods and not now.available:
+        return f"no pod of {now} was available"
+    return ""
 
 
 def touched(workload: Workload, revisions: Sequence[Revision], to: Revision) -> int:
@@ -146,14 +195,19 @@ def _numbered(
     for revision in revisions:
         if revision.number != number:
             continue
-        if revision is not now and revision.hash in bad:
+        if revision.release != now.release and revision.release in bad:
             raise Permanent(
                 f"{revision} of {workload} is known as bad: a run rolled back from it; "
                 "choose another, or roll out by hand if that was wrong"
             )
         return revision
-    there = ", ".join(str(revision.number) for revision in revisions)
-    raise Permanent(f"{workload} has no revision {number}; there are {there}{_limit(workload)}")
+    raise Permanent(
+        f"{workload} has no revision {number}; there are {_numbers(revisions)}{_limit(workload)}"
+    )
+
+
+def _numbers(revisions: Sequence[Revision]) -> str:
+    return ", ".join(str(revision.number) for revision in revisions)
 
 
 def _limit(workload: Workload) -> str:
@@ -165,12 +219,16 @@ def _of_replica_set(raw: Object) -> Revision:
     metadata = raw["metadata"]
     annotations = metadata.get("annotations") or {}
     template = raw["spec"]["template"]
+    former = str(annotations.get(_FORMER_REVISIONS) or "")
+    numbers = [_number(text) for text in (annotations.get(_REVISION), *former.split(",")) if text]
     return Revision(
         name=metadata["name"],
-        number=_number(annotations.get(_REVISION)),
+        number=numbers[0] if numbers else 0,
         hash=(metadata.get("labels") or {}).get(templates.HASH_LABEL, metadata["name"]),
         template=templates.bare(template),
         fingerprint=templates.fingerprint(template),
+        release=templates.release(template),
+        first=(str(metadata.get("creationTimestamp") or ""), min(numbers, default=0)),
         replicas=int(raw["spec"].get("replicas") or 0),
         available=int((raw.get("status") or {}).get("availableReplicas") or 0),
         change_cause=annotations.get(CHANGE_CAUSE),
@@ -188,6 +246,8 @@ def _of_controller_revision(raw: Object) -> Revision:
         hash=named[0] if named else metadata["name"],
         template=templates.bare(template),
         fingerprint=templates.fingerprint(template),
+        release=templates.release(template),
+        first=(str(metadata.get("creationTimestamp") or ""), int(raw["revision"])),
     )
 
 

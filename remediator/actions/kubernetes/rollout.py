@@ -4,7 +4,8 @@ Done means: the controller has seen the newest generation, as many pods are upda
 as are desired, and no old ones are left; a passed progress deadline is failure.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from remediator.actions.kubernetes.workload import Workload
@@ -39,6 +40,28 @@ def progress(workload: Workload, *, passed_before: str = "") -> Settled:
             f"{_trouble(workload)}",
         )
     return _deployment(workload)
+
+
+def scaled(workload: Workload, *, passed_before: str = "") -> Settled:
+    """Look whether a change of the count has settled.
+
+    A paused Deployment is scaled all the same, its pods keep whatever templates they have, and
+    between two of them it may keep what its rollout may add (`maxSurge`).
+    """
+    if not workload.paused or not workload.observed:
+        return progress(workload, passed_before=passed_before)
+    desired, status = workload.pods, workload.status
+    total = int(status.get("replicas") or 0)
+    available = int(status.get("availableReplicas") or 0)
+    surge = (_strategy(workload).get("rollingUpdate") or {}).get("maxSurge")
+    extra = 0 if surge is None else _part(surge, desired, math.ceil)
+    if not desired <= total <= desired + extra:
+        return _going(f"{workload}: {total} pods, {desired} wanted{_trouble(workload)}")
+    if available < desired:
+        return _going(f"{workload}: {available} of {desired} pods available{_trouble(workload)}")
+    return Settled(
+        Progress.HEALTHY, f"{workload}: {available} of {desired} pods available, rollout paused"
+    )
 
 
 def deadline_passed(workload: Workload) -> str:
@@ -91,6 +114,33 @@ def partition(workload: Workload) -> int:
 def movable(workload: Workload) -> int:
     """Return how many pods a new template reaches."""
     return max(0, workload.pods - partition(workload))
+
+
+def down_at_once(workload: Workload) -> int:
+    """Return how many pods a rollout takes out of service at the same time, as controllers do.
+
+    Deployments round a percentage of pods down, and may make new pods first (`maxSurge`), so that
+    small ones lose none; the others have one pod down at least, unless a DaemonSet surges.
+    """
+    strategy, pods = _strategy(workload), movable(workload)
+    if strategy.get("type") == "Recreate":
+        return pods
+    rolling = strategy.get("rollingUpdate") or {}
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    if workload.resource is DEPLOYMENTS:
+        down = _part("25%" if unavailable is None else unavailable, workload.pods, math.floor)
+        extra = _part("25%" if surge is None else surge, workload.pods, math.ceil)
+        return min(pods, down if down or extra else 1)
+    if workload.resource is DAEMON_SETS and _part(surge or 0, pods, math.ceil):
+        return 0
+    rounded = math.ceil if workload.resource is DAEMON_SETS else math.floor
+    return min(pods, max(1, _part(1 if unavailable is None else unavailable, pods, rounded)))
+
+
+def _part(amount: object, of: int, rounded: Callable[[float], int]) -> int:
+    """Read `3` or `25%`."""
+    text = str(amount)
+    return rounded(of * int(text[:-1]) / 100) if text.endswith("%") else int(text)
 
 
 def strategy_note(workload: Workload) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from remediator.actions.kubernetes import ownership, rollout, templates
 from remediator.actions.kubernetes.cluster import Cluster, carry_out
 from remediator.actions.kubernetes.parameters import WorkloadParams
-from remediator.actions.kubernetes.workload import RESTARTED_AT, Workload, resource_of, to_second
+from remediator.actions.kubernetes.templates import RESTARTED_AT
+from remediator.actions.kubernetes.workload import Workload, resource_of, to_second
 from remediator.model.plans import Change, Impact, Plan, Progress, Result, Settled
 from remediator.plugin.action import Action, Permanent, Permission, Stale
 from remediator.plugin.context import Context
@@ -41,14 +42,16 @@ class RolloutRestart(Action[WorkloadParams]):
         workload = Workload(resource, await cluster.get(resource, params.namespace, name))
         rollout.refuse_if_immovable(workload, "a restart")
         at = _second_after(ctx.now(), workload.restarted_at)
+        seen = workload
         if workload.pods:
-            seen = await cluster.preview(resource, params.namespace, name, _patch(at))
-            if Workload(resource, seen).restarted_at != at:
+            raw = await cluster.preview(resource, params.namespace, name, _patch(at))
+            seen = Workload(resource, raw)
+            if seen.restarted_at != at:
                 raise Permanent(f"an admission policy takes the restart of {workload} back")
         return Plan(
             action=self.name,
             target=workload.target,
-            changes=(Change(PATH, workload.restarted_at, RESTARTED),) if workload.pods else (),
+            changes=_changes(workload, seen),
             impact=_impact(workload),
             summary=f"restart {_pods(rollout.movable(workload))}"
             if workload.pods
@@ -57,7 +60,9 @@ class RolloutRestart(Action[WorkloadParams]):
             "template: there is nothing to go back to",
             details={
                 "restarted_at": at,
-                "template": _apart_from_restart(workload),
+                "template_before": templates.release(workload.template),
+                # What admission makes of it, which is what apply will find afterwards.
+                "template_after": templates.release(seen.template),
                 "deadline_passed": rollout.deadline_passed(workload),
             },
         )
@@ -69,18 +74,20 @@ class RolloutRestart(Action[WorkloadParams]):
         cluster = Cluster(ctx)
         resource = resource_of(plan.target)
         at = str(plan.details["restarted_at"])
+        before = (plan.changes[0].before, plan.details["template_before"])
 
         async def read() -> Workload:
             return Workload(resource, await cluster.require(plan.target, resource))
 
         def done(workload: Workload) -> bool:
-            if _apart_from_restart(workload) != plan.details["template"]:
-                raise Stale(f"the pod template of {workload} was changed since the plan")
-            if workload.restarted_at == at:
+            if _is_after(plan, workload):
                 return True
-            if workload.restarted_at != plan.changes[0].before:
+            now = templates.release(workload.template)
+            if (workload.restarted_at, now) == before:
+                return False
+            if now in (plan.details["template_before"], plan.details["template_after"]):
                 raise Stale(f"{workload} was restarted by somebody else at {workload.restarted_at}")
-            return False
+            raise Stale(f"the pod template of {workload} was changed since the plan")
 
         async def write(workload: Workload) -> None:
             rollout.refuse_if_immovable(workload, "a restart")
@@ -98,13 +105,9 @@ class RolloutRestart(Action[WorkloadParams]):
         if raw is None:
             return Settled(Progress.FAILED, f"{plan.target} is gone")
         workload = Workload(resource, raw)
-        overtaken = (
-            workload.restarted_at != plan.details["restarted_at"]
-            or _apart_from_restart(workload) != plan.details["template"]
-        )
-        if overtaken and not plan.empty:
-            return Settled(
-                Progress.FAILED, f"somebody else changed the pod template of {workload} meanwhile"
+        if not plan.empty and not _is_after(plan, workload):
+            return ownership.interfered(
+                f"somebody else changed the pod template of {workload} meanwhile", raw
             )
         return rollout.progress(
             workload, passed_before=str(plan.details.get("deadline_passed") or "")
@@ -122,17 +125,30 @@ def _patch(at: str, version: str | None = None) -> dict[str, Any]:
 def _second_after(now: datetime, last: str | None) -> str:
     """Return this second; or the one after the last restart, lest the patch be empty."""
     at = now.astimezone(UTC)
-    if last is not None and to_second(at) == last:
-        at += timedelta(seconds=1)
-    return to_second(at)
+    try:
+        after_last = datetime.fromisoformat(last or "").astimezone(UTC) + timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        return to_second(at)  # never restarted, or not at a time that anybody could read
+    return to_second(max(at, after_last))
 
 
-def _apart_from_restart(workload: Workload) -> str:
-    """Return what the template is apart from the annotation: a new release changes it."""
-    template = templates.bare(workload.template)
-    metadata = dict(template["metadata"])
-    annotations = {k: v for k, v in metadata.pop("annotations", {}).items() if k != RESTARTED_AT}
-    return templates.fingerprint({**template, "metadata": {**metadata, "annotations": annotations}})
+def _changes(workload: Workload, seen: Workload) -> tuple[Change, ...]:
+    """Return the restart, and what admission adds to it on its own account."""
+    if not workload.pods:
+        return ()
+    return (
+        Change(PATH, workload.restarted_at, RESTARTED),
+        *templates.differences(
+            templates.apart_from_restart(workload.template),
+            templates.apart_from_restart(seen.template),
+        ),
+    )
+
+
+def _is_after(plan: Plan, workload: Workload) -> bool:
+    """Whether the workload's template is as the plan leaves it."""
+    now = (workload.restarted_at, templates.release(workload.template))
+    return now == (plan.details["restarted_at"], plan.details["template_after"])
 
 
 def _impact(workload: Workload) -> Impact:
@@ -140,7 +156,7 @@ def _impact(workload: Workload) -> Impact:
     return Impact(
         pods=rollout.movable(workload),
         of_pods=workload.pods,
-        replicas=workload.pods,
+        down=rollout.down_at_once(workload),
         note=ownership.joined(
             rollout.strategy_note(workload),
             "a rollout is under way or not healthy" if running else "",

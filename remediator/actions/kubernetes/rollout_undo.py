@@ -1,9 +1,10 @@
 """`kubernetes.rollout_undo`: go back to an earlier pod template.
 
 As kubectl does it, with three differences, each for safety: the patch carries a precondition
-(`resourceVersion`); a template that an earlier run left behind as bad is never chosen again; and
-of the annotations only the change cause is brought back, where kubectl puts the revision's whole
-set in the place of the Deployment's and so drops whatever was added since.
+(`resourceVersion`); neither a release that an earlier run left behind as bad is chosen, nor one
+that somebody has rolled back from, nor the present one as it was before a restart; and of the
+annotations only the change cause is brought back, where kubectl puts the revision's whole set in
+the place of the Deployment's and so drops whatever was added since.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from remediator.plugin.action import Action, Permanent, Permission, Stale
 from remediator.plugin.context import Context
 
 BAD_TEMPLATE = "bad-template"
-"""The kind of fact by which a rolled-back template is remembered; its value is the hash."""
+"""The kind of fact by which a rolled-back release is remembered, and that one is withdrawn."""
 
 
 class RolloutUndoParams(WorkloadParams):
@@ -61,10 +62,10 @@ class RolloutUndo(Action[RolloutUndoParams]):
         rollout.refuse_if_immovable(workload, "a roll back")
         known = await revisions.history(cluster, workload)
         now = revisions.current(workload, known)
-        bad = await ctx.facts(BAD_TEMPLATE, workload.target.key)
+        bad = revisions.bad_releases(await ctx.facts(BAD_TEMPLATE, workload.target.key))
         choice = revisions.choose(workload, known, now, bad, params.to_revision)
         to = choice.revision
-        if to.fingerprint == now.fingerprint:
+        if to.release == now.release:
             return self._nothing(workload, to)
         seen = await cluster.preview(resource, params.namespace, name, _patch(workload, to))
         # What admission makes of it, which is what apply will find afterwards.
@@ -107,14 +108,14 @@ class RolloutUndo(Action[RolloutUndoParams]):
             await cluster.patch(resource, workload.namespace, workload.name, patch)
 
         changed = await carry_out(read, done, write)
-        left = str(plan.details["left_bad"])
+        learned = str(plan.details["learned"])
         verb = "is going back" if changed else "went back under this plan already"
         return Result(
             f"{plan.target} {verb}: {plan.summary}",
             changed=changed,
             output={"template": plan.changes[0].after},
             # Also when it had been done before: the first answer may have been lost in a crash.
-            facts=(Fact(BAD_TEMPLATE, plan.target.key, left),) if left else (),
+            facts=(Fact(BAD_TEMPLATE, plan.target.key, learned),),
         )
 
     async def settled(self, plan: Plan, ctx: Context) -> Settled:
@@ -125,11 +126,8 @@ class RolloutUndo(Action[RolloutUndoParams]):
             return Settled(Progress.FAILED, f"{plan.target} is gone")
         workload = Workload(resource, raw)
         if not plan.empty and templates.fingerprint(workload.template) != plan.details["after"]:
-            who = ownership.note(raw)
-            return Settled(
-                Progress.FAILED,
-                f"the pod template of {workload} was changed by somebody else meanwhile"
-                + (f" ({who})" if who else ""),
+            return ownership.interfered(
+                f"the pod template of {workload} was changed by somebody else meanwhile", raw
             )
         return rollout.progress(
             workload, passed_before=str(plan.details.get("deadline_passed") or "")
@@ -144,6 +142,8 @@ class RolloutUndo(Action[RolloutUndoParams]):
         after: str,
     ) -> Plan:
         to = choice.revision
+        touched = revisions.touched(workload, known, to)
+        unproven = revisions.unproven(workload, now)
         return Plan(
             action=self.name,
             target=workload.target,
@@ -152,31 +152,35 @@ class RolloutUndo(Action[RolloutUndoParams]):
                 *templates.differences(now.template, to.template),
             ),
             impact=Impact(
-                pods=revisions.touched(workload, known, to),
+                pods=touched,
                 of_pods=workload.pods,
-                replicas=workload.pods,
+                down=min(touched, rollout.down_at_once(workload)),
                 note=ownership.joined(
                     rollout.strategy_note(workload), choice.why, ownership.note(workload.raw)
                 ),
             ),
             summary=f"{now} → {to}",
-            way_back=WayBack(
+            way_back=None
+            if unproven
+            else WayBack(
                 f"back to {now}",
                 {
                     "before": after,
                     "after": now.fingerprint,
                     "revision": now.name,
                     "template": now.fingerprint,
-                    "left_bad": "",
+                    # It did not help to leave it, so it was not to blame.
+                    "learned": revisions.withdrawn(now.release),
                     "deadline_passed": rollout.ANY_DEADLINE,
                 },
             ),
+            no_way_back=f"{unproven}, so nothing would be won by its return" if unproven else "",
             details={
                 "before": now.fingerprint,
                 "after": after,
                 "revision": to.name,
                 "template": to.fingerprint,
-                "left_bad": now.hash,
+                "learned": now.release,
                 "deadline_passed": rollout.deadline_passed(workload),
             },
         )
@@ -186,7 +190,7 @@ class RolloutUndo(Action[RolloutUndoParams]):
             action=self.name,
             target=workload.target,
             changes=(),
-            impact=Impact(of_pods=workload.pods, replicas=workload.pods),
+            impact=Impact(of_pods=workload.pods),
             summary=f"has the template of revision {to.number} already",
             no_way_back="nothing is changed",
         )

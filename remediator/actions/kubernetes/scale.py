@@ -120,10 +120,12 @@ class Scale(Action[ScaleParams]):
         cluster = Cluster(ctx)
         resource = resource_of(plan.target)
         raw = await cluster.find(plan.target, resource)
+        if raw is None and _goes_back(plan):
+            return Settled(Progress.HEALTHY, f"{plan.target} is gone, and needs no replicas")
         if raw is None:
             return Settled(Progress.FAILED, f"{plan.target} is gone")
         workload = Workload(resource, raw)
-        state = rollout.progress(
+        state = rollout.scaled(
             workload, passed_before=str(plan.details.get("deadline_passed") or "")
         )
         if plan.empty:
@@ -131,22 +133,22 @@ class Scale(Action[ScaleParams]):
         change = plan.changes[0]
         if not plan.details.get("hpa"):
             if workload.pods != change.after:
-                return Settled(
-                    Progress.FAILED,
+                return ownership.interfered(
                     f"somebody else scaled {workload} to {workload.pods} while it went to "
                     f"{change.after}",
+                    raw,
                 )
             return state
         owner = await autoscaler.owning(cluster, plan.target)
-        least = _least_after(plan)
-        kept = owner is not None and (
-            owner.least == least or (owner.raised and owner.least > least)
-        )
-        if owner is None or owner.uid != plan.details["hpa_uid"] or not kept:
+        ours = owner is not None and owner.uid == plan.details["hpa_uid"]
+        if _goes_back(plan) and not ours:
+            return state  # nothing is left to take back
+        if owner is None or not ours or not _in_force(plan, owner):
             now = f"minReplicas {owner.least} in HPA {owner.name}" if owner else "no autoscaler"
-            return Settled(
-                Progress.FAILED,
-                f"somebody else changed the autoscaling of {workload}: {now}, {least} was set",
+            return ownership.interfered(
+                f"somebody else changed the autoscaling of {workload}: {now}, {change.after} was "
+                "set",
+                owner.raw if owner and ownership.note(owner.raw) else raw,
             )
         if workload.pods < owner.least:
             return Settled(
@@ -203,7 +205,7 @@ async def _plan_autoscaled(
             f"HPA {owner.name} of {workload} is at its maxReplicas {owner.most}: raise that first"
         )
     capped = min(wanted, owner.most)
-    raise_it = autoscaler.patch(owner.base, capped)
+    raise_it = autoscaler.patch(owner.base, (*owner.raises, capped))
     seen = await cluster.preview(AUTOSCALERS, workload.namespace, owner.name, raise_it)
     if Autoscaler(seen).least != capped:
         raise Permanent(f"an admission policy does not let HPA {owner.name} keep {capped}")
@@ -224,8 +226,13 @@ async def _plan_autoscaled(
         summary=f"replicas {now} → {capped} (HPA {owner.name}: minReplicas {owner.least} → "
         f"{capped} for {hold})",
         way_back=WayBack(
-            f"HPA {owner.name}: minReplicas {capped} → {owner.base}; it then decides the replicas",
-            {**identity, "restore": owner.base, "deadline_passed": rollout.ANY_DEADLINE},
+            f"HPA {owner.name}: minReplicas {capped} → {owner.least}; it then decides the replicas",
+            {
+                **identity,
+                "taken_back": capped,
+                "base": owner.base,
+                "deadline_passed": rollout.ANY_DEADLINE,
+            },
         ),
         details={**identity, "deadline_passed": rollout.deadline_passed(workload)},
         lasts=params.hold,
@@ -237,7 +244,7 @@ def _nothing(workload: Workload, why: str) -> Plan:
         action=NAME,
         target=workload.target,
         changes=(),
-        impact=Impact(of_pods=workload.pods, replicas=workload.pods),
+        impact=Impact(of_pods=workload.pods),
         summary=why,
         no_way_back="nothing is changed",
     )
@@ -245,7 +252,13 @@ def _nothing(workload: Workload, why: str) -> Plan:
 
 def _impact(workload: Workload, wanted: int, note: str) -> Impact:
     now = workload.pods
-    return Impact(pods=abs(wanted - now), of_pods=now, replicas=wanted, note=note)
+    return Impact(
+        pods=abs(wanted - now),
+        of_pods=now,
+        replicas=wanted,
+        note=note,
+        down=max(0, now - wanted),  # what is added takes nothing down
+    )
 
 
 async def _apply_direct(cluster: Cluster, plan: Plan) -> bool:
@@ -275,44 +288,70 @@ async def _apply_direct(cluster: Cluster, plan: Plan) -> bool:
 
 async def _apply_autoscaled(cluster: Cluster, plan: Plan) -> bool:
     """Change the autoscaler, also of a workload that was made again: what was raised is here."""
-    before, after = plan.changes[0].before, _least_after(plan)
 
-    async def read() -> Autoscaler:
+    async def read() -> Autoscaler | None:
         owner = await autoscaler.owning(cluster, plan.target)
-        if owner is None or owner.uid != plan.details["hpa_uid"]:
-            raise Stale(
-                f"HPA {plan.details['hpa']} of {plan.target} is gone, or was made again, since "
-                "the plan"
-            )
-        return owner
-
-    def done(owner: Autoscaler) -> bool:
-        if owner.least == after:
-            return True
-        if owner.least == before:
-            return False
-        if _goes_back(plan) and owner.raised and owner.base == after:
-            return True  # a later raise of ours covers this one, and goes back to the same figure
+        if owner is not None and owner.uid == plan.details["hpa_uid"]:
+            return owner
+        if _goes_back(plan):
+            return None
         raise Stale(
-            f"HPA {owner.name} has minReplicas {owner.least}, neither {before} as planned nor "
-            f"{after}: somebody else changed it"
+            f"HPA {plan.details['hpa']} of {plan.target} is gone, or was made again, since the plan"
         )
 
-    async def write(owner: Autoscaler) -> None:
-        base = after if _goes_back(plan) else owner.base
-        patch = autoscaler.patch(base, after, owner.version)
+    def done(owner: Autoscaler | None) -> bool:
+        if owner is None or _in_force(plan, owner):
+            return True  # an autoscaler that is gone took its raise with it
+        change = plan.changes[0]
+        if owner.least == change.before or _raise_of(plan) in owner.raises:
+            return False
+        raise Stale(
+            f"HPA {owner.name} has minReplicas {owner.least}, neither {change.before} as planned "
+            f"nor {change.after}: somebody else changed it"
+        )
+
+    async def write(owner: Autoscaler | None) -> None:
+        if owner is None:
+            return
+        level = _raise_of(plan)
+        if not _goes_back(plan):
+            patch = autoscaler.patch(owner.base, (*owner.raises, level), owner.version)
+        elif level in owner.raises:
+            left = [other for other in owner.raises if other != level]
+            patch = autoscaler.patch(owner.base, left, owner.version)
+        else:  # somebody removed the note
+            patch = autoscaler.patch(_least_before(plan), (), owner.version)
         await cluster.patch(AUTOSCALERS, plan.target.scope, owner.name, patch)
 
     return await carry_out(read, done, write)
 
 
+def _in_force(plan: Plan, owner: Autoscaler) -> bool:
+    """Whether the autoscaler is as the plan leaves it; other raises of ours may have come or gone.
+
+    A raise is taken back when it is not noted, and minReplicas is what it was before, or is
+    explained by raises that still hold.
+    """
+    level = _raise_of(plan)
+    if not _goes_back(plan):
+        return owner.least == level or level in owner.raises
+    if level in owner.raises or owner.least == level:
+        return False
+    return bool(owner.raises) or owner.least in (_least_before(plan), plan.details["base"])
+
+
 def _goes_back(plan: Plan) -> bool:
-    return "restore" in plan.details
+    return "taken_back" in plan.details
 
 
-def _least_after(plan: Plan) -> int:
-    """Return what minReplicas a plan leads to; a way back ends where the first raise began."""
-    return int(str(plan.details.get("restore", plan.changes[0].after)))
+def _raise_of(plan: Plan) -> int:
+    """Return what minReplicas a plan raises to, or takes back."""
+    return int(str(plan.details.get("taken_back", plan.changes[0].after)))
+
+
+def _least_before(plan: Plan) -> int:
+    """Return what minReplicas was before the raise that this plan takes back."""
+    return int(str(plan.changes[0].after))
 
 
 def _replicas(count: object, version: str | None = None) -> dict[str, Any]:

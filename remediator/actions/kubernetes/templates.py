@@ -14,6 +14,9 @@ from remediator.model.plans import Change
 HASH_LABEL = "pod-template-hash"
 """What a Deployment's controller adds to the templates of its ReplicaSets."""
 
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+"""The annotation by which kubectl and we restart; `kubectl rollout history` knows it."""
+
 _MAY_HOLD_SECRETS = frozenset({"env", "args", "command", "httpHeaders"})
 # More differences than this are a different program, and are said in one line.
 _MOST_CHANGES = 20
@@ -43,6 +46,23 @@ def bare(template: Mapping[str, Any]) -> dict[str, Any]:
 def fingerprint(template: Mapping[str, Any]) -> str:
     """Return what two templates share if and only if they are the same apart from their hash."""
     return canonical.digest(bare(template))
+
+
+def release(template: Mapping[str, Any]) -> str:
+    """Return what two templates share if and only if they run the same.
+
+    A restart changes a template's fingerprint and hash, and not its release: whatever was wrong
+    with a release is wrong with its restarts, and a restart is nothing to go back to.
+    """
+    return fingerprint(apart_from_restart(template))
+
+
+def apart_from_restart(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a template as if it had never been restarted."""
+    plain = bare(template)
+    annotations = plain["metadata"].get("annotations", {})
+    kept = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
+    return bare({**plain, "metadata": {**plain["metadata"], "annotations": kept}})
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

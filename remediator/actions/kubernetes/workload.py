@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from remediator.actions.kubernetes.templates import RESTARTED_AT
 from remediator.clients.kubernetes.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -13,9 +14,6 @@ from remediator.clients.kubernetes.resources import (
     Resource,
 )
 from remediator.model.plans import Target
-
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-"""The pod template's annotation by which kubectl restarts; `kubectl rollout history` knows it."""
 
 _BY_KIND = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)}
 

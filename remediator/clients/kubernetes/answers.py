@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from remediator.clients.errors import ClientError, Conflict, Missing, Refused, Unavailable
-from remediator.clients.kubernetes.connection import RETRY_AT_MOST, Answer
+from remediator.clients.errors import (
+    ClientError,
+    Conflict,
+    Missing,
+    Refused,
+    Unavailable,
+    retry_after,
+)
+from remediator.clients.kubernetes.connection import Answer
 from remediator.clients.kubernetes.resources import Object, Resource
 
 # The longest part of a server's own message that is passed on: admission webhooks can say a lot.
@@ -93,9 +100,4 @@ def _status(body: bytes) -> dict[str, Any]:
 
 
 def _after(answer: Answer, status: dict[str, Any]) -> timedelta | None:
-    asked = answer.retry_after or (status.get("details") or {}).get("retryAfterSeconds")
-    try:
-        seconds = int(asked) if asked is not None else 0
-    except (TypeError, ValueError):
-        return None  # the other form of Retry-After, a date, is not sent by API servers
-    return min(timedelta(seconds=seconds), RETRY_AT_MOST) if seconds > 0 else None
+    return retry_after(answer.retry_after or (status.get("details") or {}).get("retryAfterSeconds"))

@@ -134,13 +134,14 @@ class Kubernetes:
             "kind": "DeleteOptions",
             "preconditions": {"uid": uid},
         }
+        query = []
         if dry_run:
             options["dryRun"] = ["All"]
+            query = [("dryRun", "All")]  # where audit logs show it; the body is what counts
         await self._send(
             "DELETE",
             Request("delete", resource, namespace, name),
-            # The server reads the body; in the query a dry run shows in its audit log as well.
-            query=[("dryRun", "All")] if dry_run else (),
+            query=query,
             content_type=_JSON,
             body=options,
         )

@@ -7,7 +7,6 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +186,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _reason(error: Exception) -> str:
     text = str(error).strip()
     return text or type(error).__name__
-
-
-RETRY_AT_MOST = timedelta(minutes=5)
-"""The longest wait that a server's Retry-After may ask for; beyond, we look for ourselves."""

@@ -19,11 +19,6 @@ class Resource:
     namespaced: bool = True
 
     @property
-    def api_version(self) -> str:
-        """What manifests say: `apps/v1`, `v1`."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
     def rbac(self) -> str:
         """Group and resource as `Permission.resource` writes them: `apps/deployments`, `/pods`."""
         return f"{self.group}/{self.plural}"
@@ -48,6 +43,7 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 JOBS = Resource("batch", "v1", "jobs", "Job")
+BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 PODS = Resource("", "v1", "pods", "Pod")
 CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)

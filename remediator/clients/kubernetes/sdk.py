@@ -29,7 +29,6 @@ class Sdk:
     """The parts of kubernetes-asyncio that are used; it is untyped, and stops being so here."""
 
     Configuration: Any
-    ConfigException: Any
     RESTClientObject: Any
     load_kube_config: Any
     load_incluster_config: Any
@@ -56,7 +55,6 @@ def _parts() -> Sdk:
         client.__dict__.update(Configuration=configuration, ApiClient=object)
     return Sdk(
         Configuration=configuration,
-        ConfigException=importlib.import_module(f"{_TOP}.config.config_exception").ConfigException,
         RESTClientObject=importlib.import_module(f"{_CLIENT}.rest").RESTClientObject,
         load_kube_config=importlib.import_module(f"{_TOP}.config.kube_config").load_kube_config,
         load_incluster_config=importlib.import_module(

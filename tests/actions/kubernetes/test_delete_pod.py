@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from remediator.actions.kubernetes.delete_pod import DeletePod
+from remediator.actions.kubernetes.replacement import exhausted
 from remediator.model.plans import Plan, Progress
 from remediator.plugin.action import Action, Permanent
 from tests.actions.contract import Bench, params_of, settle
 from tests.servers.kubernetes import ControlPlane
+from tests.servers.waiting import eventually
 
-from .worlds import daemon_set, deployment, lone_pod, start, stateful_set
+from .worlds import daemon_set, deployment, held, job, lone_pod, start, stateful_set
 
 DELETE: Action[Any] = DeletePod()
 
@@ -114,3 +116,126 @@ async def test_a_wrong_name_is_met_with_the_nearest_one(
     with pytest.raises(Permanent) as refused:
         await plan_of(bench, namespace, "app-0")
     assert str(refused.value) == f"there is no pod {namespace}/app-0; did you mean api-0?"
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+async def test_a_pod_that_has_ended_is_cleared_away(
+    control_plane: ControlPlane, namespace: str, bench: Bench, phase: str
+) -> None:
+    """An evicted pod was replaced long ago; it is no sibling of those that serve either."""
+    start(control_plane, deployment("api", namespace, replicas=2))
+    ended, *_ = _names(control_plane, namespace)
+    _end(control_plane, ended, namespace, phase)
+    eventually(lambda: len(_serving(control_plane, namespace)) == 2, what="its replacement")
+    plan = await plan_of(bench, namespace, ended)
+    assert (plan.impact.pods, plan.impact.down, plan.impact.share) == (1, 0, 0.0)
+    assert "it has ended already" in plan.impact.note
+    beside = await plan_of(bench, namespace, _serving(control_plane, namespace)[0])
+    assert beside.impact.of_pods == 2
+    await DELETE.apply(plan, bench)
+    settled = await settle(DELETE, plan, bench, 30)
+    assert settled.progress is Progress.HEALTHY, settled.message
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_nobody_waits_for_a_job_to_be_ready(
+    control_plane: ControlPlane, namespace: str, bench: Bench, hangs: bool
+) -> None:
+    manifest = job("once", namespace)
+    if hangs:
+        note = {"remediator.test/pod": "not-ready"}
+        manifest["spec"]["template"]["metadata"]["annotations"] = note
+    control_plane.apply(manifest)
+    phase = "Running" if hangs else "Succeeded"
+    eventually(
+        lambda: [p["status"]["phase"] for p in held(control_plane, "pod", namespace)] == [phase],
+        what=f"the Job's pod to be {phase}",
+    )
+    plan = await plan_of(bench, namespace, _names(control_plane, namespace)[0])
+    assert plan.impact.down == int(hangs)
+    await DELETE.apply(plan, bench)
+    settled = await settle(DELETE, plan, bench, 30)
+    assert settled.progress is Progress.HEALTHY, settled.message
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        ("scale", "deployment/api", "--replicas=1"),
+        ("set", "image", "deployment/api", "app=app:v2"),
+        ("delete", "deployment", "api"),
+    ],
+    ids=["scaled-in", "released", "deleted"],
+)
+async def test_what_somebody_else_no_longer_wants_is_not_waited_for(
+    control_plane: ControlPlane, namespace: str, bench: Bench, theirs: tuple[str, ...]
+) -> None:
+    start(control_plane, deployment("api", namespace, replicas=3, image="app:v1"))
+    plan = await plan_of(bench, namespace, _names(control_plane, namespace)[0])
+    await DELETE.apply(plan, bench)
+    control_plane.kubectl(*theirs, "-n", namespace)
+    settled = await settle(DELETE, plan, bench, 30)
+    assert settled.progress is Progress.HEALTHY, settled.message
+
+
+async def test_a_budget_that_allows_no_disruption_keeps_what_is_ready(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    start(control_plane, deployment("api", namespace, replicas=2))
+    start(control_plane, deployment("other", namespace, replicas=1))
+    control_plane.apply(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "all-of-api", "namespace": namespace},
+            "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "api"}}},
+        }
+    )
+    pod = held(control_plane, "pod", namespace, app="api")[0]["metadata"]["name"]
+    with pytest.raises(Permanent, match=r"it is ready, and PodDisruptionBudget all-of-api allows"):
+        await plan_of(bench, namespace, pod)
+    free = held(control_plane, "pod", namespace, app="other")[0]["metadata"]["name"]
+    assert "Budget" not in (await plan_of(bench, namespace, free)).impact.note
+    _end(control_plane, pod, namespace, "Failed")
+    assert "goes past it" in (await plan_of(bench, namespace, pod)).impact.note
+
+
+@pytest.mark.parametrize(
+    ("selector", "matches"),
+    [
+        (None, False),
+        ({}, True),
+        ({"matchLabels": {"app": "api"}}, True),
+        ({"matchLabels": {"app": "web"}}, False),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["api"]}]}, True),
+        ({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["api"]}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, True),
+    ],
+)
+def test_a_budget_is_found_by_its_selector(selector: Any, matches: bool) -> None:
+    pod = {"metadata": {"labels": {"app": "api"}}}
+    budget = {"metadata": {"name": "b"}, "spec": {"selector": selector}, "status": {}}
+    assert exhausted([budget], pod) == (["b"] if matches else [])
+    assert exhausted([{**budget, "status": {"disruptionsAllowed": 1}}], pod) == []
+
+
+def _names(cp: ControlPlane, namespace: str) -> list[str]:
+    return sorted(pod["metadata"]["name"] for pod in held(cp, "pod", namespace))
+
+
+def _serving(cp: ControlPlane, namespace: str) -> list[str]:
+    return [
+        pod["metadata"]["name"]
+        for pod in held(cp, "pod", namespace)
+        if pod["status"].get("phase") == "Running"
+    ]
+
+
+def _end(cp: ControlPlane, pod: str, namespace: str, phase: str) -> None:
+    """What a kubelet says when it has evicted a pod, or its containers have ended."""
+    conditions = [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")]
+    patch = json.dumps({"status": {"phase": phase, "conditions": conditions}})
+    cp.kubectl(
+        "patch", "pod", pod, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch
+    )

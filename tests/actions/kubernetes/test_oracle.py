@@ -13,7 +13,7 @@ from remediator.actions.kubernetes.rollout_restart import RolloutRestart
 from remediator.actions.kubernetes.rollout_undo import RolloutUndo
 from remediator.actions.kubernetes.scale import Scale
 from remediator.model.plans import Progress
-from remediator.plugin.action import Action
+from remediator.plugin.action import Action, Permanent
 from tests.actions.contract import Bench, params_of, settle
 from tests.servers.kubernetes import ControlPlane
 
@@ -103,6 +103,37 @@ async def test_a_deletion_is_kubectl_delete_pod(
         assert after[f"{name}-1"] != before[name][f"{name}-1"]
 
 
+async def test_a_roll_back_after_a_restart_goes_to_another_release(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    """Where we differ from kubectl on purpose: it goes back to the same release before its restart.
+
+    Nor does kubectl mind to go forward onto what was rolled back from.
+    """
+    for image in ("app:v1", "app:v2"):
+        for name in (OURS, THEIRS):
+            start(control_plane, deployment(name, namespace, replicas=1, image=image))
+    for name in (OURS, THEIRS):
+        control_plane.kubectl("rollout", "restart", "deployment", name, "-n", namespace)
+    _at_rest(control_plane, "deployment", namespace)
+
+    await _do(RolloutUndo(), {"namespace": namespace, "deployment": OURS}, bench)
+    control_plane.kubectl("rollout", "undo", "deployment", THEIRS, "-n", namespace)
+
+    assert _images(control_plane, namespace) == {OURS: "app:v1", THEIRS: "app:v2"}
+
+    _at_rest(control_plane, "deployment", namespace)
+    for name in (OURS, THEIRS):
+        image = "app=app:v1"
+        control_plane.kubectl("set", "image", f"deployment/{name}", image, "-n", namespace)
+    _at_rest(control_plane, "deployment", namespace)
+    bench.known.clear()  # it is not our memory of it
+    with pytest.raises(Permanent, match="left behind"):
+        await _do(RolloutUndo(), {"namespace": namespace, "deployment": OURS}, bench)
+    control_plane.kubectl("rollout", "undo", "deployment", THEIRS, "-n", namespace)
+    assert _images(control_plane, namespace) == {OURS: "app:v1", THEIRS: "app:v2"}
+
+
 async def test_a_roll_back_keeps_annotations_that_came_later(
     control_plane: ControlPlane, namespace: str, bench: Bench
 ) -> None:
@@ -168,6 +199,15 @@ def _look(cp: ControlPlane, kind: str, name: str, namespace: str) -> dict[str, A
             (like_twin(item, name) for item in kept), key=lambda item: str(_number(item))
         ),
         "pods": sorted(str(like_twin(pod["spec"]["containers"], name)) for pod in pods),
+    }
+
+
+def _images(cp: ControlPlane, namespace: str) -> dict[str, str]:
+    return {
+        name: held_one(cp, "deployment", name, namespace)["spec"]["template"]["spec"]["containers"][
+            0
+        ]["image"]
+        for name in (OURS, THEIRS)
     }
 
 

@@ -23,7 +23,7 @@ from tests.actions.contract import Bench, params_of, settle
 from tests.servers.kubernetes import ControlPlane
 from tests.servers.waiting import eventually
 
-from .worlds import autoscaler, daemon_set, deployment, start, stateful_set
+from .worlds import autoscaler, daemon_set, deployment, held, start, stateful_set
 
 USER = "remediator"
 
@@ -44,6 +44,8 @@ class Use:
     params: dict[str, Any]
     autoscaled_too: bool = False
     """Whether to do it once more with an autoscaler, which needs other rights."""
+    each_controller: bool = False
+    """Whether to do it once more for a pod of every other controller."""
 
 
 USES = {
@@ -52,7 +54,7 @@ USES = {
     "restart": Use(RolloutRestart(), {"daemonset": "agent"}),
     "undo": Use(RolloutUndo(), {"deployment": "api"}),
     "undo-stateful": Use(RolloutUndo(), {"statefulset": "db"}),
-    "delete": Use(DeletePod(), {"pod": "db-0"}),
+    "delete": Use(DeletePod(), {"pod": "db-0", "allow_daemonset": True}, each_controller=True),
     "condition": Use(Condition(), {"deployment": "api", "available": "all"}),
 }
 
@@ -91,6 +93,15 @@ async def _use_up(
         finally:
             cp.kubectl("delete", "hpa", "api", "-n", namespace)
             cp.kubectl("scale", "deployment", "api", "--replicas=1", "-n", namespace)
+    if use.each_controller:
+        for name in ("api", "agent"):
+            pod = next(
+                pod["metadata"]["name"]
+                for pod in held(cp, "pod", namespace)
+                if pod["metadata"]["name"].startswith(f"{name}-")
+                and "deletionTimestamp" not in pod["metadata"]
+            )
+            await _use(use, {**params, "pod": pod}, bench)
 
 
 async def _use(use: Use, params: dict[str, Any], bench: Bench) -> None:
@@ -109,6 +120,8 @@ async def _use(use: Use, params: dict[str, Any], bench: Bench) -> None:
 
 def _populate(cp: ControlPlane, namespace: str, use: Use) -> None:
     for image in ("app:v1", "app:v2"):
+        if use.each_controller:
+            start(cp, deployment("api", namespace, replicas=1), daemon_set("agent", namespace))
         if "deployment" in use.params:
             start(cp, deployment("api", namespace, replicas=1, image=image))
         elif "daemonset" in use.params:

@@ -1,6 +1,7 @@
 """Proves the decisions that need no cluster: amounts, templates, choices, conflicts, ownership."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,14 +9,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from remediator.actions.kubernetes import amounts, ownership, templates
+from remediator.actions.kubernetes import amounts, ownership, rollout, templates
 from remediator.actions.kubernetes.cluster import carry_out
 from remediator.actions.kubernetes.parameters import ScalableParams
-from remediator.actions.kubernetes.revisions import Revision, choose
+from remediator.actions.kubernetes.revisions import Revision, bad_releases, choose, withdrawn
 from remediator.actions.kubernetes.scale import Scale, ScaleParams
 from remediator.actions.kubernetes.workload import Workload
 from remediator.clients.errors import Conflict
-from remediator.clients.kubernetes.resources import DEPLOYMENTS, PODS
+from remediator.clients.kubernetes.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    PODS,
+    STATEFUL_SETS,
+    Resource,
+)
 from remediator.plugin import registry
 from remediator.plugin.action import Permanent, Stale, Temporary
 
@@ -151,6 +158,8 @@ def _revision(number: int, available: int = 0) -> Revision:
         hash=f"h{number}",
         template=template,
         fingerprint=templates.fingerprint(template),
+        release=templates.release(template),
+        first=("", number),
         available=available,
     )
 
@@ -160,20 +169,89 @@ def _workload() -> Workload:
     return Workload(DEPLOYMENTS, {"metadata": metadata, "spec": {"template": _template("app:v9")}})
 
 
-@given(bad=st.sets(st.sampled_from(["h1", "h2", "h3", "h4"])), serving=st.sets(st.integers(1, 4)))
-def test_no_choice_is_ever_a_bad_template(bad: set[str], serving: set[int]) -> None:
+@given(bad_numbers=st.sets(st.integers(1, 4)), serving=st.sets(st.integers(1, 4)))
+def test_no_choice_is_ever_a_bad_release(bad_numbers: set[int], serving: set[int]) -> None:
+    bad = {_revision(number).release for number in bad_numbers}
     known = [_revision(number, int(number in serving)) for number in (5, 4, 3, 2, 1)]
-    good = [revision for revision in known[1:] if revision.hash not in bad]
+    good = [revision for revision in known[1:] if revision.release not in bad]
     if not good:
         with pytest.raises(Permanent, match="known as bad"):
             choose(_workload(), known, known[0], bad, None)
         return
     chosen = choose(_workload(), known, known[0], bad, None).revision
-    assert chosen.hash not in bad
+    assert chosen.release not in bad
     if any(revision.available for revision in good):
         assert chosen.available
     else:
         assert chosen is good[0]
+
+
+def test_a_restart_is_the_same_release() -> None:
+    plain = _template(labels={"app": "api"})
+    restarted = _template(
+        labels={"app": "api", "pod-template-hash": "5d4f"},
+        annotations={templates.RESTARTED_AT: "2026-01-01T00:00:00Z"},
+    )
+    assert templates.fingerprint(plain) != templates.fingerprint(restarted)
+    assert templates.release(plain) == templates.release(restarted)
+    annotated = _template(labels={"app": "api"}, annotations={"checksum/config": "1"})
+    assert templates.release(plain) != templates.release(annotated)
+
+
+def test_what_was_withdrawn_is_bad_no_longer_until_it_is_bad_again() -> None:
+    """Facts come newest first."""
+    assert bad_releases([withdrawn("r2"), "r2", "r1"]) == {"r1"}
+    assert bad_releases(["r2", withdrawn("r2")]) == {"r2"}
+
+
+@pytest.mark.parametrize("numbers", [(3, 2), (4, 3, 2)])
+def test_what_somebody_has_rolled_back_from_is_left_behind(numbers: tuple[int, ...]) -> None:
+    """v1 is in use again under a new number; the revisions between came after it."""
+    now = replace(_revision(9), first=("", 1))
+    later = [_revision(number) for number in numbers]
+    with pytest.raises(Permanent, match=r"left behind; to go forward to it, write to_revision"):
+        choose(_workload(), [now, *later], now, (), None)
+    assert choose(_workload(), [now, *later], now, (), 2).revision is later[-1]
+    older = replace(_revision(1), first=("", 0))
+    chosen = choose(_workload(), [now, *later, older], now, (), None)
+    assert chosen.revision is older
+    assert "newer and was left behind" in chosen.why
+
+
+# --- how much is down at once ------------------------------------------------------------------
+
+
+def _rolling(resource: Resource, pods: int, **rolling: Any) -> Workload:
+    key = "strategy" if resource is DEPLOYMENTS else "updateStrategy"
+    spec = {"replicas": pods, key: {"type": "RollingUpdate", "rollingUpdate": rolling}}
+    return Workload(
+        resource, {"metadata": {}, "spec": spec, "status": {"desiredNumberScheduled": pods}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("workload", "down"),
+    [
+        (_rolling(DEPLOYMENTS, 10, maxUnavailable="25%", maxSurge="25%"), 2),
+        (_rolling(DEPLOYMENTS, 3), 0),
+        (_rolling(DEPLOYMENTS, 1), 0),
+        (_rolling(DEPLOYMENTS, 1, maxUnavailable=1, maxSurge=0), 1),
+        (_rolling(DEPLOYMENTS, 1, maxUnavailable="25%", maxSurge="0%"), 1),
+        (_rolling(DEPLOYMENTS, 2, maxUnavailable=5), 2),
+        (_rolling(DEPLOYMENTS, 0), 0),
+        (_rolling(STATEFUL_SETS, 3), 1),
+        (_rolling(STATEFUL_SETS, 3, partition=3), 0),
+        (_rolling(STATEFUL_SETS, 10, maxUnavailable="30%"), 3),
+        (_rolling(DAEMON_SETS, 150, maxUnavailable="10%"), 15),
+        (_rolling(DAEMON_SETS, 3, maxUnavailable="10%"), 1),
+        (_rolling(DAEMON_SETS, 3, maxUnavailable=0, maxSurge=1), 0),
+        (Workload(DEPLOYMENTS, {"spec": {"replicas": 4, "strategy": {"type": "Recreate"}}}), 4),
+    ],
+)
+def test_as_many_pods_are_down_at_once_as_controllers_take_down(
+    workload: Workload, down: int
+) -> None:
+    assert rollout.down_at_once(workload) == down
 
 
 # --- conflicts ----------------------------------------------------------------
@@ -236,6 +314,18 @@ async def test_a_conflict_is_read_again_and_never_forced() -> None:
         ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:a/b"}}, "shop"),
         ({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}, "Flux .*Kustomization apps"),
         ({"labels": {"helm.toolkit.fluxcd.io/name": "web"}}, "Flux .*HelmRelease web"),
+        (
+            {
+                "labels": {"app.kubernetes.io/instance": "shop"},
+                "managedFields": [{"manager": "argocd-controller", "operation": "Update"}],
+            },
+            "Argo CD .*application shop",
+        ),
+        ({"managedFields": [{"manager": "argocd-application-controller"}]}, "Argo CD manages it"),
+        ({"managedFields": [{"manager": "kustomize-controller"}]}, "Flux .*a Kustomization"),
+        ({"managedFields": [{"manager": "helm-controller"}]}, "Flux .*a HelmRelease"),
+        ({"labels": {"app.kubernetes.io/instance": "shop"}}, ""),
+        ({"managedFields": [{"manager": "kubectl"}, {"manager": "remediator"}]}, ""),
         ({"annotations": {"meta.helm.sh/release-name": "web"}}, "Helm .*release web"),
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm manages it: its next"),
         (

@@ -12,9 +12,9 @@ from remediator.plugin.action import Action, Permanent, Stale
 from tests.actions.contract import Bench, params_of, settle
 from tests.servers.kubernetes import ControlPlane
 from tests.servers.manifests import BAD
-from tests.servers.waiting import eventually
+from tests.servers.waiting import eventually, eventually_async
 
-from .worlds import daemon_set, deployment, start, stateful_set
+from .worlds import daemon_set, deployment, labelling_policy, start, stateful_set
 
 RESTART, UNDO = RolloutRestart(), RolloutUndo()
 BOTH = pytest.mark.parametrize("action", [RESTART, UNDO], ids=["restart", "undo"])
@@ -101,6 +101,10 @@ async def test_a_release_during_the_wait_is_interference(
     settled = await action.settled(plan, bench)
     assert settled.progress is Progress.FAILED
     assert "somebody else" in settled.message
+    tracking = "argocd.argoproj.io/tracking-id=shop:apps/Deployment:shop/api"
+    control_plane.kubectl("annotate", "deployment", "api", tracking, "-n", namespace)
+    settled = await action.settled(plan, bench)
+    assert "(Argo CD manages it (application shop) and may put" in settled.message
     control_plane.kubectl("delete", "deployment", "api", "-n", namespace)
     assert "is gone" in (await action.settled(plan, bench)).message
 
@@ -114,10 +118,36 @@ async def test_a_second_restart_in_the_same_second_is_a_restart(
     start(control_plane, deployment("api", namespace))
     first = await plan_of(RESTART, bench, namespace)
     await carried_out(RESTART, first, bench)
-    second = await plan_of(RESTART, bench, namespace)
-    assert second.details["restarted_at"] > first.details["restarted_at"]  # type: ignore[operator]  # both are text
-    await carried_out(RESTART, second, bench)
-    assert len(control_plane.items("replicasets", namespace)) == 3
+    for number in (3, 4):
+        second = await plan_of(RESTART, bench, namespace)
+        assert second.details["restarted_at"] > first.details["restarted_at"]  # type: ignore[operator]  # both are text
+        await carried_out(RESTART, second, bench)
+        assert len(control_plane.items("replicasets", namespace)) == number
+        first = second
+
+
+async def test_what_admission_adds_to_a_restart_is_part_of_it(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    """It is shown before, and is nobody's interference afterwards."""
+    start(control_plane, deployment("api", namespace, replicas=1))
+    control_plane.apply(*labelling_policy(namespace))
+    try:
+
+        async def injected() -> Any:
+            plan = await plan_of(RESTART, bench, namespace)
+            return plan if len(plan.changes) > 1 else None
+
+        plan: Plan = await eventually_async(injected, 30, what="the policy to be in force")
+        assert [str(change) for change in plan.changes[1:]] == [
+            "spec.template.metadata.labels.injected: none → yes"
+        ]
+        await carried_out(RESTART, plan, bench)
+        assert not (await RESTART.apply(plan, bench)).changed
+    finally:
+        control_plane.kubectl(
+            "delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", namespace
+        )
 
 
 async def test_a_restart_makes_way_for_a_newer_release(
@@ -125,7 +155,8 @@ async def test_a_restart_makes_way_for_a_newer_release(
 ) -> None:
     start(control_plane, deployment("api", namespace, image="app:v1"))
     plan = await plan_of(RESTART, bench, namespace)
-    assert (plan.impact.pods, plan.impact.of_pods) == (3, 3)
+    assert (plan.impact.pods, plan.impact.of_pods, plan.impact.down) == (3, 3, 0)
+    assert plan.impact.replicas is None  # no count is altered, so no bound on counts applies
     assert "at most 25% unavailable at a time" in plan.impact.note
     control_plane.kubectl("set", "image", "deployment/api", "app=app:v2", "-n", namespace)
     with pytest.raises(Stale, match=r"pod template .* was changed since the plan"):
@@ -152,7 +183,10 @@ async def test_a_stuck_release_goes_back_to_the_last_good_one(
     _until_stuck(control_plane, namespace)
     plan = await plan_of(UNDO, bench, namespace)
     # Only the new pod goes: the old ones were never touched.
-    assert (plan.impact.pods, plan.impact.of_pods) == (1, 3)
+    assert (plan.impact.pods, plan.impact.of_pods, plan.impact.replicas) == (1, 3, None)
+    # To undo this would be to release again what nobody has ever seen work.
+    assert plan.way_back is None
+    assert "had passed its deadline, so nothing would be won by its return" in plan.no_way_back
     shown = [str(change) for change in plan.changes]
     assert "spec.template.spec.containers[app].image: app:bad → app:v1" in shown
     # The deadline that the bad release has passed is not held against the way back.
@@ -193,14 +227,62 @@ async def test_it_never_goes_onto_a_template_known_as_bad(
         await plan_of(UNDO, bench, namespace, deployment="api", to_revision=3)
 
 
-async def test_taking_a_roll_back_back_marks_nothing_as_bad(
+async def test_taking_a_roll_back_back_acquits_the_release(
     control_plane: ControlPlane, namespace: str, bench: Bench
 ) -> None:
     for image in ("app:v1", "app:v2"):
         start(control_plane, deployment("api", namespace, image=image))
     plan = await plan_of(UNDO, bench, namespace)
-    assert (await UNDO.apply(plan, bench)).facts
-    assert (await UNDO.undo(plan, bench)).facts == ()
+    await carried_out(UNDO, plan, bench)
+    bench.known += (await UNDO.undo(plan, bench)).facts
+    control_plane.wait_rollout("deployment/api", namespace)
+    start(control_plane, deployment("api", namespace, image="app:v3"))
+    later = await plan_of(UNDO, bench, namespace)
+    await carried_out(UNDO, later, bench)
+    assert image_of(control_plane, namespace) == "app:v2"
+
+
+@pytest.mark.parametrize("kind", ["deployment", "statefulset"])
+async def test_a_restart_is_no_release_to_go_back_to(
+    control_plane: ControlPlane, namespace: str, bench: Bench, kind: str
+) -> None:
+    make = deployment if kind == "deployment" else stateful_set
+    for image in ("app:v1", "app:v2"):
+        start(control_plane, make("api", namespace, replicas=1, image=image))
+    await carried_out(RESTART, await plan_of(RESTART, bench, namespace, **{kind: "api"}), bench)
+    same = await plan_of(UNDO, bench, namespace, **{kind: "api"}, to_revision=2)
+    assert same.empty
+    await carried_out(UNDO, await plan_of(UNDO, bench, namespace, **{kind: "api"}), bench)
+    assert image_of(control_plane, namespace, kind) == "app:v1"
+
+
+async def test_a_bad_release_is_known_again_after_a_restart(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    """The annotation of a restart stays in the template, and gives the release another hash."""
+    for image in ("app:v1", "app:v2"):
+        start(control_plane, deployment("api", namespace, replicas=1, image=image))
+    await carried_out(UNDO, await plan_of(UNDO, bench, namespace), bench)
+    await carried_out(RESTART, await plan_of(RESTART, bench, namespace), bench)
+    for image in ("app:v2", "app:v3"):
+        control_plane.kubectl("set", "image", "deployment/api", f"app={image}", "-n", namespace)
+        control_plane.wait_rollout("deployment/api", namespace)
+    await carried_out(UNDO, await plan_of(UNDO, bench, namespace), bench)
+    assert image_of(control_plane, namespace) == "app:v1"
+
+
+async def test_it_does_not_roll_forward_onto_what_a_person_has_rolled_back_from(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    for image in ("app:v1", "app:v2"):
+        start(control_plane, deployment("api", namespace, replicas=1, image=image))
+    control_plane.kubectl("rollout", "undo", "deployment", "api", "-n", namespace)
+    control_plane.wait_rollout("deployment/api", namespace)
+    with pytest.raises(Permanent, match=r"revision 2 was released after .* write to_revision"):
+        await plan_of(UNDO, bench, namespace)
+    forward = await plan_of(UNDO, bench, namespace, deployment="api", to_revision=2)
+    await carried_out(UNDO, forward, bench)
+    assert image_of(control_plane, namespace) == "app:v2"
 
 
 async def test_revisions_that_are_not_there_are_told_apart(

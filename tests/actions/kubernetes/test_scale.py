@@ -14,7 +14,7 @@ from tests.servers.kubernetes import ControlPlane
 from tests.servers.manifests import BAD
 from tests.servers.waiting import eventually_async
 
-from .worlds import autoscaler, deployment, held_one, start
+from .worlds import autoscaler, deployment, held_one, start, stateful_set
 
 SCALE: Action[Any] = Scale()
 
@@ -89,10 +89,11 @@ async def test_an_autoscaler_keeps_its_say(
         await SCALE.undo(plan, bench)
 
 
+@pytest.mark.parametrize("ends_first", ["first", "second"])
 async def test_raises_that_overlap_end_where_the_first_began(
-    control_plane: ControlPlane, namespace: str, bench: Bench
+    control_plane: ControlPlane, namespace: str, bench: Bench, ends_first: str
 ) -> None:
-    """The first one's time ends while the second still holds; then the second one's ends."""
+    """One's time ends, or it is taken back, while the other still holds; then the other's ends."""
     start(
         control_plane,
         deployment("api", namespace, replicas=1),
@@ -110,16 +111,73 @@ async def test_raises_that_overlap_end_where_the_first_began(
     await SCALE.apply(second, bench)
     assert (await settle(SCALE, second, bench, 30)).progress is Progress.HEALTHY
 
-    assert not (await SCALE.undo(first, bench)).changed
-    assert least() == 3
-    assert (await SCALE.settled(first.inverse(), bench)).progress is Progress.HEALTHY
     assert second.way_back is not None
-    assert "minReplicas 3 → 1" in second.way_back.summary
-    assert (await SCALE.undo(second, bench)).changed
+    assert "minReplicas 3 → 2" in second.way_back.summary
+    order = (first, second) if ends_first == "first" else (second, first)
+    for plan, stays, left in zip(order, order[1:] + order[:1], (order[1], None), strict=True):
+        assert (await SCALE.undo(plan, bench)).changed
+        assert not (await SCALE.undo(plan, bench)).changed
+        assert (await SCALE.settled(plan.inverse(), bench)).progress is Progress.HEALTHY
+        if left is not None:
+            assert least() == left.changes[0].after
+            assert (await SCALE.settled(stays, bench)).progress is Progress.HEALTHY
     assert least() == 1
-    assert not (await SCALE.undo(second, bench)).changed
     annotations = held_one(control_plane, "hpa", "api", namespace)["metadata"]["annotations"]
     assert not [name for name in annotations if name.startswith("remediator")]
+
+
+@pytest.mark.parametrize("gone", ["hpa", "deployment"])
+async def test_nothing_is_left_to_take_back_where_the_autoscaler_is_gone(
+    control_plane: ControlPlane, namespace: str, bench: Bench, gone: str
+) -> None:
+    start(
+        control_plane,
+        deployment("api", namespace, replicas=1),
+        autoscaler("api", namespace, least=1, most=9),
+    )
+    plan = await plan_of(bench, namespace, to=2)
+    await SCALE.apply(plan, bench)
+    assert (await settle(SCALE, plan, bench, 30)).progress is Progress.HEALTHY
+    control_plane.kubectl("delete", gone, "api", "-n", namespace)
+    assert (await SCALE.undo(plan, bench)).changed is (gone == "deployment")
+    settled = await SCALE.settled(plan.inverse(), bench)
+    assert settled.progress is Progress.HEALTHY, settled.message
+
+
+async def test_the_autoscaler_of_a_stateful_set_is_raised_and_let_down(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    start(
+        control_plane,
+        stateful_set("db", namespace, replicas=1),
+        autoscaler("db", namespace, least=1, most=4, kind="StatefulSet"),
+        # Of the same name, and another kind: not its autoscaler.
+        {
+            **autoscaler("db", namespace, least=1, most=4),
+            "metadata": {"name": "other", "namespace": namespace},
+        },
+    )
+    params = {"namespace": namespace, "statefulset": "db", "to": 3}
+    plan = await SCALE.plan(params_of(SCALE, params), bench)
+    assert [str(change) for change in plan.changes] == ["HPA db: spec.minReplicas: 1 → 3"]
+    await SCALE.apply(plan, bench)
+    settled = await settle(SCALE, plan, bench, 30)
+    assert settled.progress is Progress.HEALTHY, settled.message
+    assert (await SCALE.undo(plan, bench)).changed
+    assert held_one(control_plane, "hpa", "db", namespace)["spec"]["minReplicas"] == 1
+
+
+async def test_a_paused_deployment_is_scaled_whatever_its_template(
+    control_plane: ControlPlane, namespace: str, bench: Bench
+) -> None:
+    start(control_plane, deployment("api", namespace, replicas=1, image="app:v1"))
+    control_plane.kubectl("rollout", "pause", "deployment", "api", "-n", namespace)
+    control_plane.kubectl("set", "image", "deployment/api", "app=app:v2", "-n", namespace)
+    plan = await plan_of(bench, namespace, to=3)
+    await SCALE.apply(plan, bench)
+    settled = await settle(SCALE, plan, bench, 30)
+    assert settled.progress is Progress.HEALTHY, settled.message
+    assert "3 of 3 pods available, rollout paused" in settled.message
 
 
 async def test_an_autoscaler_that_somebody_governs_is_left_alone(
@@ -185,7 +243,7 @@ async def test_what_was_scaled_to_zero_stays_there(
     control_plane.apply(deployment("api", namespace, replicas=0))
     with pytest.raises(Permanent, match="scaled to 0, which somebody meant"):
         await plan_of(bench, namespace, by="+1")
-    assert (await plan_of(bench, namespace, to=1)).impact.share == 1.0
+    assert (await plan_of(bench, namespace, to=1)).impact.share == 0.0
     control_plane.apply(autoscaler("api", namespace, least=1, most=4))
     with pytest.raises(Permanent, match="switches HPA api off"):
         await plan_of(bench, namespace, to=2)

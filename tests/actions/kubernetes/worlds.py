@@ -99,6 +99,20 @@ def lone_pod(name: str, namespace: str, **metadata: Any) -> Manifest:
     }
 
 
+def job(name: str, namespace: str) -> Manifest:
+    """A Job of one pod."""
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": GOOD}]},
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"backoffLimit": 3, "template": template},
+    }
+
+
 def _workload(
     kind: str, name: str, namespace: str, image: str, spec: Mapping[str, Any]
 ) -> Manifest:
@@ -115,6 +129,43 @@ def _workload(
             **spec,
         },
     }
+
+
+def labelling_policy(namespace: str) -> tuple[Manifest, Manifest]:
+    """An admission policy that puts the label `injected` on every Deployment's pod template."""
+    api = "admissionregistration.k8s.io/v1"
+    template = "Object.spec.template"
+    rule = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["deployments"],
+    }
+    expression = (
+        f"Object{{spec: Object.spec{{template: {template}{{metadata: "
+        f"{template}.metadata{{labels: {{'injected': 'yes'}}}}}}}}}}"
+    )
+    patch = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    return (
+        {
+            "apiVersion": api,
+            "kind": "MutatingAdmissionPolicy",
+            "metadata": {"name": namespace},
+            "spec": {
+                "matchConstraints": {"resourceRules": [rule]},
+                "failurePolicy": "Fail",
+                "reinvocationPolicy": "Never",
+                "mutations": [patch],
+            },
+        },
+        {
+            "apiVersion": api,
+            "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": {"name": namespace},
+            "spec": {"policyName": namespace, "matchResources": {"namespaceSelector": here}},
+        },
+    )
 
 
 def restart_long_ago(kind: str) -> tuple[str, ...]:
