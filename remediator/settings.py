@@ -7,6 +7,7 @@ one. Read once at start by `app` and `cli`; everything else is handed its own se
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
@@ -56,6 +58,13 @@ class Section(BaseModel):
             if not values[name]:
                 raise ValueError(f"{name}_file: {path} is empty")
             del values[f"{name}_file"]
+        for name, field in cls.model_fields.items():
+            # A variable that is set to nothing, as Compose does it: everybody knows that secret.
+            found = values.get(name)
+            if isinstance(found, SecretStr):
+                found = found.get_secret_value()
+            if isinstance(found, str) and not found.strip() and _is_secret(field.annotation):
+                raise ValueError(f"{name} is empty: give it a value, or leave it out")
         return values
 
 
@@ -266,6 +275,18 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     log: Log = Log()
 
+    @model_validator(mode="after")
+    def _senders_can_be_satisfied(self) -> "Settings":
+        """A sender that nobody can be would be answered 401, which Alertmanager takes as final."""
+        checks_certificates = self.tls is not None and self.tls.client_ca_file is not None
+        for name, sender in self.senders.items():
+            if sender.client_names and not checks_certificates:
+                raise ValueError(
+                    f"senders.{name}.client_names needs tls.client_ca_file: without it no client "
+                    "certificate is asked for"
+                )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -295,6 +316,11 @@ def load(path: Path | None, **overrides: Any) -> Settings:
         raise SettingsError("\n".join(unknown))
     try:
         return Settings(**values)
+    except UnreadableVariable as error:
+        raise SettingsError(
+            f"{error}; write lists and maps in the environment as JSON, "
+            f"""like {ENV_PREFIX}RUNBOOKS='["runbooks"]'"""
+        ) from None
     except ValidationError as error:
         where = str(path) if path else "settings"
         raise SettingsError("\n".join(f"{where}: {line}" for line in explain(error))) from None
@@ -357,13 +383,17 @@ def _unknown_environment() -> list[str]:
     known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
     # Read by the command line, the tests and the demo, not part of the settings.
     other = ("CONFIG", "URL", "TOKEN", "TOKEN_FILE")
+    # Kubernetes sets these for a Service called `remediator` in every pod of its namespace.
+    of_a_service = re.compile(
+        ENV_PREFIX + r"(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)"
+    )
     lines = []
     for name in sorted(os.environ):
         upper = name.upper()
         if not upper.startswith(ENV_PREFIX) or upper.startswith(ENV_PREFIX + "TEST_"):
             continue
         top = upper.split("__", 1)[0]
-        if top in known or top.removeprefix(ENV_PREFIX) in other:
+        if top in known or top.removeprefix(ENV_PREFIX) in other or of_a_service.fullmatch(upper):
             continue
         near = difflib.get_close_matches(top, known, n=1)
         lines.append(f"{name}: unknown variable" + (f"; did you mean {near[0]}?" if near else ""))

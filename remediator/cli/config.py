@@ -1,10 +1,24 @@
 """`remediator config`: the settings in force, secrets masked."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from remediator.cli import options
+
+
+def masked(value: Any) -> Any:
+    """Return the settings without the passwords that stand in URLs."""
+    from remediator.observe import logs  # noqa: PLC0415 - keeps --help quick
+
+    if isinstance(value, dict):
+        return {key: masked(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [masked(inner) for inner in value]
+    if isinstance(value, str):
+        return logs.PASSWORD_IN_URL.sub(r"\g<before>**********", value)
+    return value
 
 
 @click.command("config")
@@ -23,7 +37,7 @@ def command(config: Path | None, output: str) -> None:
 
     settings = options.read_settings(config)
     # pydantic writes a secret as stars, and None as null; nothing here ever sees its value.
-    values = settings.model_dump(mode="json", by_alias=True)
+    values = masked(settings.model_dump(mode="json", by_alias=True))
     if output == "json":
         show.as_json(values)
         return

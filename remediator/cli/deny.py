@@ -17,4 +17,4 @@ def command(run_id: str, reason: str, url: str, output: str) -> None:
     """
     from remediator.cli import deciding  # noqa: PLC0415 - keeps --help quick
 
-    deciding.decide("deny", run_id, reason=reason, url=url, output=output)
+    deciding.decide("deny", run_id, reason=reason, yes=True, url=url, output=output)

@@ -181,7 +181,7 @@ class SlackClient:
             now: the time to measure the request's age by.
         """
         secret = self._settings.signing_secret
-        if secret is None:
+        if not secret:
             log.warning("a Slack request was refused: set slack.signing_secret")
             return False
         return signed(

@@ -4,14 +4,15 @@ Called by `web` for each notification, and by `reconcile` for what Alertmanager 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
 
 from remediator.engine import matching
 from remediator.engine.library import Library
-from remediator.journal.protocol import Candidate, Intake, Journal, Receipt
+from remediator.journal.protocol import Candidate, Intake, Journal, Overloaded, Receipt
 from remediator.model.alerts import Notification
 from remediator.model.incidents import Incident
 from remediator.model.reasons import Reason
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 # Bodies above this are parsed in a thread: a storm must not hold up the event loop for a second.
 _PARSE_INLINE_BYTES = 256 * 1024
+# Within the shortest `group_interval` that people set; Alertmanager tries again after a 503.
+_WAIT_FOR_STORM_S = 10.0
 
 
 class IntakeDesk:
@@ -39,6 +42,7 @@ class IntakeDesk:
         self._library = library
         self._sources = sources
         self._on_truncated = on_truncated
+        self._storm = asyncio.Lock()
 
     async def receive(
         self, sender: str, source: str, body: bytes, received_at: datetime
@@ -57,17 +61,41 @@ class IntakeDesk:
         if len(body) <= _PARSE_INLINE_BYTES:
             notification = self.parse(source, body)
             candidates = self.matched(notification, received_at)
+            dropped = notification.truncated
+            receipt = await self.take(
+                sender, source, body, received_at, candidates, truncated=dropped
+            )
         else:
-            notification = await asyncio.to_thread(self.parse, source, body)
-            candidates = await asyncio.to_thread(self.matched, notification, received_at)
-        receipt = await self.take(
-            sender, source, body, received_at, candidates, truncated=notification.truncated
-        )
-        if notification.truncated:
+            async with self._in_turn():
+                notification = await asyncio.to_thread(self.parse, source, body)
+                candidates = await asyncio.to_thread(self.matched, notification, received_at)
+                dropped = notification.truncated
+                receipt = await self.take(
+                    sender, source, body, received_at, candidates, truncated=dropped
+                )
+        if dropped:
             # The dropped alerts are never sent again by themselves.
             metrics.LIMIT_HIT.labels(limit="sender_max_alerts").inc()
             self._on_truncated()
         return receipt
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Let one storm at a time be parsed, matched and stored: each holds many times its size.
+
+        Raises:
+            Overloaded: the one before takes too long; the sender comes again.
+        """
+        try:
+            async with asyncio.timeout(_WAIT_FOR_STORM_S):
+                await self._storm.acquire()
+        except TimeoutError:
+            metrics.LIMIT_HIT.labels(limit="storms_at_once").inc()
+            raise Overloaded("another storm is being stored") from None
+        try:
+            yield
+        finally:
+            self._storm.release()
 
     def matched(self, notification: Notification, at: datetime) -> tuple[Candidate, ...]:
         """Return what a notification would begin by the runbooks in force."""

@@ -120,10 +120,16 @@ def mask_values(values: Iterable[str]) -> None:
         _masked[value] = _masked.pop(value)
 
 
+PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
+"""`https://user:password@host`: what some servers leave as the only way to authenticate."""
+
+
 def secrets_in(model: object) -> list[str]:
     """Return every secret that the settings hold, for `mask_values`."""
     if isinstance(model, SecretStr):
         return [model.get_secret_value()]
+    if isinstance(model, str):
+        return [found["password"] for found in PASSWORD_IN_URL.finditer(model)]
     if isinstance(model, BaseModel):
         return [s for name in type(model).model_fields for s in secrets_in(getattr(model, name))]
     if isinstance(model, Mapping):

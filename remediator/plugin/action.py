@@ -81,6 +81,9 @@ class Operation(ABC, Generic[P]):
 class Action(Operation[P]):
     """An operation that changes something."""
 
+    goes_back: ClassVar[bool] = False
+    """Whether it is itself a way back, so that taking it back again is seldom wanted."""
+
     @abstractmethod
     async def plan(self, params: P, ctx: Context) -> Plan:
         """Work out the exact change, reading only. An empty plan means nothing to do."""

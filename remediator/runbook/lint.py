@@ -31,7 +31,9 @@ def _no_verify(runbook: Runbook) -> Iterator[Finding]:
 
 
 def _no_undo(runbook: Runbook) -> Iterator[Finding]:
-    if _changes(runbook) and not runbook.on_failure.undo:
+    # A roll back is itself a way back: what it left is seldom what anybody wants again.
+    changes = [s.operation for s in runbook.steps if isinstance(s.operation, Action)]
+    if not runbook.on_failure.undo and not all(action.goes_back for action in changes):
         yield _warn(
             runbook,
             "on_failure",

@@ -251,7 +251,8 @@ def _certificate_names(request: web.Request) -> Iterator[str]:
             if key == "commonName":
                 yield value
     for _, value in certificate.get("subjectAltName", ()):
-        yield value
+        if isinstance(value, str):  # a directory name is a tuple
+            yield value
 
 
 def _from_loopback(request: web.Request) -> bool:

@@ -120,7 +120,7 @@ async def _next(request: web.Request, deadline: float) -> bytes:
     except TimeoutError:
         metrics.LIMIT_HIT.labels(limit="http_body_time").inc()
         raise problems.later("too-slow", "the body did not arrive in time; try again") from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         raise _unreadable("the body ends early") from None
 
 

@@ -30,6 +30,7 @@ class _Operation:
         body: the model of the request body, or a media type of a raw one.
         query: parameters with their schemas.
         status: of success.
+        also: other statuses of success, with the same answer.
         problems: statuses of errors beside 401, 403 and 500.
     """
 
@@ -37,6 +38,7 @@ class _Operation:
     body: type[BaseModel] | str | None = None
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     status: int = 200
+    also: Sequence[int] = ()
     problems: Sequence[int] = ()
 
 
@@ -46,8 +48,11 @@ _PAGE: Mapping[str, Mapping[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 }
 _TEXT = {"type": "string"}
-_WEBHOOK = _Operation("Receipt", body="application/json", problems=(400, 404, 413, 503))
-_CALLBACK = _Operation("text/plain", body="application/x-www-form-urlencoded", problems=(413,))
+_WEBHOOK = _Operation("Receipt", body="application/json", problems=(400, 404, 413, 415, 503))
+_CALLBACK = _Operation(
+    "text/plain", body="application/x-www-form-urlencoded", problems=(400, 413, 415, 503)
+)
+_ASKED = (400, 404, 409, 413, 415, 503)
 
 _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
     ("GET", "/"): _Operation("text/html"),
@@ -76,25 +81,19 @@ _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
         "Started", body=runs.Start, status=201, problems=(400, 404, 413, 415, 503)
     ),
     ("GET", "/api/v1/runs/{id}"): _Operation("RunView", problems=(404,)),
-    ("POST", "/api/v1/runs/{id}/approve"): _Operation(
-        "Decided", body=runs.Decide, problems=(400, 404, 409, 415, 503)
-    ),
-    ("POST", "/api/v1/runs/{id}/deny"): _Operation(
-        "Decided", body=runs.Decide, problems=(400, 404, 409, 415, 503)
-    ),
+    ("POST", "/api/v1/runs/{id}/approve"): _Operation("Decided", body=runs.Decide, problems=_ASKED),
+    ("POST", "/api/v1/runs/{id}/deny"): _Operation("Decided", body=runs.Decide, problems=_ASKED),
     ("POST", "/api/v1/runs/{id}/cancel"): _Operation(
-        "Outcome", body=runs.Cancel, problems=(400, 404, 409, 415, 503)
+        "Outcome", body=runs.Cancel, also=(202,), problems=_ASKED
     ),
-    ("POST", "/api/v1/runs/{id}/resume"): _Operation(
-        "Outcome", body=runs.Resume, problems=(400, 404, 409, 415, 503)
-    ),
+    ("POST", "/api/v1/runs/{id}/resume"): _Operation("Outcome", body=runs.Resume, problems=_ASKED),
     ("GET", "/api/v1/runbooks"): _Operation("RunbookPage", problems=(400,)),
     ("GET", "/api/v1/audit"): _Operation(
         "AuditPage", query={"run_id": _TEXT, **_PAGE}, problems=(400,)
     ),
     ("GET", "/api/v1/controls"): _Operation("ControlPage", problems=(400,)),
     ("POST", "/api/v1/controls"): _Operation(
-        "Control", body=controls.Pause, problems=(400, 415, 503)
+        "Control", body=controls.Pause, problems=(400, 413, 415, 503)
     ),
     ("DELETE", "/api/v1/controls/{scope}"): _Operation("Lifted", problems=(404, 503)),
 }
@@ -147,7 +146,10 @@ def _describe(
     described: dict[str, Any] = {
         "summary": summary,
         "responses": {
-            str(operation.status): {"description": "Done.", "content": _content(operation.answer)},
+            **{
+                str(status): {"description": "Done.", "content": _content(operation.answer)}
+                for status in (operation.status, *operation.also)
+            },
             **{str(status): _PROBLEM for status in sorted({*operation.problems, *_always(guard)})},
         },
         "security": _security(guard),
@@ -178,7 +180,8 @@ _PROBLEM = {
 
 
 def _always(guard: str) -> set[int]:
-    return {500} if guard == "open" else {401, 403, 500}
+    # 503: whatever asks the journal may find it out of reach.
+    return {500} if guard == "open" else {401, 403, 500, 503}
 
 
 def _security(guard: str) -> list[dict[str, list[str]]]:

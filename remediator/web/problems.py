@@ -119,8 +119,9 @@ def _problem(error: Exception) -> Problem:
         case JournalUnavailable():
             log.error("the journal is unavailable", error=str(error))
             return later("journal-unavailable", "the journal can't be written now; try again")
-        case ConnectionError():  # nobody reads the answer
-            return Problem(400, "", "the connection was lost")
+        case ConnectionError():  # to whatever we needed, since `bodies` names the sender's own
+            log.error("a connection was lost", error=str(error))
+            return later("unavailable", "something that is needed is out of reach; try again")
         case web.HTTPException():
             return _of_status(error)
         case _:

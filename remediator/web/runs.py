@@ -25,10 +25,11 @@ class Start(Frozen):
 
 
 class Decide(Frozen):
-    """An answer to a run's open question; `approval_id` is the question that was looked at."""
+    """An answer to a question: `approval.id` of the run as it was looked at, so that nobody says
+    yes to plans that they did not see."""
 
+    approval_id: str
     reason: Reason = ""
-    approval_id: str | None = None
 
 
 class Cancel(Frozen):
@@ -126,7 +127,7 @@ async def _decide(request: web.Request, answer: Answer) -> web.Response:
     question = view.approval if view else None
     if question is None:
         raise problems.conflict(f"the run asks nothing; it is {run.state}")
-    if asked.approval_id is not None and asked.approval_id != question.id:
+    if asked.approval_id != question.id:
         raise problems.conflict(
             "the run asks something else by now; look at it again", approval_id=question.id
         )

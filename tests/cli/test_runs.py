@@ -39,10 +39,19 @@ def test_a_run_from_question_to_change(box: Box) -> None:
         assert expected in page, page
     assert not box.is_on(item)
 
-    approved = box.cli("approve", run[-10:], "--reason", "looks right")
+    blind = box.cli("approve", run)
+    assert blind.returncode == 1
+    assert f"command box/{item}: switch {item} off → on" in blind.stdout
+    assert "way back" in blind.stdout
+    assert "there is no terminal to ask on" in blind.stderr
+    asked = box.until(run, "awaiting_approval")["approval"]["id"]
+    assert f"--approval {asked}" in blind.stderr
+    other = box.cli("approve", run, "--approval", "another")
+    assert other.returncode == 1
+    assert "the run asks something else by now" in other.stderr
+    approved = box.cli("approve", run[-10:], "--approval", asked, "--reason", "looks right")
     assert approved.returncode == 0, approved.stderr
     assert approved.stdout.splitlines() == [
-        f"turn: command box/{item}: switch {item} off → on",
         "Approved. The change is being made.",
         f"follow it with: remediator runs show {run}",
     ]

@@ -167,7 +167,11 @@ class Rig:
 
     def approve(self, run: Run) -> None:
         """Say yes; that it was said already is fine, as after an answer that was lost."""
-        answer = self.daemon.post(f"/api/v1/runs/{run['id']}/approve")
+        view = request("GET", f"{self.daemon.url}/api/v1/runs/{run['id']}").json()
+        if view["approval"] is None:
+            return
+        seen = {"approval_id": view["approval"]["id"]}
+        answer = self.daemon.post(f"/api/v1/runs/{run['id']}/approve", seen)
         assert answer.status in (200, 409, 503), answer.text
 
     def resume(self, run: Run, how: str) -> None:

@@ -20,6 +20,7 @@ from .edge import Answer, Edge, listening, problem
 from .services import Backend, question, run
 
 RUN = "/api/v1/runs/run-1"
+SEEN = {"approval_id": "ask-1"}
 
 
 @pytest.fixture
@@ -132,7 +133,9 @@ async def test_a_run_is_found_by_a_unique_part_of_its_id(edge: Edge) -> None:
 
 @pytest.mark.parametrize("verb", ["approve", "deny"])
 async def test_an_answer_is_handed_in(edge: Edge, verb: str) -> None:
-    answer = await edge.ask("POST", f"{RUN}/{verb}", json={"reason": "looks right"})
+    answer = await edge.ask(
+        "POST", f"{RUN}/{verb}", json={"approval_id": "ask-1", "reason": "looks right"}
+    )
     assert answer.status == 200
     assert answer.json["outcome"] == "approved"
     assert edge.backend.desk.answers == [("ask-1", "local", verb, "looks right", "api")]
@@ -144,7 +147,13 @@ async def test_an_answer_to_another_question_is_refused(edge: Edge) -> None:
     assert document["approval_id"] == "ask-2"
     assert edge.backend.desk.answers == []
     edge.backend.records.question = None
-    problem(await edge.ask("POST", f"{RUN}/approve"), 409)
+    problem(await edge.ask("POST", f"{RUN}/approve", json=SEEN), 409)
+
+
+async def test_an_answer_to_no_question_in_particular_is_refused(edge: Edge) -> None:
+    document = problem(await edge.ask("POST", f"{RUN}/approve", json={"reason": "yes"}), 400)
+    assert document["field"] == "approval_id"
+    assert edge.backend.desk.answers == []
 
 
 @pytest.mark.parametrize(
@@ -158,12 +167,15 @@ async def test_an_answer_to_another_question_is_refused(edge: Edge) -> None:
 )
 async def test_an_answer_too_late_is_a_conflict(edge: Edge, outcome: DecisionOutcome) -> None:
     edge.backend.desk.outcome = outcome
-    assert problem(await edge.ask("POST", f"{RUN}/approve"), 409)["outcome"] == outcome.value
+    assert (
+        problem(await edge.ask("POST", f"{RUN}/approve", json=SEEN), 409)["outcome"]
+        == outcome.value
+    )
 
 
 async def test_who_may_not_decide_is_told_who_may(edge: Edge) -> None:
     edge.backend.desk.strangers = {"local"}
-    document = problem(await edge.ask("POST", f"{RUN}/approve"), 403)
+    document = problem(await edge.ask("POST", f"{RUN}/approve", json=SEEN), 403)
     assert "sre-oncall" in document["detail"]
 
 
@@ -258,7 +270,7 @@ async def test_reload_and_readiness(edge: Edge) -> None:
         ("GET", "/api/v1/nothing", {}, 404),
         ("GET", "/api/v1/runs/gone", {}, 404),
         ("GET", "/api/v1/incidents/gone", {}, 404),
-        ("POST", "/api/v1/runs/gone/approve", {}, 404),
+        ("POST", "/api/v1/runs/gone/approve", {"json": SEEN}, 404),
         ("GET", "/webhook/alertmanager", {}, 405),
         ("PUT", "/api/v1/runs", {}, 405),
         ("DELETE", "/metrics", {}, 405),
@@ -346,7 +358,7 @@ async def test_openapi_refers_only_to_what_it_has(edge: Edge) -> None:
         ("POST", "/api/v1/controls", "/api/v1/controls", {"json": {"scope": "*", "for": "1h"}}),
         ("GET", "/api/v1/controls", "/api/v1/controls", {}),
         ("DELETE", "/api/v1/controls/*", "/api/v1/controls/{scope}", {}),
-        ("POST", f"{RUN}/approve", "/api/v1/runs/{id}/approve", {"json": {"reason": "y"}}),
+        ("POST", f"{RUN}/approve", "/api/v1/runs/{id}/approve", {"json": SEEN}),
         ("POST", f"{RUN}/cancel", "/api/v1/runs/{id}/cancel", {}),
         ("POST", "/-/reload", "/-/reload", {}),
         ("GET", "/-/healthy", "/-/healthy", {}),

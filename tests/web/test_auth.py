@@ -25,8 +25,6 @@ SENDERS = {
     "token": {"bearer_token": "sender-token"},
     "basic": {"basic_username": "am", "basic_password": "pass:word"},
     "both": {"bearer_token": "t", "basic_username": "u", "basic_password": "p"},
-    "empty": {"bearer_token": "", "basic_username": "", "basic_password": ""},
-    "half": {"basic_username": "u", "basic_password": ""},
 }
 
 
@@ -62,13 +60,10 @@ async def edge() -> AsyncIterator[Edge]:
         ("both", "Bearer t", 200),
         ("both", basic("u", "p"), 200),
         ("both", None, 401),
-        ("half", basic("u", ""), 401),
-        ("half", None, 401),
         ("nobody", None, 401),
         ("nobody", "Bearer sender-token", 401),
         ("nobody", "Bearer ", 401),
         ("default", None, 200),
-        ("empty", None, 200),
     ],
 )
 async def test_a_sender_is_let_in_by_what_is_configured_for_it(
@@ -167,13 +162,6 @@ async def test_with_tokens_this_machine_needs_one_too_but_for_metrics(edge: Edge
     problem(await edge.ask("GET", "/metrics", token="wrong"), 401)
 
 
-async def test_an_empty_token_in_the_settings_lets_nobody_in() -> None:
-    tokens = {"tokens": [{"name": "none", "token": "", "role": "admin"}]}
-    async with listening(api=tokens) as edge:
-        problem(await edge.ask("GET", "/api/v1/runs"), 401)
-        problem(await edge.ask("GET", "/api/v1/runs", token=""), 401)
-
-
 ROLES = {"viewer": 0, "operator": 1, "admin": 2}
 
 
@@ -204,18 +192,20 @@ def test_the_open_routes_are_these_and_no_others() -> None:
 
 async def test_the_identity_is_the_tokens_whatever_the_body_says(edge: Edge) -> None:
     path = "/api/v1/runs/run-1/approve"
-    answer = await edge.ask("POST", path, token="operator-token", json={"reason": "seen"})
+    seen = {"approval_id": "ask-1"}
+    answer = await edge.ask("POST", path, token="operator-token", json=seen)
     assert answer.status == 200
     assert edge.backend.desk.answers[0][1] == "api:olga"
     document = problem(
-        await edge.ask("POST", path, token="operator-token", json={"actor": "api:ada"}), 400
+        await edge.ask("POST", path, token="operator-token", json={**seen, "actor": "api:ada"}), 400
     )
     assert document["field"] == "actor"
 
 
 async def test_without_tokens_the_identity_is_local() -> None:
     async with listening() as edge:
-        await edge.ask("POST", "/api/v1/runs/run-1/approve")
+        seen = {"approval_id": "ask-1"}
+        await edge.ask("POST", "/api/v1/runs/run-1/approve", json=seen)
         assert edge.backend.desk.answers[0][1] == "local"
 
 

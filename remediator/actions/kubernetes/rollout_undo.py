@@ -41,6 +41,7 @@ class RolloutUndo(Action[RolloutUndoParams]):
     """Roll back a release."""
 
     name = "kubernetes.rollout_undo"
+    goes_back = True
     Params = RolloutUndoParams
     summary = "Roll a Deployment, StatefulSet or DaemonSet back to an earlier pod template."
     example = "{namespace: shop, deployment: api}"
