@@ -6,6 +6,7 @@ request and no new claim before what is in hand has been journalled. Called by `
 
 import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -89,7 +90,8 @@ class Daemon:
     async def _start(self) -> Address:
         settings, clock = self.settings, self.clock
         hint, note_hint = Hint(), Hint()
-        node = f"{socket.gethostname()}-{os.getpid()}"
+        # New at each start: in containers the host's name and process 1 come again.
+        node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
 
         def committed() -> None:
@@ -105,6 +107,7 @@ class Daemon:
                 pagers=tuple(n for n, one in notifiers.items() if one.escalates),
                 write_queue=settings.http.write_queue,
                 on_commit=committed,
+                on_broken=self.broken.set,
             ),
         )
         self._stack.push_async_callback(journal.close)
@@ -235,6 +238,8 @@ class Daemon:
             anchor=anchor,
             anchor_every=settings.audit.anchor_every,
             retention=settings.retention,
+            library=self._library,
+            policy=settings.policy,
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
@@ -259,6 +264,8 @@ class Daemon:
     def _not_ready(self) -> Sequence[str]:
         if self.broken.is_set():
             return ("a part of the daemon broke; the log says which",)
+        if self._ready and not self.journal.writable:
+            return ("the journal can't be written",)
         return () if self._ready else ("starting or stopping",)
 
     async def _record(self, kind: str, details: JSONObject) -> None:

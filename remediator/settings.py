@@ -14,16 +14,26 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from remediator.model.policy import Policy
-from remediator.model.quantities import Duration
+from remediator.model.quantities import Duration, format_duration
 
 ENV_PREFIX = "REMEDIATOR_"
+# What is kept tells a late or doubled notification from a new one; peers may be days behind.
+MIN_RETENTION = timedelta(days=7)
 
 
 class SettingsError(Exception):
@@ -252,7 +262,8 @@ class Settings(BaseSettings):
     reconcile_every: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(minutes=1)
     """How often Alertmanager is asked which open incidents still fire."""
     retention: Duration = timedelta(days=90)
-    """How long notifications, ended runs and resolved incidents are kept."""
+    """How long notifications, ended runs and resolved incidents are kept; at least 7d. Where a
+    limit looks further back (a rate of 3/180d), all is kept as long as that limit looks back."""
     policy: Policy = Policy()
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
@@ -286,6 +297,13 @@ class Settings(BaseSettings):
                     "certificate is asked for"
                 )
         return self
+
+    @field_validator("retention")
+    @classmethod
+    def _keeps_enough(cls, given: timedelta) -> timedelta:
+        if given < MIN_RETENTION:
+            raise ValueError(f"must be {format_duration(MIN_RETENTION)} or longer")
+        return given
 
     @classmethod
     def settings_customise_sources(

@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import structlog
 
+from remediator.engine import guardrails
+from remediator.engine.library import Library
 from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
 from remediator.model.clock import Clock
+from remediator.model.policy import Limits, Policy
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +20,12 @@ Anchor = Callable[[int, str], Awaitable[None]]
 
 
 class Housekeeper:
-    """Runs until cancelled."""
+    """Runs until cancelled.
+
+    Args:
+        retention: how old what is over may become.
+        library, policy: their limits count the past; what they still count is never deleted.
+    """
 
     def __init__(
         self,
@@ -27,12 +35,16 @@ class Housekeeper:
         anchor: Anchor,
         anchor_every: timedelta,
         retention: timedelta,
+        library: Library,
+        policy: Policy,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._anchor = anchor
         self._anchor_every = anchor_every
         self._retention = retention
+        self._library = library
+        self._policy = policy
         self._anchored = 0
 
     async def run(self) -> None:
@@ -41,6 +53,7 @@ class Housekeeper:
         while True:
             await self._clock.sleep(self._anchor_every.total_seconds())
             try:
+                await self._journal.beat(at=self._clock.now())
                 await self.anchor()
                 if self._clock.now() >= prune_at:
                     prune_at = self._clock.now() + _PRUNE_EVERY
@@ -56,7 +69,11 @@ class Housekeeper:
             self._anchored = seq
 
     async def prune(self) -> None:
-        """Delete what is older than the retention, in bounded steps."""
-        before = self._clock.now() - self._retention
-        while (gone := await self._journal.prune(before=before)) > 0:
+        """Delete what is older than the retention, and than what any limit looks back on."""
+        now = self._clock.now()
+        limits = [Limits(), *(runbook.limits for runbook in self._library.by_name.values())]
+        counted = [guardrails.look_back(one, self._policy, now) for one in limits]
+        before = min([now - self._retention, *(since for since in counted if since)])
+        gone = await self._journal.prune(before=before)
+        if gone:
             log.info("pruned", rows=gone, before=before.isoformat())

@@ -27,6 +27,8 @@ from remediator.model.clock import from_text, to_text
 # What a signature covers begins with this, so that it can't pass for one of another purpose.
 _PURPOSE = "remediator-audit-head-1"
 _KEY_ID_LENGTH = 16
+# A head's line is under 400 bytes.
+_LONGEST_LINE = 4096
 
 
 class BadKey(Exception):
@@ -183,11 +185,21 @@ def append(path: Path, head: SignedHead) -> None:
         OSError: the file can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     with os.fdopen(descriptor, "ab") as file:
+        _drop_torn_line(descriptor)
         file.write(to_line(head).encode() + b"\n")
         file.flush()
         os.fsync(descriptor)
+
+
+def _drop_torn_line(descriptor: int) -> None:
+    """Cut off what a crash or a full disk left of a line, or the next one would be part of it."""
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, _LONGEST_LINE, max(0, size - _LONGEST_LINE))
+    torn = len(tail) - (tail.rfind(b"\n") + 1)
+    if torn:
+        os.ftruncate(descriptor, size - torn)
 
 
 def read(path: Path) -> Iterator[SignedHead]:

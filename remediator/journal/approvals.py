@@ -17,7 +17,8 @@ def ask(request: ApprovalRequest) -> Operation[None]:
     """Write a new question; an older open one of its run becomes void."""
     yield from close([request.run_id], ApprovalStatus.VOID)
     yield Execute(
-        f"INSERT INTO approvals ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",  # noqa: S608 - constants
+        f"INSERT INTO approvals ({_COLUMNS}, number) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,"  # noqa: S608 - constants
+        " COALESCE(MAX(number), 0) + 1 FROM approvals WHERE run_id = $2",
         (
             request.id,
             request.run_id,
@@ -60,10 +61,10 @@ def get(approval_id: str, *, lock: bool = False) -> Operation[ApprovalRequest | 
 
 
 def newest_of_run(run_id: str) -> Operation[ApprovalRequest | None]:
-    """Return the newest question of a run."""
+    """Return the newest question of a run; by its number, since clocks are set back."""
     rows = yield Query(
         f"SELECT {_COLUMNS} FROM approvals WHERE run_id = $1"  # noqa: S608 - constants
-        " ORDER BY created_us DESC, status = 'open' DESC LIMIT 1",
+        " ORDER BY number DESC LIMIT 1",
         (run_id,),
     )
     return _from_row(rows[0]) if rows else None

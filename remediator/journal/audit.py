@@ -91,4 +91,4 @@ def _record(row: Row) -> AuditRecord:
         run_id=run_id,
         incident_id=incident_id,
     )
-    return AuditRecord(seq=seq, entry=entry, previous=previous, hash=digest)
+    return AuditRecord(seq=seq, entry=entry, previous=previous, hash=digest, details=details)

@@ -16,9 +16,14 @@ from remediator.model.clock import from_text, to_text
 EMPTY_HEAD = (0, "0" * 64)
 
 
-def record_hash(seq: int, entry: AuditEntry, previous: str) -> str:
-    """Return the SHA-256 over the canonical JSON of a record without its hash."""
-    text = content(seq, entry, previous, at=to_text(entry.at), details=coding.dumps(entry.details))
+def record_hash(seq: int, entry: AuditEntry, previous: str, *, details: str | None = None) -> str:
+    """Return the SHA-256 over the canonical JSON of a record without its hash.
+
+    Args:
+        details: the text that stands for the entry's details, where one is stored.
+    """
+    details = coding.dumps(entry.details) if details is None else details
+    text = content(seq, entry, previous, at=to_text(entry.at), details=details)
     return sha256(text.encode()).hexdigest()
 
 

@@ -30,12 +30,14 @@ def decide(
     Returns:
         What became of it, and the question as it is then (None if there is no such question).
     """
-    request = yield from approvals.get(decision.approval_id, lock=True)
-    if request is None:
+    asked = yield from approvals.get(decision.approval_id)
+    if asked is None:
         return DecisionOutcome.UNKNOWN, None
-    run = yield from runs.get(request.run_id, lock=True)
-    if run is None:  # a foreign key says that it can't be
-        raise LookupError(f"approval {request.id} belongs to run {request.run_id}, which is gone")
+    # The run first, as everywhere: a worker that writes it on locks its question after it.
+    run = yield from runs.get(asked.run_id, lock=True)
+    request = yield from approvals.get(decision.approval_id, lock=True)
+    if run is None or request is None:  # a foreign key says that it can't be
+        raise LookupError(f"approval {asked.id} belongs to run {asked.run_id}, which is gone")
     outcome = yield from _count(env, decision, request, run)
     yield Record(
         [

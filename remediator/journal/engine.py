@@ -31,6 +31,11 @@ class Engine(Protocol):
         """
         ...
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last write went through, as far as this process knows."""
+        ...
+
     async def read(self, start: Callable[[], Operation[T]]) -> T:
         """Drive an operation that only reads, on one consistent state."""
         ...

@@ -16,6 +16,7 @@ from remediator.journal import (
     history,
     incidents,
     interventions,
+    nodes,
     notifications,
     outbox,
     pruning,
@@ -68,6 +69,15 @@ class Handle:
     async def close(self) -> None:
         """See `Journal.close`."""
         await self._engine.close()
+
+    @property
+    def writable(self) -> bool:
+        """See `Journal.writable`."""
+        return self._engine.writable
+
+    async def beat(self, *, at: datetime) -> None:
+        """See `Journal.beat`."""
+        await self._engine.write(lambda: nodes.beat(self._env, at))
 
     # intake
 

@@ -6,6 +6,11 @@ from remediator.journal.statements import Env, Execute, Operation
 from remediator.journal.times import to_us
 
 
+def beat(env: Env, at: datetime) -> Operation[None]:
+    """Say that this daemon lives."""
+    yield Execute("UPDATE nodes SET seen_us = $2 WHERE id = $1", (env.node, to_us(at)))
+
+
 def join(env: Env, at: datetime) -> Operation[None]:
     """Write this daemon's row."""
     yield Execute(

@@ -56,12 +56,17 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """An entry in the chain: `hash` covers all of it and `previous`."""
+    """An entry in the chain: `hash` covers all of it and `previous`.
+
+    `details` is their text as it is stored, which another that reads the same would not be; None
+    for a record that comes from elsewhere.
+    """
 
     seq: int
     entry: AuditEntry
     previous: str
     hash: str
+    details: str | None = None
 
 
 # ---------------------------------------------------------------------------------- intake
@@ -331,6 +336,8 @@ class Opening:
     write_queue: int = 4096
     on_commit: Callable[[], None] = field(default=lambda: None)
     """Called in the event loop after each commit that changed something: a hint to look."""
+    on_broken: Callable[[], None] = field(default=lambda: None)
+    """Called in the event loop when the journal will never be written again by this process."""
 
 
 class Journal(Protocol):
@@ -338,6 +345,14 @@ class Journal(Protocol):
 
     async def close(self) -> None:
         """Commit what is queued, then close. Idempotent."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether the last write went through, as far as this daemon knows."""
+        ...
+
+    async def beat(self, *, at: datetime) -> None:
+        """Say that this daemon lives; finds out, too, whether the journal can be written."""
 
     # intake
     async def take(self, intake: Intake) -> Receipt:

@@ -1,7 +1,9 @@
 """Retention: delete what is older than a time, a bounded number of rows in each transaction.
 
 The audit chain is never touched: it stays whole and provable. What still runs, waits or is open
-stays, whatever its age.
+stays, whatever its age; so do the ended runs of an open incident, which say that it had its run.
+Facts stay too: an old release that was bad is no better with time, and there is one row for each.
+How far back limits count, and so what must not be deleted yet, the caller knows (`housekeeping`).
 """
 
 from datetime import datetime
@@ -19,8 +21,11 @@ _DELETIONS = (
     # Steps, approvals, decisions, notes and refs go with their run.
     """
     DELETE FROM runs WHERE id IN (
-        SELECT id FROM runs WHERE ended_us IS NOT NULL AND ended_us < $1
-        ORDER BY ended_us LIMIT $2
+        SELECT id FROM runs AS r WHERE r.ended_us IS NOT NULL AND r.ended_us < $1
+            AND NOT EXISTS (
+                SELECT 1 FROM incidents AS i WHERE i.id = r.incident_id AND i.status = 'open'
+            )
+        ORDER BY r.ended_us LIMIT $2
     )
     """,
     """
@@ -36,7 +41,13 @@ _DELETIONS = (
     )
     """,
 )
-# A version that was registered before the newest node's start, and not since, is loaded nowhere.
+# Every start of a daemon leaves a row; ours stays, since the versions' rule below looks at it.
+_NODES = """
+    DELETE FROM nodes WHERE id IN (
+        SELECT id FROM nodes WHERE seen_us < $1 AND id <> $3 LIMIT $2
+    )
+"""
+# A version that was registered before this node's start, and not since, is loaded nowhere.
 _VERSIONS = """
     DELETE FROM runbooks WHERE version IN (
         SELECT version FROM runbooks AS b
@@ -54,6 +65,7 @@ def prune(env: Env, *, before: datetime, limit: int) -> Operation[int]:
     for sql in _DELETIONS:
         if gone < limit:
             gone += yield Execute(sql, (to_us(before), limit - gone))
-    if gone < limit:
-        gone += yield Execute(_VERSIONS, (to_us(before), limit - gone, env.node))
+    for sql in (_NODES, _VERSIONS):
+        if gone < limit:
+            gone += yield Execute(sql, (to_us(before), limit - gone, env.node))
     return gone

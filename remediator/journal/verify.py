@@ -80,7 +80,7 @@ def verify(
                 agreed += 1
         if problem:
             # A number that is too great means that the one before it is missing.
-            first_bad = min(record.seq, seq + 1) if record.seq > seq else record.seq
+            first_bad = seq + 1 if record.seq > seq else record.seq
             return Verification(count, (seq, previous), agreed, problem, first_bad)
         seq, previous = record.seq, record.hash
         count += 1
@@ -98,7 +98,10 @@ def read_export(lines: Iterable[str]) -> Iterator[AuditRecord]:
         if not line.strip():
             continue
         try:
-            yield chain.from_json(json.loads(line))
+            record = chain.from_json(json.loads(line))
+            if chain.to_line(record) != line.strip():
+                raise ValueError("it is not written as it was exported")
+            yield record
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BadExport(f"line {number} is no audit record: {error!r}") from None
 
@@ -114,7 +117,9 @@ def _check_link(record: AuditRecord, seq: int, previous: str) -> str:
     if record.seq <= seq:
         return f"record {record.seq} is out of order or inserted: it follows record {seq}"
     try:
-        digest = chain.record_hash(record.seq, record.entry, record.previous)
+        digest = chain.record_hash(
+            record.seq, record.entry, record.previous, details=record.details
+        )
     except (TypeError, ValueError) as error:
         return f"record {record.seq} was changed: it is no longer JSON ({error})"
     if digest != record.hash:

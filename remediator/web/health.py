@@ -67,7 +67,7 @@ async def show_metrics(request: web.Request) -> web.Response:
         log.warning("the journal could not be read for metrics", error=repr(error))
         metrics.JOURNAL_UP.set(0)
     else:
-        metrics.JOURNAL_UP.set(1)
+        metrics.JOURNAL_UP.set(request.app[keys.SERVICES].journal.writable)
         metrics.show(metrics.RUNS, {state.value: n for state, n in backlog.runs.items()})
         metrics.show(metrics.OUTBOX_PENDING, dict(backlog.outbox))
         metrics.INCIDENTS_OPEN.set(backlog.open_incidents)

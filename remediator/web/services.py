@@ -75,6 +75,11 @@ class Controls(Protocol):
 class Records(Protocol):
     """What the edge reads of the journal (`remediator.journal.protocol.Journal`), and no more."""
 
+    @property
+    def writable(self) -> bool:
+        """Whether the last write went through."""
+        ...
+
     async def incident(self, incident_id: str) -> Incident | None:
         """Return one incident."""
         ...

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,27 @@ def test_a_journal_that_was_changed(used: Box, tmp_path: Path) -> None:
     assert verified.returncode == 1
     assert "record 3 was changed" in verified.stderr
     assert "2 records before that are good" in verified.stderr
+
+
+def test_a_record_that_was_put_behind_the_head(used: Box, tmp_path: Path) -> None:
+    copy = tmp_path / "journal.db"
+    with (
+        closing(sqlite3.connect(used.folder / "journal.db")) as whole,
+        closing(sqlite3.connect(copy)) as forged,
+    ):
+        whole.backup(forged)
+        forged.execute(
+            "INSERT INTO audit (seq, at_us, kind, actor, details, previous, hash)"
+            " SELECT seq + 1, at_us, kind, 'somebody', details, hash, hash FROM audit"
+            " ORDER BY seq DESC LIMIT 1"
+        )
+        forged.commit()
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"journal: sqlite:///{copy}\n", encoding="utf-8")
+    verified = remediator("audit", "verify", "--config", str(settings))
+    assert verified.returncode == 1
+    assert "was inserted: the journal's head says" in verified.stderr
+    assert "somebody" not in remediator("audit", "export", "--config", str(settings)).stdout
 
 
 def test_no_journal(tmp_path: Path) -> None:

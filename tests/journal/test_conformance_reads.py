@@ -9,6 +9,7 @@ import pytest
 
 from remediator.journal import verify
 from remediator.journal.protocol import AuditEntry, Journal, JournalUnavailable, Overloaded
+from remediator.model.incidents import Fate
 from remediator.model.plans import Fact
 from remediator.model.runs import Run, RunState, Trigger
 from remediator.model.views import Note, NoteKind
@@ -177,6 +178,25 @@ async def test_prune_takes_what_is_old_and_over_and_keeps_the_chain(place: Place
     assert await journal.runbook("v1") == RUNBOOK
     assert await journal.audit() == before
     assert await journal.prune(before=after(days=90)) == 0
+
+
+async def test_the_runs_of_an_open_incident_stay_so_that_none_begins_twice(
+    journal: Journal,
+) -> None:
+    run = await make.claimed(journal)
+    await make.move(journal, run, RunState.PLANNING, RunState.SUPPRESSED)
+    await journal.prune(before=after(days=90))
+    receipt = await make.take(journal, make.starting(), at=after(days=91))
+    assert (receipt.fates, receipt.started) == ((Fate.REFRESHED,), ())
+    assert [one.id for one in (await journal.runs()).items] == [run.id]
+
+
+async def test_the_rows_of_former_nodes_go_and_ours_stays(place: Place) -> None:
+    await (await place.open(node="first")).close()
+    place.clock.time += timedelta(days=100)
+    journal = await place.open(node="second")
+    assert await journal.prune(before=after(days=90)) == 1
+    assert await journal.prune(before=after(days=999)) == 0
 
 
 async def test_a_version_that_nothing_uses_goes_after_a_restart(place: Place) -> None:

@@ -57,6 +57,10 @@ class _Listening:
         """See `Engine.close`."""
         await self._engine.close()
 
+    @property
+    def writable(self) -> bool:
+        return True
+
     def _listen(self, operation: Operation[T]) -> Operation[T]:
         try:
             statement = next(operation)
@@ -80,6 +84,7 @@ async def _use_everything(journal: Journal) -> None:
         await journal.decide(make.answer(who))
     await journal.decide(make.answer(what=Answer.DENY))
     (run,) = await journal.claim(at=T0, limit=5)
+    await journal.beat(at=T0)
     await journal.pause(Control("*", "api:al", "", T0, None))
     done = make.step(run, StepState.DONE)
     outcome = await journal.write(

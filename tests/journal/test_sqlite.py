@@ -7,16 +7,21 @@ import os
 import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from remediator.journal.errors import CannotOpen, ReadOnly
 from remediator.journal.opening import open_journal, sqlite_path
-from remediator.journal.protocol import Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Guard, History, Journal, JournalUnavailable, Opening
 from remediator.journal.sqlite import connection, migrate
+from remediator.model.incidents import Fate
+from remediator.model.runs import RunState, StepState
+from remediator.model.verdicts import Verdict
 from tests.journal import factories as make
 from tests.journal.factories import HandClock
 
@@ -52,6 +57,77 @@ async def test_a_second_daemon_on_the_same_file_is_refused(tmp_path: Path) -> No
         await beside.audit_head()
         await beside.close()
     journal = await _open(path)  # the kernel dropped the dead process's lock
+    await journal.close()
+
+
+async def test_a_second_daemon_through_a_link_is_refused(tmp_path: Path) -> None:
+    path, link = tmp_path / "journal.db", tmp_path / "link.db"
+    journal = await _open(path)
+    link.symlink_to(path)
+    with pytest.raises(CannotOpen, match="in use"):
+        await _open(link)
+    await journal.close()
+
+
+class _Dies(BaseException):
+    """No error of an operation: the thread ends."""
+
+
+async def test_a_writer_that_dies_answers_everybody_and_is_told_of(tmp_path: Path) -> None:
+    broken = asyncio.Event()
+    opening = Opening("node-1", on_broken=broken.set)
+    journal = await open_journal(f"sqlite:///{tmp_path}/journal.db", HandClock(), opening)
+    run = await make.claimed(journal)
+
+    def dies(_: History) -> tuple[Verdict, ...]:
+        raise _Dies
+
+    guarded = make.update(run, RunState.PLANNING, guard=Guard(dies, None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pytest.PytestUnhandledThreadExceptionWarning)
+        with pytest.raises(JournalUnavailable, match="writer has stopped"):
+            await journal.write(guarded)
+    await broken.wait()
+    assert not journal.writable
+    with pytest.raises(JournalUnavailable):
+        await make.take(journal, make.alert())
+    await journal.close()
+
+
+async def test_whoever_stops_waiting_is_written_all_the_same(tmp_path: Path) -> None:
+    journal = await _open(tmp_path / "journal.db")
+    taking = asyncio.ensure_future(journal.take(make.notification(make.alert())))
+    await asyncio.sleep(0)
+    taking.cancel()
+    assert (await make.take(journal, make.alert())).fates == (Fate.REFRESHED,)
+    await journal.close()
+
+
+async def test_another_program_that_keeps_the_file_locked_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = await _open(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalUnavailable, match="another program keeps it locked"):
+            await journal.beat(at=make.T0)
+        seen = [journal.writable]
+        other.execute("ROLLBACK")
+    await journal.beat(at=make.T0)
+    assert [*seen, journal.writable] == [False, True]
+    await journal.close()
+
+
+async def test_what_was_rolled_back_wakes_nobody(tmp_path: Path) -> None:
+    woken: list[None] = []
+    opening = Opening("node-1", on_commit=lambda: woken.append(None))
+    journal = await open_journal(f"sqlite:///{tmp_path}/journal.db", HandClock(), opening)
+    run = await make.claimed(journal)
+    await asyncio.sleep(0)
+    before = len(woken)
+    stranger = make.step(replace(run, id="another"), StepState.STARTED)
+    with pytest.raises(ValueError, match="writes to run another"):
+        await journal.write(make.update(run, RunState.PLANNING, steps=(stranger,)))
+    assert len(woken) == before
     await journal.close()
 
 

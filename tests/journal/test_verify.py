@@ -245,3 +245,25 @@ def test_heads_are_appended_and_read_back(tmp_path: Path) -> None:
         file.write("\n")
     with pytest.raises(anchors.BadHead, match=r"heads\.jsonl:4: not a signed head"):
         list(anchors.read(path))
+
+
+def test_a_head_after_a_torn_line_is_whole(tmp_path: Path) -> None:
+    """A crash, or a full disk, in the middle of a line."""
+    file = tmp_path / "heads.jsonl"
+    first, second = _head(1), _head(2)
+    anchors.append(file, first)
+    with file.open("a", encoding="utf-8") as torn:
+        torn.write(anchors.to_line(second)[:50])
+    anchors.append(file, second)
+    assert list(anchors.read(file)) == [first, second]
+
+
+def test_details_that_only_read_the_same_are_a_change() -> None:
+    record = _WHOLE[0]
+    twice = replace(record, details='{"forged":1,' + canonical.dumps(record.entry.details)[1:])
+    assert verify.verify([replace(record, details=canonical.dumps(record.entry.details))]).ok
+    assert not verify.verify([twice]).ok
+    line = chain.to_line(record)
+    forged = line.replace('"kind":', '"kind":"forged","kind":', 1)
+    with pytest.raises(verify.BadExport, match="not written as it was exported"):
+        list(verify.read_export([forged]))

@@ -93,6 +93,10 @@ class Records:
         self.broken = False
         self.question: ApprovalRequest | None = question("ask-1")
 
+    @property
+    def writable(self) -> bool:
+        return not self.broken
+
     async def incident(self, incident_id: str) -> Incident | None:
         return next((i for i in self.all_incidents if i.id == incident_id), None)
 

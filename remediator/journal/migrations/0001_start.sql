@@ -42,6 +42,7 @@ CREATE TABLE incidents (
 );
 CREATE UNIQUE INDEX incidents_episodes ON incidents (sender, fingerprint, episode);
 CREATE UNIQUE INDEX incidents_one_open ON incidents (sender, fingerprint) WHERE status = 'open';
+CREATE INDEX incidents_open ON incidents (id) WHERE status = 'open';
 CREATE INDEX incidents_by_age ON incidents (updated_us) WHERE status = 'resolved';
 
 CREATE TABLE runbooks (
@@ -83,6 +84,8 @@ CREATE TABLE runs (
 CREATE UNIQUE INDEX runs_once ON runs (incident_id, runbook, trigger)
     WHERE incident_id IS NOT NULL AND trigger IN ('firing', 'resolved');
 CREATE INDEX runs_by_incident ON runs (incident_id) WHERE incident_id IS NOT NULL;
+CREATE INDEX runs_by_state ON runs (state, id);
+CREATE INDEX runs_by_runbook ON runs (runbook, id);
 CREATE INDEX runs_by_version ON runs (version);
 CREATE INDEX runs_due ON runs (wake_us) WHERE owner IS NULL AND wake_us IS NOT NULL;
 CREATE INDEX runs_live ON runs (state, id) WHERE ended_us IS NULL;
@@ -121,10 +124,11 @@ CREATE TABLE approvals (
     status        TEXT    NOT NULL,
     created_us    BIGINT  NOT NULL,
     expires_us    BIGINT  NOT NULL,
-    asked_because TEXT    NOT NULL
+    asked_because TEXT    NOT NULL,
+    number        INTEGER NOT NULL  -- of the run's questions, from 1
 );
 CREATE UNIQUE INDEX approvals_one_open ON approvals (run_id) WHERE status = 'open';
-CREATE INDEX approvals_by_run ON approvals (run_id, created_us);
+CREATE UNIQUE INDEX approvals_by_run ON approvals (run_id, number);
 
 -- The same person with the same answer is the same click.
 CREATE TABLE decisions (

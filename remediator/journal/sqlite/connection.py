@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from remediator.journal.errors import CannotOpen
 from remediator.journal.protocol import AuditEntry, JournalUnavailable
 from remediator.journal.statements import Execute, Many, Operation, Query, Record
 
@@ -50,7 +51,9 @@ def open_writer(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = _connect(path, "rw")
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":  # as on network file systems, where a commit would be no promise
+            raise CannotOpen(f"the journal {path} is where SQLite has no WAL; use a local disk")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
@@ -133,7 +136,8 @@ def read(connection: sqlite3.Connection, operation: Operation[T]) -> T:
     try:
         return drive(connection, operation, [])
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite has rolled back by itself after errors of the disk
+            connection.execute("ROLLBACK")
 
 
 def as_unavailable(error: BaseException, path: Path) -> BaseException:

@@ -45,6 +45,11 @@ class SqliteEngine:
         result: T = await self._writer.submit(start, weight=weight, patient=patient)
         return result
 
+    @property
+    def writable(self) -> bool:
+        """See `Engine.writable`."""
+        return self._writer is not None and self._writer.healthy
+
     async def read(self, start: Callable[[], Operation[T]]) -> T:
         """See `Engine.read`."""
         if self._closed:
@@ -90,7 +95,11 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
     lock, connection = await asyncio.to_thread(_prepare, path, clock)
     try:
         writer = Writer(
-            connection, path, max_waiting=opening.write_queue, on_commit=opening.on_commit
+            connection,
+            path,
+            max_waiting=opening.write_queue,
+            on_commit=opening.on_commit,
+            on_broken=opening.on_broken,
         )
         engine = SqliteEngine(path, writer, lock)
     except BaseException:
@@ -123,7 +132,7 @@ async def open_for_reading(path: Path) -> SqliteEngine:
 def _prepare(path: Path, clock: Clock) -> tuple[FileLock, sqlite3.Connection]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock.take(path)
+        lock = FileLock.take(path.resolve())  # by whatever link it is reached, it has one lock
     except OSError as error:
         raise CannotOpen(f"the journal {path} can't be made: {error.strerror}") from error
     try:

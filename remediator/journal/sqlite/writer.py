@@ -53,6 +53,7 @@ class Writer:
         max_waiting: patient operations beyond this are refused. Others have as much again, since
             the outcome of a change must find room when senders have filled the queue.
         on_commit: called in the event loop after a commit that changed something.
+        on_broken: called in the event loop when the thread ends without having been told to.
     """
 
     def __init__(
@@ -62,11 +63,16 @@ class Writer:
         *,
         max_waiting: int,
         on_commit: Callable[[], None],
+        on_broken: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._path = path
         self._max_waiting = max_waiting
         self._on_commit = on_commit
+        self._on_broken = on_broken
+        self._taken: list[_Job] = []
+        self.healthy = True
+        """Whether the last batch could be written; read from any thread."""
         self._loop = asyncio.get_running_loop()
         self._jobs: deque[_Job] = deque()
         self._weight = 0
@@ -112,7 +118,14 @@ class Writer:
             while self._wait():
                 before = self._connection.total_changes
                 outcomes = self._attempt()
-                changed = self._connection.total_changes != before
+                # What was rolled back counts as changes, too.
+                changed = self._connection.total_changes != before and any(
+                    outcome.error is None for outcome in outcomes
+                )
+                self._taken = []
+                self.healthy = not any(
+                    isinstance(outcome.error, JournalUnavailable) for outcome in outcomes
+                )
                 metrics.BATCH_SIZE.observe(len(outcomes))
                 metrics.QUEUE_LENGTH.set(len(self._jobs))
                 # A loop that was closed under us has nobody left to answer.
@@ -138,7 +151,7 @@ class Writer:
 
     def _attempt(self) -> Sequence[_Outcome]:
         """Commit what has gathered; when that fails, all but the guilty."""
-        taken: list[_Job] = []
+        taken = self._taken = []
         values: list[Any] = []
         entries: list[AuditEntry] = []
         until = time.monotonic() + MAX_BATCH_S
@@ -202,15 +215,20 @@ class Writer:
             return jobs
 
     def _give_up(self) -> None:
-        """Answer what came after the last batch; only a dying thread leaves anything here."""
-        self._closing = True
+        """Answer what was in hand or came later; only a dying thread leaves anything here."""
+        with self._gathered:
+            broken = not self._closing
+            self._closing = True
+        self.healthy = False
         left = [
             _Outcome(job, error=JournalUnavailable("the journal's writer has stopped"))
-            for job in self._take_all()
+            for job in [*self._taken, *self._take_all()]
         ]
-        if left:
-            with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):
+            if left:
                 self._loop.call_soon_threadsafe(self._deliver, left, False)
+            if broken:
+                self._loop.call_soon_threadsafe(self._on_broken)
 
     def _failed(self, job: _Job, error: Exception) -> _Outcome:
         return _Outcome(job, error=connections.as_unavailable(error, self._path))
