@@ -34,7 +34,13 @@ from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal, sqlite_path
-from remediator.journal.protocol import AuditEntry, Journal, Opening
+from remediator.journal.protocol import (
+    AuditEntry,
+    Journal,
+    JournalUnavailable,
+    Opening,
+    Overloaded,
+)
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -42,7 +48,7 @@ from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.runbook import store
+from remediator.runbook import people, store
 from remediator.runbook.compile import compile_runbook
 from remediator.settings import Settings, SettingsError
 from remediator.web.server import Address, Server
@@ -164,7 +170,7 @@ class Daemon:
                 journal=journal,
                 desk=ApprovalDesk(journal, clock, settings.groups),
                 runs=RunControl(journal, library, clock),
-                controls=PauseControl(journal, clock),
+                controls=PauseControl(journal, library, clock),
                 clock=clock,
                 sources=self.registry.sources,
                 notifiers=notifiers,
@@ -189,21 +195,42 @@ class Daemon:
             The findings that kept the old set, empty on success.
         """
         try:
-            loaded = await asyncio.to_thread(
-                store.load_folder, self.settings.runbooks, self.registry
-            )
+            loaded = await asyncio.to_thread(self._loaded)
         except store.RunbookErrors as error:
-            metrics.RELOAD_SUCCESS.set(0)
             findings = [str(finding) for finding in error.findings]
-            log.error("runbooks not reloaded; the last good set is serving", findings=findings)
-            await self._record("runbooks.refused", {"findings": findings[:20]})
-            return findings
+            return await self._refuse(findings)
+        if self._library.by_name and not loaded.runbooks:
+            # An empty mount or a wrong path is likelier than the wish to treat nothing any more.
+            return await self._refuse(["no runbook is left; start anew to serve none"])
         await self._serve(loaded)
         return ()
 
+    async def _refuse(self, findings: Sequence[str]) -> Sequence[str]:
+        metrics.RELOAD_SUCCESS.set(0)
+        log.error("runbooks not reloaded; the last good set is serving", findings=list(findings))
+        await self._record("runbooks.refused", {"findings": list(findings[:20])})
+        return findings
+
     async def _load_first(self) -> None:
-        loaded = await asyncio.to_thread(store.load_folder, self.settings.runbooks, self.registry)
-        await self._serve(loaded)
+        await self._serve(await asyncio.to_thread(self._loaded))
+
+    def _loaded(self) -> store.RunbookSet:
+        """Load the runbooks, and hold them against the settings.
+
+        Raises:
+            RunbookErrors: with every fault.
+        """
+        settings = self.settings
+        loaded = store.load_folder(settings.runbooks, self.registry)
+        faults = people.check(
+            loaded.runbooks,
+            groups=settings.groups,
+            default_approvers=settings.default_approvers,
+            notifiers=configured_notifiers(settings, self.registry),
+        )
+        if found := list(faults):
+            raise store.RunbookErrors(found)
+        return loaded
 
     async def _serve(self, loaded: store.RunbookSet) -> None:
         await self._library.replace(loaded.runbooks)
@@ -216,10 +243,17 @@ class Daemon:
 
     async def _watch(self) -> None:
         every_s = self.settings.reload_every.total_seconds()
+        changed = False
         while True:
             await self.clock.sleep(every_s)
-            if await asyncio.to_thread(self._watcher.changed):
+            if not changed and not await asyncio.to_thread(self._watcher.changed):
+                continue
+            try:
                 await self.reload()
+                changed = False
+            except (JournalUnavailable, Overloaded) as error:
+                changed = True  # the new set must be in the journal before a run may refer to it
+                log.warning("runbooks not reloaded yet; tried again", error=str(error))
 
     def _housekeeper(self, journal: Journal) -> Housekeeper:
         settings = self.settings
@@ -300,7 +334,11 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
         without.add("slack")
     if settings.pagerduty.routing_key is None:
         without.add("pagerduty")
-    for name in (*settings.escalate_to,):
+    for name in settings.default_approvers:
+        if (fault := people.unknown(name, settings.groups)) is not None:
+            text, hint = fault
+            raise SettingsError(f"default_approvers: {text}" + (f"; {hint}" if hint else ""))
+    for name in settings.escalate_to:
         if name in without or name not in registry.notifiers:
             raise SettingsError(
                 f"escalate_to: {name!r} is not configured; the notifiers are "

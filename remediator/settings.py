@@ -257,7 +257,7 @@ class Settings(BaseSettings):
     """`sqlite:///relative/path`, or `sqlite:////absolute/path`."""
     runbooks: tuple[Path, ...] = (Path("runbooks"),)
     """Folders and files."""
-    reload_every: Duration = timedelta(seconds=2)
+    reload_every: Annotated[Duration, Field(ge=timedelta(milliseconds=100))] = timedelta(seconds=2)
     """How often the runbooks are looked at for changes."""
     reconcile_every: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(minutes=1)
     """How often Alertmanager is asked which open incidents still fire."""

@@ -60,15 +60,47 @@ def command(ctx: click.Context, paths: tuple[Path, ...], config: Path | None, ou
 def _check(paths: Sequence[Path], configs: Sequence[Path], known: "Registry") -> _Checked:
     from remediator.runbook import store  # noqa: PLC0415 - imports CEL
 
+    found = {path: list(store.files([path])) for path in paths}
+    configs = [*configs, *(file for files in found.values() for file in files if _is_config(file))]
     findings = [one for path in configs for one in _config_findings(path)]
-    files = [file for file in store.files(paths) if not _is_config(file)]
+    findings += [_nothing(path) for path, files in found.items() if not files]
+    files = [file for files in found.values() for file in files if file not in configs]
     loaded: Sequence[Runbook] = ()
     try:
         loaded = store.load_folder(files, known).runbooks
         findings += _lint(loaded)
+        if not findings:
+            findings += [one for path in configs for one in _people(path, loaded, known)]
     except store.RunbookErrors as error:
         findings += error.findings
     return _Checked(len(files) + len(configs), len(loaded), sorted(findings))
+
+
+def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Iterable["Finding"]:
+    """Hold the runbooks against settings that are good by themselves."""
+    from remediator import app, settings  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook import people  # noqa: PLC0415
+    from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
+
+    found = settings.load(config)
+    try:
+        notifiers = app.configured_notifiers(found, known)
+    except settings.SettingsError as error:
+        at, message = _place(f"{config}: {error}", config)
+        return [Finding(str(config), *at, Severity.ERROR, "settings", message)]
+    return people.check(
+        loaded,
+        groups=found.groups,
+        default_approvers=found.default_approvers,
+        notifiers=notifiers,
+    )
+
+
+def _nothing(path: Path) -> "Finding":
+    from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
+
+    text = "holds no .yaml or .yml file" if path.is_dir() else "is no .yaml or .yml file"
+    return Finding(str(path), 1, 1, Severity.ERROR, "nothing-to-check", text)
 
 
 def _lint(loaded: Sequence["Runbook"]) -> Iterable["Finding"]:

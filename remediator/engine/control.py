@@ -1,5 +1,7 @@
 """What people do beside deciding: start a run by hand, cancel, resume, pause and lift a pause."""
 
+import difflib
+import fnmatch
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -61,19 +63,26 @@ class RunControl:
 class PauseControl:
     """The kill switches."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Journal, library: Library, clock: Clock) -> None:
         self._journal = journal
+        self._library = library
         self._clock = clock
 
     async def pause(self, scope: str, *, by: str, reason: str, for_: timedelta | None) -> Control:
         """Set one; for ever when `for_` is None.
 
         Raises:
-            Rejected: the scope is not `*`, `runbook:NAME` or `scope:NAME`.
+            Rejected: the scope is not `*`, `runbook:NAME` or `scope:NAME`, or no runbook is called
+                so.
         """
         kind, colon, name = scope.partition(":")
         if scope != "*" and not (kind in ("runbook", "scope") and colon and name):
             raise Rejected("scope", f"{scope!r} is not *, runbook:NAME or scope:NAMESPACE")
+        names = self._library.by_name
+        if kind == "runbook" and not fnmatch.filter(names, name):
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise Rejected("scope", f"no runbook is called {name!r}{hint}")
         now = self._clock.now()
         control = Control(scope, by, reason, now, now + for_ if for_ else None)
         await self._journal.pause(control)

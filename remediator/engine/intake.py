@@ -134,6 +134,10 @@ class IntakeDesk:
                 candidates=candidates,
             )
         )
+        failed = [text for candidate in candidates for text in candidate.failed]
+        if failed:
+            metrics.CONDITIONS_FAILED.inc(len(failed))
+            log.warning("conditions of runbooks can't be evaluated", first=failed[0], n=len(failed))
         for fate in receipt.fates:
             metrics.ALERTS.labels(fate=fate.value).inc()
         for runbook in receipt.cancelled_runbooks:

@@ -15,6 +15,7 @@ from remediator.model.alerts import GROUP, Alert, AlertStatus, Notification
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Incident
 from remediator.model.runs import Trigger
+from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook
 
@@ -30,8 +31,13 @@ def candidates(
         told = context(alert, group)
         firing: list[RunStart] = []
         resolved: list[RunStart] = []
+        failed: list[str] = []
         for runbook in index.candidates(alert.labels):
-            if not runbook.applies(alert.labels, alert.annotations, told, received_at):
+            try:
+                if not runbook.applies(alert.labels, alert.annotations, told, received_at):
+                    continue
+            except ExpressionFailed as error:
+                failed.append(f"{runbook.name}: {error}")
                 continue
             if runbook.per == "group":
                 grouped.setdefault(runbook.name, (runbook, []))[1].append(alert)
@@ -39,7 +45,7 @@ def candidates(
                 firing.append(_start(runbook, Trigger.FIRING, told, received_at))
             else:
                 resolved.append(_start(runbook, Trigger.RESOLVED, told, received_at))
-        found.append(Candidate(alert, tuple(firing), tuple(resolved)))
+        found.append(Candidate(alert, tuple(firing), tuple(resolved), tuple(failed)))
     if grouped:
         found.append(_group_candidate(notification, grouped.values(), group, received_at))
     return tuple(found)
@@ -72,9 +78,16 @@ def closing(incident: Incident, index: Index, at: datetime) -> Candidate:
         for runbook in index.candidates(incident.labels)
         if runbook.when == "resolved"
         and (runbook.per == "group") is whole_group
-        and runbook.applies(incident.labels, incident.annotations, told, at)
+        and _applies(runbook, incident, told, at)
     )
     return Candidate(alert, (), starts)
+
+
+def _applies(runbook: Runbook, incident: Incident, told: JSONObject, at: datetime) -> bool:
+    try:
+        return runbook.applies(incident.labels, incident.annotations, told, at)
+    except ExpressionFailed:
+        return False  # said when the alert came
 
 
 def context(alert: Alert, group: JSONObject) -> JSONObject:

@@ -54,7 +54,8 @@ def take(env: Env, intake: Intake, body: StoredBody) -> Operation[Receipt]:
     _fold_all(env, intake, folded)
     notification_id = env.ids.new()
     yield from notifications.insert(notification_id, intake, body)
-    yield Record([_received(notification_id, intake, body, folded.fates), *folded.entries])
+    received = _received(notification_id, intake, body, folded.fates)
+    yield Record([received, *folded.entries, *_failed_conditions(intake)])
     # Old episodes are closed before new ones open: at most one may be open at any time.
     yield from incidents.update(list(folded.updated.values()))
     # By their unique key, so that two replicas that take the same storm don't wait for each other.
@@ -192,6 +193,19 @@ def _received(
             "fates": {fate.value: count for fate, count in sorted(Counter(fates).items())},
         },
     )
+
+
+def _failed_conditions(intake: Intake) -> list[AuditEntry]:
+    failed = [(c.alert, text) for c in intake.candidates for text in c.failed]
+    return [
+        AuditEntry(
+            kind="runbook.condition_failed",
+            actor=f"sender:{intake.sender}",
+            at=intake.received_at,
+            details={"fingerprint": alert.fingerprint, "reason": text},
+        )
+        for alert, text in failed[:_STALE_ON_RECORD]
+    ]
 
 
 def _stale(intake: Intake, alert: Alert, latest: Incident) -> AuditEntry:

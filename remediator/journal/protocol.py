@@ -91,6 +91,8 @@ class Candidate:
     alert: Alert
     on_firing: tuple[RunStart, ...] = ()
     on_resolved: tuple[RunStart, ...] = ()
+    failed: tuple[str, ...] = ()
+    """Runbooks whose condition could not be evaluated for this alert, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,10 @@ HTTP_DURATION = _histogram(
 LIMIT_HIT = _counter(
     "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
 )
+CONDITIONS_FAILED = _counter(
+    "remediator_conditions_failed_total",
+    "Runbooks passed over because their `if:` could not be evaluated for an alert.",
+)
 TRUNCATED_PENDING = _gauge(
     "remediator_truncated_notifications_pending",
     "Notifications whose dropped tail could not be fetched from Alertmanager yet.",

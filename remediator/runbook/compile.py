@@ -125,9 +125,13 @@ class _Compiler(Reporter):
         try:
             return RunbookSpec.model_validate(self.doc.value)
         except ValidationError as error:
-            raise RunbookErrors(
-                [self._explain(fault) for fault in error.errors(include_url=False)]
-            ) from None
+            # Of a list whose items are all wrong, pydantic says that it is too short as well.
+            faults = [
+                fault
+                for fault in error.errors(include_url=False)
+                if fault["type"] != "too_short" or not fault["input"]
+            ]
+            raise RunbookErrors([self._explain(fault) for fault in faults]) from None
 
     def _explain(self, fault: Any) -> Finding:
         path: Path = tuple(p for p in fault["loc"] if not str(p).startswith("function-"))

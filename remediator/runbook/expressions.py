@@ -16,6 +16,8 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 
 LONGEST_EXPRESSION = 4096
+# What one label or annotation may bring: the square of it still fits, and takes no time.
+_LONGEST_VALUE = 4096
 # What an expression may make: a label, a query, a list of names.
 _LONGEST_RESULT = 256 * 1024
 
@@ -85,10 +87,13 @@ class Expression:
                 raise type(value)(str(value))
         try:
             known = {name: values[name] for name in self.names}
+            self._refuse_long(known)
             result = self._compiled.eval(data=known)
             value = result.plain_value()
         except KeyError as error:
             raise ExpressionFailed(f"{error.args[0]} is not known yet in {self.text!r}") from None
+        except ExpressionFailed:
+            raise
         except Exception as error:
             raise ExpressionFailed(f"{_first_line(error)} in {self.text!r}") from None
         if result.type().name() == "ERROR":
@@ -96,6 +101,14 @@ class Expression:
         if isinstance(value, str | list | dict) and len(value) > _LONGEST_RESULT:
             raise ExpressionFailed(f"the result of {self.text!r} is too large")
         return value
+
+    def _refuse_long(self, known: Mapping[str, Any]) -> None:
+        for name in self.names & _LABEL_MAPS:
+            for label, value in known[name].items():
+                if len(value) > _LONGEST_VALUE and label in self.text:
+                    raise ExpressionFailed(
+                        f'"{label}" is longer than {_LONGEST_VALUE} characters, in {self.text!r}'
+                    )
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Return the truth of a condition; a label that is missing makes it false.
@@ -147,6 +160,12 @@ class Environment:
         """
         if len(text) > LONGEST_EXPRESSION:
             raise ExpressionError(f"longer than {LONGEST_EXPRESSION} characters")
+        growing = [one.start() for one in _REPLACE.finditer(text) if not one["plain"]]
+        if len(growing) > 1:
+            raise ExpressionError(
+                "replace by what an alert says stands twice; it could make a text of any size",
+                growing[1],
+            )
         try:
             compiled = self._env.compile(text)
         except Exception as error:
@@ -169,7 +188,8 @@ class Environment:
             return ExpressionError(message.split(" (in container")[0], offset)
         name = unknown[1].lstrip(".")
         hint = self._nearest(name)
-        start = text.find(name)
+        found_at = [one.start() for one in re.finditer(rf"(?<![\w.]){re.escape(name)}\b", text)]
+        start = min(found_at, key=lambda at: abs(at - offset), default=offset)
         return ExpressionError(f'unknown name "{name}"', max(start, 0), hint)
 
     def _nearest(self, name: str) -> str:
@@ -202,6 +222,8 @@ def type_of(kind: str) -> Any:
     return types.get(kind, _D)
 
 
+_LITERAL = r"(?:\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')"
+_REPLACE = re.compile(rf"\.replace\((?P<plain>\s*{_LITERAL}\s*,\s*{_LITERAL}\s*(?:,\s*\d+\s*)?\))?")
 _STRING_LITERAL = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 
 

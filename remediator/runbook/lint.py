@@ -3,6 +3,7 @@
 Each rule is one function; `remediator check` prints what they find.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from remediator.plugin.action import Action
@@ -94,12 +95,36 @@ def _templated_program(runbook: Runbook) -> Iterator[Finding]:
                 )
 
 
+_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh"})
+
+
+def _templated_script(runbook: Runbook) -> Iterator[Finding]:
+    """A shell would run what an alert says."""
+    for step in runbook.steps:
+        for name in _commands(step):
+            command = step.parameters[name]
+            if not isinstance(command, list) or not command or _templated(command[0]):
+                continue
+            shell = str(command[0]).rpartition("/")[2] in _SHELLS
+            for number, argument in enumerate(command[:-1]):
+                script = isinstance(argument, str) and re.fullmatch(r"-[a-z]*c", argument)
+                if shell and script and _templated(command[number + 1]):
+                    yield _warn(
+                        runbook,
+                        f"steps.{step.sequence}.with.{name}.{number + 1}",
+                        "templated-script",
+                        "the alert writes the script that a shell runs",
+                        'pass the value after the script, and read it there as "$1"',
+                    )
+
+
 _RULES: Sequence[Callable[[Runbook], Iterable[Finding]]] = (
     _no_verify,
     _no_undo,
     _matches_anything,
     _unbounded,
     _templated_program,
+    _templated_script,
     _rung_without_verify,
 )
 

@@ -5,7 +5,7 @@ anchored at both ends, as in Alertmanager: patterns come from authors and values
 matching takes linear time. A label that is missing matches as the empty string.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -126,7 +126,7 @@ class _Parser:
                 raise MatcherError(f"expected {what}, found an empty one", start)
             return word
         start = self.at
-        while self.at < len(self.text) and self.text[self.at] not in _BARE_END:
+        while self.at < len(self.text) and not _ends_word(self.text[self.at]):
             self.at += 1
         if start == self.at:
             raise MatcherError(f"expected {what}", start)
@@ -161,28 +161,57 @@ class _Parser:
         return False
 
 
+def _ends_word(char: str) -> bool:
+    return char in _BARE_END or char.isspace()
+
+
 def literals(matcher: Matcher) -> frozenset[str] | None:
     """Return the values that a matcher lets through when they are few and known, else None.
 
-    Known for `=`, and for `=~` with an alternation of plain words. None where the empty string
-    passes: then a missing label does too.
+    Known for `=`, and for `=~` with an alternation of plain words, in a group or anchored once
+    more or not. None where the empty string passes: then a missing label does too.
     """
     if matcher.operator is Operator.EQUAL:
         return frozenset({matcher.value}) if matcher.value else None
     if matcher.operator is not Operator.REGEX:
         return None
-    words = matcher.value.split("|")
+    words = _bare(matcher.value).split("|")
     if all(word and all(c.isalnum() or c in "_-/: " for c in word) for word in words):
         return frozenset(words)
     return None
 
 
-def _compile(pattern: str, offset: int) -> Any:
+def any_of(patterns: Sequence[str]) -> Any:
+    """Return a pattern that matches what any of these, which compile, match."""
+    return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), _options(64 << 20))
+
+
+def _bare(pattern: str) -> str:
+    """Return a pattern without anchors, which are implied, and without groups around all of it."""
+    while True:
+        inner = pattern.removeprefix("^")
+        if inner.endswith("$") and not inner.endswith("\\$"):
+            inner = inner[:-1]
+        for opening in ("(?:", "("):
+            body = inner[len(opening) : -1]
+            if inner.startswith(opening) and inner.endswith(")") and not set(body) & set("()\\?"):
+                inner = body
+                break
+        if inner == pattern:
+            return inner
+        pattern = inner
+
+
+def _options(max_bytes: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = 1 << 20
+    options.max_mem = max_bytes
+    return options
+
+
+def _compile(pattern: str, offset: int) -> Any:
     try:
-        return re2.compile(pattern, options)
+        return re2.compile(pattern, _options(1 << 20))
     except re2.error as error:
         reason = error.args[0] if error.args else error
         text = reason.decode() if isinstance(reason, bytes) else str(reason)

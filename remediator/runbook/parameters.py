@@ -69,8 +69,55 @@ def _check_values(
         elif not holds_template(value):
             adapter: TypeAdapter[Any] = TypeAdapter(value_types.annotated(field))
             _try(report, partial(adapter.validate_python, given[name]), (*path, name))
-    if before == len(report.findings) and not any(map(holds_template, compiled.values())):
+    if before == len(report.findings):
+        _check_together(report, path, given, compiled, operation, fields)
+
+
+def _check_together(
+    report: Reporter,
+    path: Path,
+    given: Mapping[str, Any],
+    compiled: Mapping[str, Compiled],
+    operation: AnyOperation,
+    fields: Mapping[str, Any],
+) -> None:
+    """Check what concerns several parameters: one of them must be named, two exclude each other.
+
+    Something stands in for each expression; only what is wrong whatever stands there is reported.
+    """
+    open_ones = [name for name, value in compiled.items() if holds_template(value)]
+    if not open_ones:
         _try(report, lambda: operation.Params.model_validate(dict(given)), path)
+        return
+    choices = {name: _stand_ins(fields[name]) for name in open_ones if name in fields}
+    if not all(choices.values()):
+        return
+    for least in (True, False):
+        chosen = {name: values[0 if least else -1] for name, values in choices.items()}
+        try:
+            operation.Params.model_validate({**given, **chosen})
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False)
+            if whole := [fault for fault in faults if not fault["loc"]]:
+                continue
+        return
+    report.fault(path, "invalid-parameter", value_types.plain(whole[0]["msg"]))
+
+
+_SAMPLES: tuple[Any, ...] = ("x", 1, "1", True, "1m", "+1", ["x"], {"x": "x"}, 10**6, "1000000")
+
+
+def _stand_ins(field: Any) -> list[Any]:
+    """Return values that a parameter takes, a small one first and a large one last."""
+    adapter: TypeAdapter[Any] = TypeAdapter(value_types.annotated(field))
+    found = []
+    for sample in _SAMPLES:
+        try:
+            adapter.validate_python(sample)
+        except ValidationError:
+            continue
+        found.append(sample)
+    return found
 
 
 def _try(report: Reporter, validate: Callable[[], object], path: Path) -> None:

@@ -145,16 +145,14 @@ class Runbook:
     ) -> bool:
         """Whether the runbook is for this alert: its matchers, then its condition.
 
-        A condition that can't be evaluated does not apply; `remediator simulate` says why.
+        Raises:
+            ExpressionFailed: its condition can't be evaluated for this alert.
         """
         if not self.matches(labels):
             return False
         if self.condition is None:
             return True
-        try:
-            return self.condition.holds({**alert_values(context), "now": now})
-        except ExpressionFailed:
-            return False
+        return self.condition.holds({**alert_values(context), "now": now})
 
     def scope(
         self,

@@ -1,5 +1,6 @@
 """Runbooks on disk: load a folder whole or not at all, and notice when it changes."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
     """
     count = 0
     for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        inside = sorted(_inside(path)) if path.is_dir() else [path]
         for file in inside:
             hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
             if hidden or not file.name.endswith(_ENDINGS) or not file.is_file():
@@ -71,6 +72,19 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
             if count > _MOST_FILES:
                 raise RunbookErrors([_fault(path, "too-many", f"more than {_MOST_FILES} files")])
             yield file
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder; links to folders are followed, as ConfigMaps make them."""
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()  # a link that leads back
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names)
 
 
 class Watcher:

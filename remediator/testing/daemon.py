@@ -135,7 +135,7 @@ class InProcessDaemon:
         self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
         self.desk = ApprovalDesk(self.journal, self.clock, setup.groups or {})
         self.control = RunControl(self.journal, self.library, self.clock)
-        self.pauses = PauseControl(self.journal, self.clock)
+        self.pauses = PauseControl(self.journal, self.library, self.clock)
         self.ports = Ports(
             journal=self.journal,
             library=self.library,

@@ -15,6 +15,7 @@ def test_what_we_ship_is_clean() -> None:
         "config/remediator.yaml",
         str(DEMO / "runbooks"),
         str(DEMO / "remediator.yaml"),
+        env={"REMEDIATOR_PAGERDUTY__ROUTING_KEY": "as-the-demo-sets-it"},
     )
     assert shipped.returncode == 0, shipped.stdout
     assert shipped.stdout.endswith(": clean\n")
@@ -71,6 +72,48 @@ def test_settings_that_are_no_yaml(tmp_path: Path) -> None:
     checked = remediator("check", "--config", str(config))
     assert checked.returncode == 1
     assert checked.stdout.startswith(f"{config}:2:1: error: ")
+
+
+def test_nothing_to_check_is_no_success(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (empty, ROOT / "README.md"):
+        checked = remediator("check", str(path))
+        assert checked.returncode == 1
+        assert checked.stdout.startswith(f"{path}:1:1: error: ")
+        assert "[nothing-to-check]" in checked.stdout
+
+
+def test_settings_inside_a_folder_are_checked_too(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("listen: 127.0.0.1:0\npolicy: {mode: autom}\n", encoding="utf-8")
+    checked = remediator("check", str(tmp_path))
+    assert checked.returncode == 1
+    assert f"{config}:2:10: error: policy.mode" in checked.stdout
+
+
+def test_people_are_held_against_the_settings(fresh: Box) -> None:
+    file = fresh.folder / "runbooks" / "asks-first.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "\napproval: {approvers: [nobody-there]}\n", encoding="utf-8")
+    assert remediator("check", str(file)).returncode == 0
+    checked = remediator("check", str(file), "--config", fresh.config)
+    assert checked.returncode == 1
+    assert '"nobody-there" is no group of the settings' in checked.stdout
+
+
+def test_a_script_that_the_alert_writes(fresh: Box) -> None:
+    file = fresh.folder / "runbooks" / "asks-first.yaml"
+    text = file.read_text(encoding="utf-8")
+    head, _, _ = text.partition("steps:")
+    file.write_text(
+        head
+        + "steps:\n  - id: a\n    action: exec\n    with:\n      target: x\n      plan_text: y\n"
+        + '      command: [/bin/sh, -c, "echo ${{ labels.item }}"]\n',
+        encoding="utf-8",
+    )
+    told = remediator("check", str(file)).stdout
+    assert "[templated-script]" in told
 
 
 def test_usage() -> None:

@@ -6,12 +6,15 @@ import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from remediator.journal import verify
 from remediator.journal.protocol import AuditEntry, Overloaded
 from remediator.model.plans import Progress
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.views import NoteKind
+from remediator.plugin.source import Rejected
 from tests.engine.conftest import Begin, Scene
 from tests.engine.world import SetValue, being, runbook, setting
 
@@ -184,3 +187,20 @@ async def test_the_chain_of_all_this_proves_itself(begin: Begin) -> None:
     found = verify.verify(await scene.daemon.audit(), expected_head=head)
     assert found.ok, found.problem
     assert found.records > 10
+
+
+async def test_a_condition_that_can_t_be_told_is_on_record(begin: Begin) -> None:
+    scene = await begin(runbook(setting("a", 1), if_="int(labels.n) > 5"), fire=False)
+    await scene.fire(n="many")
+    assert await scene.daemon.runs() == ()
+    (failed,) = [
+        r for r in await scene.daemon.audit() if r.entry.kind == "runbook.condition_failed"
+    ]
+    assert str(failed.entry.details["reason"]).startswith("repair: ")
+
+
+async def test_a_pause_of_a_runbook_that_is_not_there_is_refused(begin: Begin) -> None:
+    scene = await begin(runbook(setting("a", 1)), fire=False)
+    with pytest.raises(Rejected, match="no runbook is called 'repiar'; did you mean repair"):
+        await scene.daemon.pauses.pause("runbook:repiar", by="local", reason="", for_=None)
+    await scene.daemon.pauses.pause("runbook:rep*", by="local", reason="", for_=None)

@@ -168,3 +168,44 @@ def test_any_mixture_of_lines_loads_or_is_refused_by_name(lines: list[str]) -> N
 
 
 _REGISTRY = plugins.load(third_party=False)
+
+
+NS = '"${{ labels.namespace }}"'
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (f"namespace: {NS}, to: 5", "exactly one of deployment, statefulset"),
+        (f"namespace: {NS}, deployment: api, statefulset: db, to: 5", "exactly one of"),
+        (f"namespace: {NS}, deployment: api, to: 1, by: 1", "to"),
+        (f"namespace: {NS}, deployment: api, by: 1, min: 9, max: 3", "min"),
+    ],
+)
+def test_what_parameters_are_together_is_checked_beside_an_expression(
+    registry: Registry, given: str, message: str
+) -> None:
+    source = HEAD + f"steps: [{{id: a, action: kubernetes.scale, with: {{{given}}}}}]\n"
+    (found,) = errors(source, registry)
+    assert message in found
+    assert "[invalid-parameter]" in found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"namespace: {NS}, deployment: {NS}, by: +50%, max: 20",
+        f'namespace: {NS}, deployment: api, to: "${{{{ int(labels.n) }}}}", max: 3',
+        f'namespace: {NS}, deployment: api, by: 1, min: "${{{{ int(labels.n) }}}}", max: 3',
+    ],
+)
+def test_what_may_be_right_is_not_refused(registry: Registry, given: str) -> None:
+    source = HEAD + f"steps: [{{id: a, action: kubernetes.scale, with: {{{given}}}}}]\n"
+    assert compile_file(source, "a.yaml", registry)
+
+
+def test_a_fault_inside_a_step_is_told_once(registry: Registry) -> None:
+    (found,) = errors(HEAD + "steps: [{id: a, acton: http.check}]\n", registry)[:1]
+    assert "too_short" not in found
+    told = errors(HEAD + "steps: [{id: a, acton: http.check}]\n", registry)
+    assert not any("at least 1 item" in one for one in told)

@@ -96,6 +96,33 @@ def test_expressions_are_bounded() -> None:
     big = 'labels.namespace.replace("s", "' + "x" * 1000 + '")'
     many = f"{big} + {big} + {big}"
     assert len(Environment().compile(many).evaluate(VALUES)) < 256 * 1024
+    with pytest.raises(
+        ExpressionError, match="replace by what an alert says stands twice"
+    ) as fault:
+        Environment().compile('labels.a.replace("a", labels.a).replace("b", labels.a)')
+    assert fault.value.offset == 31
+
+
+def test_a_label_that_is_too_long_is_refused_where_it_is_read() -> None:
+    labels = {**CONTEXT["alert"]["labels"], "tier": "x" * 5000}
+    values = {**VALUES, "labels": labels}
+    assert Environment().compile("labels.namespace").evaluate(values) == labels["namespace"]
+    with pytest.raises(ExpressionFailed, match='"tier" is longer than 4096 characters'):
+        Environment().compile("labels.tier").evaluate(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("labels.severity == 'x' && s == 'y'", 26),
+        ("labels.namespace == name", 20),
+        ("size(sizes) > 0", 5),
+    ],
+)
+def test_an_unknown_name_is_found_where_it_stands(text: str, offset: int) -> None:
+    with pytest.raises(ExpressionError, match="unknown name") as fault:
+        Environment().compile(text)
+    assert fault.value.offset == offset
 
 
 @given(st.text(max_size=60))

@@ -23,7 +23,9 @@ def runbook(number: int, *lines: str) -> Runbook:
 
 
 NAMES = st.sampled_from(["alertname", "namespace", "severity"])
-WORDS = st.sampled_from(["a", "b", "c", "a|b", ".*", "b.+", ""])
+WORDS = st.sampled_from(
+    ["a", "b", "c", "a|b", "(a|b)", "^a$", "(?:a)|b", "^(b|c)$", ".*", "b.+", "a?", "[bc]+", ""]
+)
 MATCHERS = st.builds(
     lambda name, sign, word: f'{name}{sign}"{word}"',
     NAMES,
@@ -51,3 +53,13 @@ def test_runbooks_that_can_not_match_are_not_asked() -> None:
     index = Index([*many, runbook(999, 'severity="x"'), runbook(1000, 'namespace!="kube-system"')])
     found = [r.name for r in index.candidates({"alertname": "Alert7", "severity": "x"})]
     assert found == ["r7", "r999", "r1000"]
+
+
+def test_regular_expressions_that_can_not_match_are_not_asked_either() -> None:
+    shapes = ('=~"(A{0}|B{0})"', '=~"^A{0}$"', '=~"A{0}Foo.*"', '=~"A{0}.+|C{0}x?"')
+    for shape in shapes:
+        index = Index([runbook(n, "alertname" + shape.format(n)) for n in range(400)])
+        assert index.candidates({"alertname": "Something"}) == []
+        assert index.candidates({"severity": "x"}) == []
+        found = index.candidates({"alertname": "A7FooBar" if "Foo" in shape else "A7"})
+        assert len(found) <= 128

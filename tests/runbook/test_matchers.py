@@ -114,3 +114,9 @@ def test_alertmanager_takes_and_refuses_the_same(line: str, tmp_path: Path) -> N
         assert checked.returncode != 0
     else:
         assert checked.returncode == 0
+
+
+def test_any_white_space_ends_a_bare_word() -> None:
+    (matcher,) = matchers.parse('namespace\u00a0!="kube-system"')
+    assert matcher.name == "namespace"
+    assert not matcher.matches({"namespace": "kube-system"})

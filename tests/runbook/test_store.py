@@ -95,3 +95,13 @@ def test_a_swapped_config_map_is_noticed_and_read_once(tmp_path: Path, registry:
     (tmp_path / "..new").replace(tmp_path / "..data")
     assert watcher.changed()
     assert [r.name for r in load_folder([tmp_path], registry).runbooks] == ["a2"]
+
+
+def test_links_to_folders_are_followed_and_circles_end(tmp_path: Path, registry: Registry) -> None:
+    """A mounted ConfigMap with `items.path: shop/a.yaml` is such a link."""
+    data = tmp_path / "..2026" / "shop"
+    data.mkdir(parents=True)
+    (data / "a.yaml").write_text(GOOD.format(name="a"))
+    (data / "again").symlink_to(data)
+    (tmp_path / "shop").symlink_to(data)
+    assert [r.name for r in load_folder([tmp_path], registry).runbooks] == ["a"]

@@ -51,3 +51,12 @@ def test_a_folder_is_reloaded_whole_or_not_at_all(daemon: RemediatorProcess) -> 
     kinds = [record["kind"] for record in daemon.items("/api/v1/audit")]
     assert kinds.count("runbooks.refused") >= 1
     assert kinds.count("runbooks.loaded") >= 3
+
+
+def test_an_emptied_folder_leaves_the_last_good_set(daemon: RemediatorProcess) -> None:
+    (daemon.folder / "runbooks" / "one.yaml").unlink()
+    eventually(
+        lambda: daemon.metrics()["remediator_runbook_reload_success"] == 0, what="the empty folder"
+    )
+    assert _served(daemon) == {"one"}
+    assert "no runbook is left" in daemon.log.read_text()
