@@ -10,13 +10,16 @@ import pytest
 from remediator.clients import errors
 from remediator.clients.slack import SlackClient
 from remediator.model.approvals import ApprovalStatus
+from remediator.model.canonical import JSONObject
 from remediator.model.runs import RunState, StepState
 from remediator.model.views import NoteKind
+from remediator.notify.slack.notifier import Slack as SlackNotifier
 from remediator.plugin import registry
-from remediator.plugin.notifier import Refused, Undelivered
+from remediator.plugin.notifier import Undelivered
+from tests.notify.context import GivenContext
 from tests.notify.views import T0, approval, approved, note, step, view
 from tests.slack.conftest import App, settings
-from tests.slack.server import Outage
+from tests.slack.server import Outage, Slack
 
 
 def test_is_found_by_the_registry() -> None:
@@ -222,28 +225,51 @@ async def test_a_thread_line_that_was_throttled_is_told_once_in_the_end(app: App
         ({"api_url": "gopher://x/"}, r"slack\.api_url"),
     ],
 )
-async def test_what_will_never_work_is_refused_and_says_what_to_do(
+async def test_what_an_operator_must_repair_waits_a_minute_and_says_what_to_do(
     app: App, broken: dict[str, str | None], says: str
 ) -> None:
     app.context.clients = {SlackClient: SlackClient(settings(app.server, **broken))}
     try:
-        with pytest.raises(Refused, match=says) as caught:
+        with pytest.raises(Undelivered, match=says) as caught:
             await app.ask()
     finally:
         await app.context.client(SlackClient).close()
 
+    assert caught.value.after == timedelta(minutes=1)
     assert "xoxb" not in str(caught.value)
     assert app.channel.messages == []
 
 
 async def test_an_app_that_is_not_invited_or_lacks_its_scope_says_so(app: App) -> None:
     app.channel.invited = False
-    with pytest.raises(Refused, match=r"not_in_channel: invite the app"):
+    with pytest.raises(Undelivered, match=r"not_in_channel: invite the app"):
         await app.ask()
     app.channel.invited = True
     app.server.scopes.clear()
-    with pytest.raises(Refused, match=r"missing_scope: give the app the scope chat:write"):
+    with pytest.raises(Undelivered, match=r"missing_scope: give the app the scope chat:write"):
         await app.ask()
+
+
+async def test_a_run_follows_to_the_channel_that_is_configured_by_now(slack: Slack) -> None:
+    old = await _told_to(slack, "C0OLD", None)
+    slack.channel("C0OLD").archived = True
+    new = await _told_to(slack, "C0NEW", old)
+
+    assert new["channel"] == "C0NEW"
+    assert len(slack.channel("C0NEW").messages) == 1
+
+
+async def _told_to(server: Slack, channel: str, ref: JSONObject | None) -> JSONObject:
+    server.add(channel)
+    client = SlackClient(settings(server, channel=channel))
+    try:
+        told = await SlackNotifier().announce(
+            note(), approved(), ref, GivenContext({SlackClient: client}, T0)
+        )
+    finally:
+        await client.close()
+    assert told is not None
+    return told
 
 
 async def test_blocks_that_slack_refuses_name_the_fault(app: App) -> None:
