@@ -40,6 +40,8 @@ class Slack(Notifier):
 
     name = "slack"
     callback_paths: ClassVar[Sequence[str]] = ("/slack/interactions",)
+    # Slack takes about one message a second in a channel; a delivery posts one at most.
+    apart: ClassVar[timedelta] = timedelta(seconds=1)
 
     async def announce(
         self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context
