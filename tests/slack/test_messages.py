@@ -122,6 +122,37 @@ async def test_an_escalation_as_the_first_note_is_one_message(app: App) -> None:
     assert app.server.calls == ["chat.postMessage"]
 
 
+async def test_one_failure_is_said_once(app: App) -> None:
+    await app.tell(approved())
+    wrong = "s: ended with exit status 1"
+    failed = approved(RunState.FAILED)
+    await app.tell(approved(), note(NoteKind.STEP, wrong))
+    await app.tell(approved(RunState.UNDOING), note(text=wrong))
+    await app.tell(failed, note(NoteKind.ESCALATION, f"b failed: {wrong}; s stays: it has no undo"))
+    await app.tell(failed, note(text=f"{wrong}; s stays: it has no undo"))
+
+    assert [m.words for m in app.thread] == [
+        f"🔧 {wrong}",
+        f"🚨 b failed: {wrong}; s stays: it has no undo",
+    ]
+    assert "Failed" in app.message.words
+
+
+async def test_what_a_state_adds_to_the_last_line_is_said_alone(app: App) -> None:
+    await app.tell(approved())
+    await app.tell(approved(), note(NoteKind.STEP, "s: ended with exit status 1"))
+    await app.tell(
+        approved(RunState.FAILED), note(text="s: ended with exit status 1; s stays: no undo")
+    )
+    await app.tell(approved(RunState.FAILED), note(NoteKind.STEP, "s stays: no undo"))
+
+    assert [m.words for m in app.thread] == [
+        "🔧 s: ended with exit status 1",
+        "▪️ s stays: no undo",
+        "🔧 s stays: no undo",
+    ]
+
+
 async def test_a_note_that_comes_late_says_when_it_was(app: App) -> None:
     await app.tell(approved())
     app.context.at = T0 + timedelta(minutes=10)
