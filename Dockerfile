@@ -2,9 +2,13 @@
 # Two stages: dependencies are installed from the lock with their hashes, then only the result is
 # kept. Runs as a user of its own, writes nowhere but /var/lib/remediator, so a read-only root
 # file system will do: docker run --read-only -v remediator:/var/lib/remediator …
-ARG PYTHON=3.13.0-slim-bookworm
+# The newest 3.13 that the image's own repository (docker-library/python) knew when this was written.
+# A tag can be moved; a digest can't, and is pinned where the image is built:
+# docker build --build-arg DIGEST=@sha256:… (docker buildx imagetools inspect names it).
+ARG PYTHON=3.13.14-slim-bookworm
+ARG DIGEST=
 
-FROM python:${PYTHON} AS build
+FROM python:${PYTHON}${DIGEST} AS build
 WORKDIR /build
 RUN python -m venv /opt/remediator
 ENV PATH=/opt/remediator/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -16,7 +20,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY remediator ./remediator
 RUN PYTHONPATH=/build/tools pip install --no-deps --no-build-isolation .
 
-FROM python:${PYTHON}
+FROM python:${PYTHON}${DIGEST}
 RUN useradd --system --uid 65532 --home-dir /var/lib/remediator --create-home remediator
 COPY --from=build /opt/remediator /opt/remediator
 COPY runbooks /etc/remediator/runbooks

@@ -1,7 +1,8 @@
 """The only wiring: builds the daemon out of settings, starts it, stops it.
 
 Parts are started in the order in which they are needed and stopped last in, first out: no new
-request and no new claim before what is in hand has been journalled. Called by `cli` and `testing`.
+claim and no new request, then what is in hand is journalled, then told. Called by `cli` and
+`testing`.
 """
 
 import asyncio
@@ -155,8 +156,11 @@ class Daemon:
             escalate_to=settings.escalate_to,
         )
 
-        announcer = Announcer(journal, notifiers, context_for, clock, note_hint)
+        announcer = Announcer(
+            journal, notifiers, context_for, clock, note_hint, settings.escalate_to
+        )
         self._background("announcer", announcer.run())
+        self._stack.push_async_callback(announcer.stop)
         housekeeper = self._housekeeper(journal)
         self._background("housekeeper", housekeeper.run())
         self._stack.push_async_callback(self._stopped, housekeeper)
@@ -182,7 +186,7 @@ class Daemon:
             settings,
         )
         self.address = await server.start()
-        self._stack.push_async_callback(server.stop)
+        self._stack.push_async_callback(_drain, worker, server)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
@@ -304,6 +308,16 @@ class Daemon:
 
     async def _record(self, kind: str, details: JSONObject) -> None:
         await self.journal.record([AuditEntry(kind, ACTOR, self.clock.now(), details)])
+
+
+async def _drain(worker: Worker, server: Server) -> None:
+    """Begin nothing new, let requests and changes in hand finish, both at the same time.
+
+    Each has a bound of its own (20 and 10 s), and the announcer has 5 s after them: with what is
+    left to close, within the 30 s after which Kubernetes kills.
+    """
+    # In this order: before a listener that has to be waited for, no run may be claimed any more.
+    await asyncio.gather(worker.stop(), server.stop())
 
 
 def make_clients(settings: Settings) -> "dict[type, Closable]":

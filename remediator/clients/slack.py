@@ -39,6 +39,8 @@ _ANSWER_TIMEOUT_S = 5.0
 # Answers to clicks that are on their way; people can't click faster, an attacker must not fill us.
 _MOST_ANSWERS = 100
 _LONGEST_REASON = 300
+# What an operator must repair: asked again soon after it was, and until then nobody is disturbed.
+_REPAIRED_AFTER = timedelta(minutes=1)
 
 _LATER = frozenset(
     {
@@ -55,6 +57,8 @@ _GONE = frozenset(
     {"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"}
 )
 _TOKEN = "check slack.bot_token; the app must be installed in the workspace"  # noqa: S105 - advice
+_PERMIT = "the workspace's settings keep the app out; ask its administrators"
+# What an operator can repair, and how.
 _ADVICE = {
     "not_authed": _TOKEN,
     "invalid_auth": _TOKEN,
@@ -66,7 +70,18 @@ _ADVICE = {
     "private",
     "not_in_channel": "invite the app to the channel: /invite @remediator",
     "is_archived": "the channel is archived; set slack.channel to another",
+    "not_allowed_token_type": "slack.bot_token must be the bot's token, xoxb-…",
+    "access_denied": _PERMIT,
+    "accesslimited": _PERMIT,
+    "ekm_access_denied": _PERMIT,
+    "enterprise_is_restricted": _PERMIT,
+    "no_permission": _PERMIT,
+    "org_login_required": _PERMIT,
+    "restricted_action": _PERMIT,
+    "team_access_not_granted": _PERMIT,
+    "team_added_to_org": _PERMIT,
 }
+_NOT_THERE = frozenset({"channel_not_found", "not_in_channel", "is_archived"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +222,10 @@ class SlackClient:
         """Call one method of the Web API.
 
         Raises:
-            Unavailable: no answer, a throttle (`after` says how long), a fault at Slack.
+            Unavailable: no answer, a throttle (`after` says how long), a fault at Slack; or
+                something that an operator must repair: the text says what to do.
             Missing: the message is gone.
-            Refused: it will never work like this; the text says what to do.
+            Refused: Slack will never take this message.
         """
         from slack_sdk.errors import SlackApiError  # noqa: PLC0415 - see the module's docstring
 
@@ -217,9 +233,12 @@ class SlackClient:
         try:
             answer = (await send(**arguments)).data
         except SlackApiError as error:
-            raise _failure(method, error.response) from None
+            elsewhere = arguments["channel"] != self.channel
+            raise _failure(method, error.response, elsewhere=elsewhere) from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise Refused("Slack: slack.api_url is no http or https URL") from None
+            raise Unavailable(
+                "Slack: slack.api_url is no http or https URL", _REPAIRED_AFTER
+            ) from None
         except TimeoutError:
             raise Unavailable(f"Slack {method}: no answer within {self._timeout_s:g}s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -234,7 +253,7 @@ class SlackClient:
 
             token = self._settings.bot_token
             if token is None:
-                raise Refused("no Slack app is known: set slack.bot_token in the settings")
+                raise Unavailable("no Slack app is known: set slack.bot_token", _REPAIRED_AFTER)
             self._web = AsyncWebClient(
                 token=token.get_secret_value(),
                 base_url=self._settings.api_url,
@@ -277,20 +296,30 @@ def signed(body: bytes, *, timestamp: str, signature: str, secret: str, now: dat
     return hmac.compare_digest(expected.encode(), signature.encode(errors="replace"))
 
 
-def _failure(method: str, response: Any) -> ClientError:
-    """Return what an answer that is no success means. `response` is slack_sdk's, or aiohttp's
-    where the body was no JSON."""
+def _failure(method: str, response: Any, *, elsewhere: bool) -> ClientError:
+    """Return what an answer that is no success means.
+
+    Args:
+        method: what was called.
+        response: slack_sdk's, or aiohttp's where the body was no JSON.
+        elsewhere: it was about a message in another channel than the one that is configured.
+    """
     status: Any = getattr(response, "status_code", None) or getattr(response, "status", 0)
     body = getattr(response, "data", None)
     code = str(body.get("error", "")) if isinstance(body, dict) else ""
     what = f"Slack {method}: {code or f'HTTP {status}'}"
     if status == 429 or code in _LATER:
         return Unavailable(what, retry_after(getattr(response, "headers", {}).get("Retry-After")))
-    if code in _GONE:
+    # A channel that was left behind when another was configured is not repaired, but followed.
+    if code in _GONE or (elsewhere and code in _NOT_THERE):
         return Missing(what)
+    if code in _ADVICE:
+        return Unavailable(f"{what}: {_ADVICE[code]}", _REPAIRED_AFTER)
     if status >= 500 or status == 408 or (status == 200 and not code):
         return Unavailable(what)
+    if not code:  # not Slack's words: a proxy on the way, or the wrong address
+        return Unavailable(f"{what}: check slack.api_url and the proxy", _REPAIRED_AFTER)
     details = body.get("response_metadata") if isinstance(body, dict) else None
     messages = details.get("messages", ()) if isinstance(details, dict) else ()
-    reason = _ADVICE.get(code) or "; ".join(str(m) for m in messages)[:_LONGEST_REASON]
+    reason = "; ".join(str(m) for m in messages)[:_LONGEST_REASON]
     return Refused(f"{what}: {reason}" if reason else what)

@@ -1,34 +1,45 @@
 """Delivers notes out of the outbox to the notifiers: at least once, in order for each run.
 
-Notes are written in the transaction that they speak of; here is only delivery. A notifier that is
-down leaves its notes waiting, and no run moves because of it.
+Notes are written in the transaction that they speak of; here is only delivery. Each notifier has a
+lane of its own (`engine/lane.py`), so that one that hangs holds up no other. A notifier that is
+down leaves its notes waiting, and no run moves because of it. Here is also who is told instead
+where an escalation can't be delivered at all.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
-from remediator.engine import retry
 from remediator.engine.hint import Hint
+from remediator.engine.lane import Lane, Wanted
 from remediator.engine.ports import ContextFor
-from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
+from remediator.journal.protocol import Journal, OutboxItem
 from remediator.model.clock import Clock
-from remediator.observe import metrics
-from remediator.plugin.notifier import Notifier, Refused, Undelivered
+from remediator.model.views import Note, NoteKind
+from remediator.plugin.notifier import Notifier
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 16
-# A notifier that hangs must not hold up the others for longer than people would notice.
-_DELIVER_WITHIN_S = 30.0
-_FIRST_RETRY = timedelta(seconds=2)
+# The net under the hints, as the worker's.
 _SLOWEST_LOOK = timedelta(seconds=2)
+# Enough for what a notifier answers in time; a hanging one must not use up the daemon's stop.
+_STOP_WITHIN_S = 5.0
 
 
 class Announcer:
-    """Empties the outbox until cancelled."""
+    """Empties the outbox until stopped.
+
+    Args:
+        journal: where the outbox is.
+        notifiers: those that are configured, by name.
+        context_for: makes what a notifier is handed.
+        clock: the daemon's.
+        hint: poked after commits.
+        escalate_to: whom the settings name for escalations.
+    """
 
     def __init__(
         self,
@@ -37,63 +48,61 @@ class Announcer:
         context_for: ContextFor,
         clock: Clock,
         hint: Hint,
+        escalate_to: Sequence[str] = (),
     ) -> None:
-        self._journal = journal
-        self._notifiers = notifiers
-        self._context_for = context_for
         self._clock = clock
         self._hint = hint
+        subscribers = [name for name, one in notifiers.items() if not one.escalates]
+        named = [name for name in escalate_to if name in notifiers]
+        self._notifiers = notifiers
+        self._chain = tuple(dict.fromkeys([*named, *subscribers]))
+        self._stopping = False
+
+        def lane(notifier: Notifier | None, wanted: Wanted) -> Lane:
+            return Lane(journal, notifier, wanted, context_for, clock, self._instead)
+
+        self._lanes = [
+            *(lane(one, Wanted(notifier=name)) for name, one in notifiers.items()),
+            lane(None, Wanted(besides=tuple(notifiers))),
+        ]
+
+    @property
+    def in_hand(self) -> int:
+        """How many notes are being delivered, or wait to be recorded as delivered."""
+        return sum(lane.in_hand for lane in self._lanes)
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
-        while True:
-            pause = _SLOWEST_LOOK
-            try:
-                due = await self._journal.outbox_due(at=self._clock.now(), limit=_AT_ONCE)
-                if due:
-                    await asyncio.gather(*(self._deliver(item) for item in due))
-                    continue
-                pause = await self._until_next()
-            except (JournalUnavailable, Overloaded) as error:
-                log.warning("the outbox can't be read", error=str(error))
-            await self._hint.wait(self._clock, pause)
+        """Deliver until stopped; when cancelled, deliveries in hand are dropped."""
+        async with asyncio.TaskGroup() as lanes:
+            for lane in self._lanes:
+                lanes.create_task(lane.run(), name=f"notes to {lane.name}")
+            while not self._stopping:
+                await self._hint.wait(self._clock, _SLOWEST_LOOK)
+                for lane in self._lanes:
+                    lane.hint.poke()
 
-    async def _until_next(self) -> timedelta:
-        wake = await self._journal.outbox_wake()
-        if wake is None:
-            return _SLOWEST_LOOK
-        return min(max(wake - self._clock.now(), timedelta()), _SLOWEST_LOOK)
+    async def stop(self) -> None:
+        """Take up nothing new, let deliveries in hand finish and be recorded. Idempotent."""
+        self._stopping = True
+        self._hint.poke()
+        await asyncio.gather(*(lane.stop(_STOP_WITHIN_S) for lane in self._lanes))
 
-    async def _deliver(self, item: OutboxItem) -> None:
-        notifier = self._notifiers.get(item.notifier)
-        view = await self._journal.view(item.note.run_id)
-        if notifier is None or view is None:
-            await self._refused(item, f"no notifier {item.notifier!r} is configured")
-            return
-        context = self._context_for(item.note.run_id, {"notifier": item.notifier})
-        try:
-            async with asyncio.timeout(_DELIVER_WITHIN_S):
-                ref = await notifier.announce(item.note, view, item.ref, context)
-        except Undelivered as error:
-            await self._later(item, str(error), error.after)
-        except TimeoutError:
-            await self._later(item, f"no answer within {_DELIVER_WITHIN_S:.0f}s", None)
-        except Refused as error:
-            await self._refused(item, str(error))
-        except Exception as error:
-            log.exception("a notifier broke", notifier=item.notifier, run_id=item.note.run_id)
-            await self._later(item, f"the notifier broke: {type(error).__name__}", None)
-        else:
-            metrics.NOTES.labels(notifier=item.notifier, result="delivered").inc()
-            await self._journal.outbox_delivered(item, ref)
+    def _instead(self, item: OutboxItem, error: str) -> Note | None:
+        """Return the note that calls somebody else, where an escalation can't be delivered.
 
-    async def _later(self, item: OutboxItem, error: str, after: timedelta | None) -> None:
-        metrics.NOTES.labels(notifier=item.notifier, result="retried").inc()
-        delay = retry.next_delay(item.attempts + 1, _FIRST_RETRY, after)
-        log.warning("note not delivered", notifier=item.notifier, error=error, retry_in=str(delay))
-        await self._journal.outbox_retry(item, at=self._clock.now() + delay, error=error)
-
-    async def _refused(self, item: OutboxItem, error: str) -> None:
-        metrics.NOTES.labels(notifier=item.notifier, result="refused").inc()
-        log.error("note given up", notifier=item.notifier, error=error)
-        await self._journal.outbox_refused(item, at=self._clock.now(), error=error)
+        Whoever was named after this one is told anyway. Else the next of the chain is: first whom
+        the settings name, then who is told of everything. It is only ever handed on forwards.
+        """
+        if item.note.kind is not NoteKind.ESCALATION:
+            return None
+        named, lost = item.note.to, item.notifier
+        later = named[named.index(lost) + 1 :] if lost in named else ()
+        if any(name in self._notifiers for name in later):
+            return None
+        chain = self._chain
+        chain = chain[chain.index(lost) + 1 :] if lost in chain else chain
+        to = next((name for name in chain if name not in named), None)
+        if to is None:
+            return None
+        text = f"{item.note.text} (meant for {lost}: {error})"
+        return replace(item.note, text=text, to=(to,))

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from remediator.engine.hand import Hand
 from remediator.journal.protocol import AuditEntry, Journal, RunUpdate
 from remediator.model.approvals import (
@@ -25,10 +23,10 @@ from remediator.model.plans import Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.views import NoteKind
-from remediator.observe import metrics
+from remediator.observe import logs, metrics
 from remediator.plugin.notifier import Answered, NotAuthorised
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 def asking(
@@ -94,6 +92,17 @@ class ApprovalDesk:
         request = await self._journal.approval(approval_id)
         if request is None:
             return _answered(DecisionOutcome.UNKNOWN, None)
+        run = await self._journal.run(request.run_id)
+        with logs.bound(
+            run_id=request.run_id,
+            runbook=run.runbook if run else "",
+            incident_id=run.incident_id if run else None,
+        ):
+            return await self._decide(request, actor=actor, answer=answer, reason=reason, via=via)
+
+    async def _decide(
+        self, request: ApprovalRequest, *, actor: str, answer: Answer, reason: str, via: str
+    ) -> Answered:
         if actor not in members(request.approvers, self._groups):
             await self._refuse(request, actor, answer, via)
             raise NotAuthorised(
@@ -101,7 +110,7 @@ class ApprovalDesk:
             )
         outcome, after = await self._journal.decide(
             Decision(
-                approval_id=approval_id,
+                approval_id=request.id,
                 actor=actor,
                 answer=answer,
                 reason=reason[:_LONGEST_REASON],
@@ -114,12 +123,12 @@ class ApprovalDesk:
             run = await self._journal.run(request.run_id)
             if run is not None and run.state.ended:
                 metrics.run_ended(run.runbook, run.state, run.reason)
-        log.info("approval", run_id=request.run_id, actor=actor, answer=answer, outcome=outcome)
+        log.info("approval", actor=actor, answer=answer, outcome=outcome)
         return _answered(outcome, after or request)
 
     async def _refuse(self, request: ApprovalRequest, actor: str, answer: Answer, via: str) -> None:
         metrics.APPROVALS.labels(outcome="not_authorised").inc()
-        log.warning("approval refused", run_id=request.run_id, actor=actor, via=via)
+        log.warning("approval refused", actor=actor, via=via)
         await self._journal.record(
             [
                 AuditEntry(

@@ -52,7 +52,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState, Step
-from remediator.model.views import RunView
+from remediator.model.views import Note, RunView
 
 # Deflating a body of this size takes about a millisecond; larger ones leave the event loop.
 _LARGE_BODY = 128 * 1024
@@ -122,10 +122,6 @@ class Handle:
         """See `Journal.next_wake`."""
         return await self._engine.read(runs.next_wake)
 
-    async def outbox_wake(self) -> datetime | None:
-        """See `Journal.outbox_wake`."""
-        return await self._engine.read(outbox.next_wake)
-
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """See `Journal.write`."""
         return await self._engine.write(lambda: updates.write(self._env, update))
@@ -170,9 +166,19 @@ class Handle:
 
     # outbox
 
-    async def outbox_due(self, *, at: datetime, limit: int) -> Sequence[OutboxItem]:
+    async def outbox_due(
+        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+    ) -> Sequence[OutboxItem]:
         """See `Journal.outbox_due`."""
-        return await self._engine.read(lambda: outbox.due(at=at, limit=limit))
+        return await self._engine.read(
+            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides)
+        )
+
+    async def outbox_wake(
+        self, *, notifier: str = "", besides: Sequence[str] = ()
+    ) -> datetime | None:
+        """See `Journal.outbox_wake`."""
+        return await self._engine.read(lambda: outbox.next_wake(notifier=notifier, besides=besides))
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """See `Journal.outbox_delivered`."""
@@ -182,9 +188,13 @@ class Handle:
         """See `Journal.outbox_retry`."""
         await self._engine.write(lambda: outbox.retry(item, at=at, error=error))
 
-    async def outbox_refused(self, item: OutboxItem, *, at: datetime, error: str) -> None:
+    async def outbox_refused(
+        self, item: OutboxItem, *, at: datetime, error: str, instead: Note | None = None
+    ) -> None:
         """See `Journal.outbox_refused`."""
-        await self._engine.write(lambda: outbox.refused(item, at=at, error=error))
+        await self._engine.write(
+            lambda: outbox.refused(self._env, item, at=at, error=error, instead=instead)
+        )
 
     # reads
 

@@ -17,6 +17,18 @@ from remediator.model.views import Note, NoteKind
 # An error text is kept for people; whole HTML pages are not.
 MAX_ERROR = 500
 
+# $1 and $2: the one notifier that is asked for, or '', and a list of those that are not.
+_TO = "(o.notifier = $1 OR $1 = '') AND o.notifier NOT IN (SELECT value FROM each($2) AS i)"
+
+# What a person is waited for with goes first, with all that its thread tells before it.
+_URGENCY = """
+    (
+        SELECT MIN(CASE u.kind WHEN 'escalation' THEN 0 WHEN 'approval' THEN 1 ELSE 2 END)
+        FROM outbox AS u
+        WHERE u.run_id = o.run_id AND u.notifier = o.notifier AND u.state = 'waiting'
+    )
+"""
+
 _FIRST = """
     NOT EXISTS (
         SELECT 1 FROM outbox AS e
@@ -73,24 +85,28 @@ def _called(env: Env, notes: Sequence[Note]) -> Operation[set[tuple[str, str]]]:
     return {(row[0], row[1]) for row in rows}
 
 
-def due(*, at: datetime, limit: int) -> Operation[list[OutboxItem]]:
+def due(
+    *, at: datetime, limit: int, notifier: str, besides: Sequence[str]
+) -> Operation[list[OutboxItem]]:
     """Return due notes, for each run and notifier only the oldest undelivered one."""
     rows = yield Query(
         "SELECT o.id, o.run_id, o.notifier, o.kind, o.text, o.at_us, o.recipients, o.attempts,"  # noqa: S608 - constants
         " f.ref FROM outbox AS o"
         " LEFT JOIN refs AS f ON f.run_id = o.run_id AND f.notifier = o.notifier"
-        f" WHERE o.state = 'waiting' AND o.next_us <= $1 AND {_FIRST}"
-        " ORDER BY o.next_us, o.id LIMIT $2",
-        (to_us(at), limit),
+        f" WHERE o.state = 'waiting' AND o.next_us <= $3 AND {_TO} AND {_FIRST}"
+        f" ORDER BY {_URGENCY}, o.next_us, o.id LIMIT $4",
+        (notifier, coding.dumps(list(besides)), to_us(at), limit),
     )
     return [_item(row) for row in rows]
 
 
-def next_wake() -> Operation[datetime | None]:
+def next_wake(*, notifier: str, besides: Sequence[str]) -> Operation[datetime | None]:
     """Return when the next note is due that no older one holds back."""
     rows = yield Query(
-        f"SELECT o.next_us FROM outbox AS o WHERE o.state = 'waiting' AND {_FIRST}"  # noqa: S608 - constants
-        " ORDER BY o.next_us LIMIT 1"
+        "SELECT o.next_us FROM outbox AS o"  # noqa: S608 - constants
+        f" WHERE o.state = 'waiting' AND {_TO} AND {_FIRST}"
+        " ORDER BY o.next_us LIMIT 1",
+        (notifier, coding.dumps(list(besides))),
     )
     return from_us(rows[0][0]) if rows else None
 
@@ -124,20 +140,25 @@ def retry(item: OutboxItem, *, at: datetime, error: str) -> Operation[None]:
     )
 
 
-def refused(item: OutboxItem, *, at: datetime, error: str) -> Operation[None]:
-    """Give a note up, on the record."""
+def refused(
+    env: Env, item: OutboxItem, *, at: datetime, error: str, instead: Note | None
+) -> Operation[None]:
+    """Give a note up, on the record; `instead` is queued with it, so that it can't be lost."""
     changed = yield Execute(
         "UPDATE outbox SET state = 'refused', attempts = attempts + 1, error = $4"
         " WHERE id = $1 AND run_id = $2 AND notifier = $3 AND state = 'waiting'",
         (*_key(item), error[:MAX_ERROR]),
     )
     if changed:
+        if instead is not None:
+            yield from put(env, [instead])
         details = {
             "notifier": item.notifier,
             "note": item.note.kind.value,
             "text": item.note.text,
             "attempts": item.attempts + 1,
             "error": error[:MAX_ERROR],
+            **({"instead": list(instead.to)} if instead else {}),
         }
         yield Record(
             [AuditEntry("note.refused", "remediator", at, details, run_id=item.note.run_id)]

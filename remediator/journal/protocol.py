@@ -425,12 +425,25 @@ class Journal(Protocol):
         ...
 
     # outbox
-    async def outbox_due(self, *, at: datetime, limit: int) -> Sequence[OutboxItem]:
-        """Return due notes, for each run and notifier only the oldest undelivered one."""
+    async def outbox_due(
+        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+    ) -> Sequence[OutboxItem]:
+        """Return due notes, for each run and notifier only the oldest undelivered one.
+
+        Runs whose notes hold an escalation come first, then those with a question, then by time.
+
+        Args:
+            at: now.
+            limit: how many at most.
+            notifier: only this one's; of all where it is empty.
+            besides: not these notifiers'.
+        """
         ...
 
-    async def outbox_wake(self) -> datetime | None:
-        """Return when the next undelivered note is due."""
+    async def outbox_wake(
+        self, *, notifier: str = "", besides: Sequence[str] = ()
+    ) -> datetime | None:
+        """Return when the next undelivered note is due; whose, as for `outbox_due`."""
         ...
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
@@ -439,8 +452,10 @@ class Journal(Protocol):
     async def outbox_retry(self, item: OutboxItem, *, at: datetime, error: str) -> None:
         """Try a note again at a later time."""
 
-    async def outbox_refused(self, item: OutboxItem, *, at: datetime, error: str) -> None:
-        """Give a note up, on the record."""
+    async def outbox_refused(
+        self, item: OutboxItem, *, at: datetime, error: str, instead: Note | None = None
+    ) -> None:
+        """Give a note up, on the record, and queue another in the same transaction."""
 
     # reads
     async def run(self, run_id: str) -> Run | None:

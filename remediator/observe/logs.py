@@ -105,7 +105,7 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 @contextmanager
 def bound(**names: object) -> Iterator[None]:
-    """Bind names (`run`, `incident`, `runbook`) to every line of this task while it lasts."""
+    """Bind names (`run_id`, `incident_id`, `runbook`) to every line of this task while it lasts."""
     with structlog.contextvars.bound_contextvars(**names):
         yield
 

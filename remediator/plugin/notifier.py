@@ -17,7 +17,12 @@ from remediator.plugin.context import Context
 
 
 class Undelivered(Exception):
-    """The note could not be delivered now; it stays in the outbox and is tried again."""
+    """The note could not be delivered now; it stays in the outbox and is tried again.
+
+    Args:
+        message: what is wrong, for people.
+        after: the other side as a whole takes nothing earlier: nothing else is sent before either.
+    """
 
     def __init__(self, message: str, after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -25,7 +30,8 @@ class Undelivered(Exception):
 
 
 class Refused(Exception):
-    """The note can never be delivered (a revoked token, an unknown channel); it is recorded."""
+    """This note can never be delivered (the other side finds it malformed); it is recorded. What
+    an operator can repair, a revoked token, an unknown channel, is `Undelivered` for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class Notifier(ABC):
     """Paths under which `callback` is served, `/slack/interactions`; it authenticates itself."""
     escalates: ClassVar[bool] = False
     """True for pagers: told only of escalations, and of the end of what they escalated."""
+    apart: ClassVar[timedelta] = timedelta()
+    """At least so long between the beginnings of two deliveries; what is due waits its turn."""
 
     @abstractmethod
     async def announce(

@@ -151,10 +151,12 @@ class InProcessDaemon:
         await self.reconciler.close_what_ended()
         await self.reconciler.fetch_truncated()
         self._worker = Worker(self.ports, hint)
-        announcer = Announcer(self.journal, notifiers, context_for, self.clock, note_hint)
+        self._announcer = Announcer(
+            self.journal, notifiers, context_for, self.clock, note_hint, setup.escalate_to
+        )
         self._tasks = [
             asyncio.create_task(self._worker.run(), name="worker"),
-            asyncio.create_task(announcer.run(), name="announcer"),
+            asyncio.create_task(self._announcer.run(), name="announcer"),
         ]
         self._running = True
         await self.settle()
@@ -163,6 +165,7 @@ class InProcessDaemon:
         """Stop as on SIGTERM: what is in hand is journalled first. Idempotent."""
         if self._running:
             await self._worker.stop()
+            await self._announcer.stop()
             await self._end()
 
     async def crash(self) -> None:

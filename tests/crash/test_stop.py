@@ -3,6 +3,11 @@ as begun, the process ends with 0, and the next start goes on from there."""
 
 import os
 import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -81,6 +86,31 @@ def test_a_stop_while_it_settles_looks_on_after_the_start(make_rig: MakeRig, che
     assert _run(rig, "applying")
     (rig.folder / "ready").touch()
     _finish(rig, "slow")
+
+
+def test_a_stop_claims_nothing_while_a_request_is_half_sent(make_rig: MakeRig) -> None:
+    runbook = _RUNBOOK.replace("mode: auto", "mode: auto\nwait_for: 3s").replace("SETTLE", "")
+    rig = make_rig(runbook)
+    with _half_sent(rig):
+        rig.send("slow", "firing")
+        began = time.monotonic()
+        assert _stop(rig) == 0
+        took_s = time.monotonic() - began
+    assert took_s > 3, "the run's time came while the stop waited for the request"
+    assert took_s < 25, "Kubernetes kills after 30 s"
+    assert rig.ledger() == []
+    rig.daemon.restart()
+    _finish(rig, "slow")
+
+
+@contextmanager
+def _half_sent(rig: Rig) -> Iterator[None]:
+    """Hold a request open whose body does not come."""
+    address = urlsplit(rig.daemon.webhook)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        head = f"POST {address.path} HTTP/1.1\r\nHost: remediator\r\nContent-Length: 1000\r\n"
+        connection.sendall(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+        yield
 
 
 def _in_hand(rig: Rig) -> bool:

@@ -76,6 +76,46 @@ async def test_a_refused_note_is_given_up_on_the_record(journal: Journal) -> Non
     assert len(str(refused.details["error"])) == 500
 
 
+async def test_a_refused_note_is_replaced_in_the_same_transaction(journal: Journal) -> None:
+    run = await make.claimed(journal)
+    await _tell(journal, run, "a", kind=NoteKind.ESCALATION, to=("gone",))
+    (item,) = await journal.outbox_due(at=T0, limit=10)
+    instead = Note(NoteKind.ESCALATION, run.id, "a, for gone", T0, ("slack",))
+    for _ in range(2):  # told twice: it is replaced once
+        await journal.outbox_refused(item, at=T0, error="nobody", instead=instead)
+    (other,) = await journal.outbox_due(at=T0, limit=10)
+    assert (other.notifier, other.note) == ("slack", instead)
+    refused = (await journal.audit(run_id=run.id))[-1].entry
+    assert refused.details["instead"] == ["slack"]
+
+
+async def test_each_notifier_finds_its_own_and_the_rest_are_found_too(place: Place) -> None:
+    journal = await place.open(subscribers=("slack", "log"))
+    run = await make.claimed(journal)
+    await _tell(journal, run, "a")
+    await _tell(journal, run, "b", to=("gone",))
+    slack = await journal.outbox_due(at=T0, limit=10, notifier="slack")
+    assert [(item.notifier, item.note.text) for item in slack] == [("slack", "a")]
+    rest = await journal.outbox_due(at=T0, limit=10, besides=("slack", "log"))
+    assert [(item.notifier, item.note.text) for item in rest] == [("gone", "b")]
+    await journal.outbox_retry(rest[0], at=after(minutes=1), error="503")
+    assert await journal.outbox_wake(besides=("slack", "log")) == after(minutes=1)
+    assert await journal.outbox_wake(notifier="slack") == T0
+    assert await journal.outbox_wake(notifier="nobody") is None
+
+
+async def test_runs_that_wait_for_a_person_come_first(journal: Journal) -> None:
+    for name in ("one", "asks", "lost"):
+        run = await make.claimed(journal, name)
+        await _tell(journal, run, f"{name} began")
+        if name == "asks":
+            await _tell(journal, run, "asks", kind=NoteKind.APPROVAL)
+        if name == "lost":
+            await _tell(journal, run, "lost", kind=NoteKind.ESCALATION)
+    due = await journal.outbox_due(at=T0, limit=10)
+    assert [item.note.text for item in due] == ["lost began", "asks began", "one began"]
+
+
 async def test_a_note_goes_to_whom_it_names(place: Place) -> None:
     journal = await place.open(subscribers=("slack", "log"))
     run = await make.claimed(journal)

@@ -64,7 +64,7 @@ async def test_bound_names_are_on_every_line_of_the_task_alone(out: io.StringIO)
     configure(out)
 
     async def work(run: str) -> None:
-        with logs.bound(run=run, runbook="latency"):
+        with logs.bound(run_id=run, runbook="latency"):
             await asyncio.sleep(0)
             logging.getLogger("library").warning(run)
             logs.get("x").info(run)
@@ -73,8 +73,8 @@ async def test_bound_names_are_on_every_line_of_the_task_alone(out: io.StringIO)
     logs.get("x").info("after")
     *bound, after = lines(out)
     assert len(bound) == 4
-    assert all(line["run"] == line["event"] and line["runbook"] == "latency" for line in bound)
-    assert "run" not in after
+    assert all(line["run_id"] == line["event"] and line["runbook"] == "latency" for line in bound)
+    assert "run_id" not in after
 
 
 @pytest.mark.parametrize(

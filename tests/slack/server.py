@@ -65,6 +65,8 @@ class Slack:
         self.private: list[Private] = []
         self.calls: list[str] = []
         """The methods that were called and let in, in order."""
+        self.turned_away = 0
+        """How many calls were answered 429."""
         self._channels = {name: Channel(name) for name in channels or ("C0123456789",)}
         self._response_urls: dict[str, ResponseUrl] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -72,6 +74,8 @@ class Slack:
         self._throttled_s: int | None = None
         self._outage: Outage | None = None
         self._back = asyncio.Event()
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._last_ts = 0
         self._methods: Mapping[str, tuple[str | None, Method]] = {
             "auth.test": (None, self._auth_test),
@@ -100,6 +104,7 @@ class Slack:
     async def stop(self) -> None:
         """Stop listening."""
         self._back.set()
+        self._answering.set()
         if self._session is not None:
             await self._session.close()
         await self._runner.cleanup()
@@ -118,6 +123,10 @@ class Slack:
         """Return a channel by its id."""
         return self._channels[name]
 
+    def add(self, name: str) -> None:
+        """Make a channel, unless it is there, and invite the app to it."""
+        self._channels.setdefault(name, Channel(name))
+
     def limit(self, burst: float | None) -> None:
         """Take about one post a second for each channel after `burst`; None: no limit."""
         self._burst = burst
@@ -126,6 +135,14 @@ class Slack:
     def throttle(self, retry_after_s: int | None) -> None:
         """Answer every call with 429 and this `Retry-After`, until called with None."""
         self._throttled_s = retry_after_s
+
+    def hold_answers(self) -> None:
+        """Do what is asked at once, and answer only after `answer`."""
+        self._answering.clear()
+
+    def answer(self) -> None:
+        """Answer what was held, and all that follows."""
+        self._answering.set()
 
     async def outage(self, kind: Outage) -> None:
         """Break down: refuse connections, answer 500, or take requests and never answer."""
@@ -227,6 +244,7 @@ class Slack:
 
     async def _api(self, request: web.Request) -> web.Response:
         if self._throttled_s is not None:
+            self.turned_away += 1
             return _too_many(self._throttled_s)
         try:
             scope, method = self._method(request)
@@ -234,11 +252,13 @@ class Slack:
             arguments = await _arguments(request)
             wait_s = self._pace(request.match_info["method"], str(arguments.get("channel", "")))
             if wait_s > 0:
+                self.turned_away += 1
                 return _too_many(math.ceil(wait_s))
             answer = method(arguments)
         except ApiError as error:
             return web.json_response(error.body)
         self.calls.append(request.match_info["method"])
+        await self._answering.wait()
         return web.json_response({"ok": True, **answer})
 
     def _method(self, request: web.Request) -> tuple[str | None, Method]:

@@ -10,13 +10,16 @@ import pytest
 from remediator.clients import errors
 from remediator.clients.slack import SlackClient
 from remediator.model.approvals import ApprovalStatus
+from remediator.model.canonical import JSONObject
 from remediator.model.runs import RunState, StepState
 from remediator.model.views import NoteKind
+from remediator.notify.slack.notifier import Slack as SlackNotifier
 from remediator.plugin import registry
-from remediator.plugin.notifier import Refused, Undelivered
+from remediator.plugin.notifier import Undelivered
+from tests.notify.context import GivenContext
 from tests.notify.views import T0, approval, approved, note, step, view
 from tests.slack.conftest import App, settings
-from tests.slack.server import Outage
+from tests.slack.server import Outage, Slack
 
 
 def test_is_found_by_the_registry() -> None:
@@ -117,6 +120,37 @@ async def test_an_escalation_as_the_first_note_is_one_message(app: App) -> None:
     assert "🚨 *failed: nobody is left*" in app.message.words
     assert "failed: nobody is left" in app.message.text
     assert app.server.calls == ["chat.postMessage"]
+
+
+async def test_one_failure_is_said_once(app: App) -> None:
+    await app.tell(approved())
+    wrong = "s: ended with exit status 1"
+    failed = approved(RunState.FAILED)
+    await app.tell(approved(), note(NoteKind.STEP, wrong))
+    await app.tell(approved(RunState.UNDOING), note(text=wrong))
+    await app.tell(failed, note(NoteKind.ESCALATION, f"b failed: {wrong}; s stays: it has no undo"))
+    await app.tell(failed, note(text=f"{wrong}; s stays: it has no undo"))
+
+    assert [m.words for m in app.thread] == [
+        f"🔧 {wrong}",
+        f"🚨 b failed: {wrong}; s stays: it has no undo",
+    ]
+    assert "Failed" in app.message.words
+
+
+async def test_what_a_state_adds_to_the_last_line_is_said_alone(app: App) -> None:
+    await app.tell(approved())
+    await app.tell(approved(), note(NoteKind.STEP, "s: ended with exit status 1"))
+    await app.tell(
+        approved(RunState.FAILED), note(text="s: ended with exit status 1; s stays: no undo")
+    )
+    await app.tell(approved(RunState.FAILED), note(NoteKind.STEP, "s stays: no undo"))
+
+    assert [m.words for m in app.thread] == [
+        "🔧 s: ended with exit status 1",
+        "▪️ s stays: no undo",
+        "🔧 s stays: no undo",
+    ]
 
 
 async def test_a_note_that_comes_late_says_when_it_was(app: App) -> None:
@@ -222,28 +256,51 @@ async def test_a_thread_line_that_was_throttled_is_told_once_in_the_end(app: App
         ({"api_url": "gopher://x/"}, r"slack\.api_url"),
     ],
 )
-async def test_what_will_never_work_is_refused_and_says_what_to_do(
+async def test_what_an_operator_must_repair_waits_a_minute_and_says_what_to_do(
     app: App, broken: dict[str, str | None], says: str
 ) -> None:
     app.context.clients = {SlackClient: SlackClient(settings(app.server, **broken))}
     try:
-        with pytest.raises(Refused, match=says) as caught:
+        with pytest.raises(Undelivered, match=says) as caught:
             await app.ask()
     finally:
         await app.context.client(SlackClient).close()
 
+    assert caught.value.after == timedelta(minutes=1)
     assert "xoxb" not in str(caught.value)
     assert app.channel.messages == []
 
 
 async def test_an_app_that_is_not_invited_or_lacks_its_scope_says_so(app: App) -> None:
     app.channel.invited = False
-    with pytest.raises(Refused, match=r"not_in_channel: invite the app"):
+    with pytest.raises(Undelivered, match=r"not_in_channel: invite the app"):
         await app.ask()
     app.channel.invited = True
     app.server.scopes.clear()
-    with pytest.raises(Refused, match=r"missing_scope: give the app the scope chat:write"):
+    with pytest.raises(Undelivered, match=r"missing_scope: give the app the scope chat:write"):
         await app.ask()
+
+
+async def test_a_run_follows_to_the_channel_that_is_configured_by_now(slack: Slack) -> None:
+    old = await _told_to(slack, "C0OLD", None)
+    slack.channel("C0OLD").archived = True
+    new = await _told_to(slack, "C0NEW", old)
+
+    assert new["channel"] == "C0NEW"
+    assert len(slack.channel("C0NEW").messages) == 1
+
+
+async def _told_to(server: Slack, channel: str, ref: JSONObject | None) -> JSONObject:
+    server.add(channel)
+    client = SlackClient(settings(server, channel=channel))
+    try:
+        told = await SlackNotifier().announce(
+            note(), approved(), ref, GivenContext({SlackClient: client}, T0)
+        )
+    finally:
+        await client.close()
+    assert told is not None
+    return told
 
 
 async def test_blocks_that_slack_refuses_name_the_fault(app: App) -> None:

@@ -153,6 +153,8 @@ def test_good_blocks_have_no_fault_and_fifty_one_are_too_many() -> None:
     good = [{"type": "header", "text": _plain("x" * 150)}, {"type": "divider"}, _button()]
 
     assert blockkit.faults(good) == []
+    same = [{"type": "divider", "block_id": "one"}] * 2
+    assert blockkit.faults(same) == ["block_id must be unique [json-pointer:/blocks]"]
     assert blockkit.faults([{"type": "divider"}] * 51) == [
         "no more than 50 items allowed [json-pointer:/blocks]"
     ]

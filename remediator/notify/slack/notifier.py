@@ -7,6 +7,7 @@ wire or in a crash before the journal's commit. What a run looks like is in `blo
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -29,6 +30,8 @@ from remediator.plugin.notifier import (
 
 # Later than this, Slack's own time stamp of a line would mislead.
 _LATE = timedelta(minutes=1)
+# Of the last line, to compare the next one with.
+_LONGEST_SAID = 2500
 _NOT_STORED = (
     "Your answer could not be stored, nothing was decided. Press again in a moment, or use "
     "`remediator approve` or `remediator deny`."
@@ -40,6 +43,8 @@ class Slack(Notifier):
 
     name = "slack"
     callback_paths: ClassVar[Sequence[str]] = ("/slack/interactions",)
+    # Slack takes about one message a second in a channel; a delivery posts one at most.
+    apart: ClassVar[timedelta] = timedelta(seconds=1)
 
     async def announce(
         self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context
@@ -60,7 +65,7 @@ class Slack(Notifier):
             urgent = note if note.kind is NoteKind.ESCALATION else None
             message = blocks.run(view, urgent)
             posted = await client.post(message.text, message.blocks)
-        return _ref(posted, shown=_digest(message), asked=blocks.open_question(view))
+        return _ref(posted, shown=_digest(message), asked=blocks.open_question(view), said="")
 
     async def callback(self, request: Callback, desk: Desk, ctx: Context) -> Reply:
         """Take a click: authenticate, hand it to the desk, answer 200 once it is stored."""
@@ -103,24 +108,45 @@ async def _follow(
     shown = _digest(message)
     if shown != ref.get("shown"):
         await client.update(posted, message.text, message.blocks)
-    asked = ref.get("asked")
+    asked, said = ref.get("asked"), str(ref.get("said", ""))
     question = blocks.open_question(view)
     if note.kind is NoteKind.APPROVAL and question is not None and question == asked:
-        return _ref(posted, shown=shown, asked=question)  # the message was posted with it
+        # The message was posted with it.
+        return _ref(posted, shown=shown, asked=question, said=said)
+    news = _news(note, said)
+    if not news:
+        return _ref(posted, shown=shown, asked=asked, said=said)
     # An edit rings nowhere. When a person is needed, and only then, the channel is told.
     needed = note.kind is NoteKind.ESCALATION or (
         note.kind is NoteKind.APPROVAL and question is not None
     )
-    line = blocks.note(note, late=ctx.now() - note.at > _LATE)
+    line = blocks.note(replace(note, text=news), late=ctx.now() - note.at > _LATE)
     await client.post(line.text, line.blocks, under=posted, broadcast=needed)
     rung = question if note.kind is NoteKind.APPROVAL else asked
-    return _ref(posted, shown=shown, asked=rung)
+    return _ref(posted, shown=shown, asked=rung, said=note.text[:_LONGEST_SAID])
 
 
-def _ref(posted: Posted, *, shown: str, asked: canonical.JSON) -> JSONObject:
-    """Return what to remember of a run: where its message is, what it shows, and the last question
-    that rang in the channel."""
-    return {"channel": posted.channel, "ts": posted.ts, "shown": shown, "asked": asked}
+def _news(note: Note, said: str) -> str:
+    """Return what of a note the thread's last line has not said: a failing step, the state that
+    follows from it and the end mostly say the same. What rings is always said whole."""
+    text = note.text
+    if note.kind is not NoteKind.STATE or not said or not text:
+        return text or "went on"
+    if said == text or said.endswith(f": {text}"):
+        return ""
+    return text.removeprefix(f"{said}; ")
+
+
+def _ref(posted: Posted, *, shown: str, asked: canonical.JSON, said: str) -> JSONObject:
+    """Return what to remember of a run: where its message is, what it shows, the last question
+    that rang in the channel, and the thread's last line."""
+    return {
+        "channel": posted.channel,
+        "ts": posted.ts,
+        "shown": shown,
+        "asked": asked,
+        "said": said,
+    }
 
 
 def _digest(message: blocks.Message) -> str:
