@@ -60,11 +60,11 @@ async def pending(held: Hand) -> None:
     elif signal is Signal.UNKNOWN:
         await hold(held, Reason.SIGNAL_UNKNOWN, "no Alertmanager of this sender answers")
     else:
-        # The reason stays: a run that held and holds again for the same tells it once.
+        # Why planning held stays: a run that holds again for the same tells it once.
+        held_for = held.run.reason in (Reason.TARGET_BUSY, Reason.UNREACHABLE)
+        reason = held.run.reason if held_for else Reason.NEW
         deadline = held.run.deadline_at
-        await held.write(
-            held.update(RunState.PLANNING, held.run.reason, "planning", deadline_at=deadline)
-        )
+        await held.write(held.update(RunState.PLANNING, reason, "planning", deadline_at=deadline))
 
 
 async def plan(held: Hand) -> None:

@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -73,6 +72,7 @@ class _Dies(BaseException):
     """No error of an operation: the thread ends."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_writer_that_dies_answers_everybody_and_is_told_of(tmp_path: Path) -> None:
     broken = asyncio.Event()
     opening = Opening("node-1", on_broken=broken.set)
@@ -83,10 +83,8 @@ async def test_a_writer_that_dies_answers_everybody_and_is_told_of(tmp_path: Pat
         raise _Dies
 
     guarded = make.update(run, RunState.PLANNING, guard=Guard(dies, None))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", pytest.PytestUnhandledThreadExceptionWarning)
-        with pytest.raises(JournalUnavailable, match="writer has stopped"):
-            await journal.write(guarded)
+    with pytest.raises(JournalUnavailable, match="writer has stopped"):
+        await journal.write(guarded)
     await broken.wait()
     assert not journal.writable
     with pytest.raises(JournalUnavailable):
