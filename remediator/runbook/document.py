@@ -29,11 +29,13 @@ Path = tuple[str | int, ...]
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where a node begins, from 1. `exact` says that the text stands there as it is, so that an
-    offset into the value is an offset into the line."""
+    offset into the value is an offset into the line. `span` is where any other text stands in the
+    source, from its first character on."""
 
     line: int
     column: int
     exact: bool = False
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Document:
     keys: Mapping[Path, Position]
     first_line: int
     last_line: int
+    source: str = ""
 
     def at(self, path: Path) -> Position:
         """Return the position of the value at `path`, or of the nearest parent that exists."""
@@ -56,6 +59,37 @@ class Document:
     def key(self, path: Path) -> Position:
         """Return the position of the key that leads to `path`, else of its value."""
         return self.keys.get(path) or self.at(path)
+
+    def place(self, path: Path, offset: int) -> tuple[int, int]:
+        """Return line and column of a character of the text at `path`.
+
+        A text in a block, over several lines or in quotes differs from what is written in its
+        white space only; where it differs in more (escapes), it is its beginning.
+        """
+        where = self.at(path)
+        if where.exact:
+            return where.line, where.column + offset
+        text = self._value(path)
+        if where.span is None or not isinstance(text, str):
+            return where.line, where.column
+        start, end = where.span
+        written = [i for i in range(start, end) if not self.source[i].isspace()]
+        wanted = [char for char in text if not char.isspace()]
+        before = sum(1 for char in text[:offset] if not char.isspace())
+        same = all(self.source[i] == char for i, char in zip(written, wanted, strict=False))
+        if not same or before >= len(written):
+            return where.line, where.column
+        at = written[before]
+        return self.source.count("\n", 0, at) + 1, at - self.source.rfind("\n", 0, at)
+
+    def _value(self, path: Path) -> Any:
+        value = self.value
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
     def finding(
         self, path: Path, code: str, message: str, hint: str = "", *, key: bool = False
@@ -74,10 +108,9 @@ class Reporter:
 
     def fault(self, path: Path, code: str, message: str, hint: str = "", offset: int = 0) -> None:
         """Add an error about the value at `path`, `offset` characters into it."""
-        where = self.doc.at(path)
-        column = where.column + (offset if where.exact else 0)
+        line, column = self.doc.place(path, offset)
         self.findings.append(
-            Finding(self.doc.file, where.line, column, Severity.ERROR, code, message, hint)
+            Finding(self.doc.file, line, column, Severity.ERROR, code, message, hint)
         )
 
 
@@ -106,7 +139,7 @@ def parse(source: str, file: str) -> list[Document]:
     except (YAMLError, ValueError, RecursionError) as error:
         text = str(error).splitlines()[0] if str(error) else "no YAML"
         raise RunbookErrors([_error(file, 1, 1, "yaml", text)]) from None
-    read = [_document(node, file) for node in nodes if node is not None]
+    read = [_document(node, file, source) for node in nodes if node is not None]
     return [one for one in read if one.value is not None]  # nothing between two lines of dashes
 
 
@@ -123,14 +156,14 @@ class _Bounded(Composer):
         return super().compose_node(parent, index)
 
 
-def _document(node: Node, file: str) -> Document:
+def _document(node: Node, file: str, source: str) -> Document:
     reader = _Reader(file)
     value = reader.read(node, (), 0)
     if reader.findings:
         raise RunbookErrors(reader.findings)
     # A block ends where the next token begins: at the start of the dashes' line, which is not ours.
     last = node.end_mark.line + (1 if node.end_mark.column else 0)
-    return Document(file, value, reader.values, reader.keys, node.start_mark.line + 1, last)
+    return Document(file, value, reader.values, reader.keys, node.start_mark.line + 1, last, source)
 
 
 class _Reader:
@@ -208,12 +241,20 @@ class _Reader:
 
 def _position(node: Node) -> Position:
     mark = node.start_mark
-    if not isinstance(node, ScalarNode) or node.style in ("|", ">"):
+    if not isinstance(node, ScalarNode):
         return Position(mark.line + 1, mark.column + 1)
+    if node.style in ("|", ">"):
+        header = mark.buffer.find("\n", mark.index) + 1 or node.end_mark.index
+        return Position(mark.line + 1, mark.column + 1, span=(header, node.end_mark.index))
     one_line = node.start_mark.line == node.end_mark.line
     quoted = 1 if node.style in ("'", '"') else 0
     width = node.end_mark.column - node.start_mark.column - 2 * quoted
-    return Position(mark.line + 1, mark.column + 1 + quoted, one_line and width == len(node.value))
+    return Position(
+        mark.line + 1,
+        mark.column + 1 + quoted,
+        one_line and width == len(node.value),
+        (mark.index + quoted, node.end_mark.index - quoted),
+    )
 
 
 def _float(text: str) -> float:

@@ -209,3 +209,22 @@ def test_a_fault_inside_a_step_is_told_once(registry: Registry) -> None:
     assert "too_short" not in found
     told = errors(HEAD + "steps: [{id: a, acton: http.check}]\n", registry)
     assert not any("at least 1 item" in one for one in told)
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ('query: |\n        up{a="b"}\n        + ${{ labls.x }}\n', "10:15"),
+        ('query: >-\n        up{a="b"}\n        + ${{ labls.x }}\n', "10:15"),
+        ("query: up\n        + ${{ labls.x }}\n", "9:15"),
+        ('query: "up\n        + ${{ labls.x }}"\n', "9:15"),
+        ('query: "up + ${{ labls.x }}"\n', "8:24"),
+        ("query: 'up{a=\"b\"} + ${{ labls.x }}'\n", "8:31"),
+    ],
+)
+def test_a_fault_is_found_inside_a_text_of_several_lines(
+    registry: Registry, query: str, place: str
+) -> None:
+    source = HEAD + f"steps:\n  - id: a\n    action: prometheus.query\n    with:\n      {query}"
+    (found,) = errors(source, registry)
+    assert found.startswith(f"a.yaml:{place}: error: unknown name "), found
