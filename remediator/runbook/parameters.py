@@ -63,14 +63,25 @@ def _check_values(
     for name, value in compiled.items():
         if name not in fields:
             continue
-        field = fields[name]
-        if isinstance(value, Template):
-            _check_type(report, (*path, name), value, value_types.annotated(field))
-        elif not holds_template(value):
-            adapter: TypeAdapter[Any] = TypeAdapter(value_types.annotated(field))
-            _try(report, partial(adapter.validate_python, given[name]), (*path, name))
+        annotation = value_types.annotated(fields[name])
+        _check_value(report, (*path, name), value, given[name], annotation)
     if before == len(report.findings):
         _check_together(report, path, given, compiled, operation, fields)
+
+
+def _check_value(
+    report: Reporter, path: Path, value: Compiled, given: Any, annotation: Any
+) -> None:
+    """Check one value: what is written out as it is, an expression by its type, part by part."""
+    if isinstance(value, Template):
+        _check_type(report, path, value, annotation)
+    elif not holds_template(value):
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        _try(report, partial(adapter.validate_python, given), path)
+    elif (item := value_types.item_of(annotation)) is not None:
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in parts:
+            _check_value(report, (*path, key), part, given[key], item)
 
 
 def _check_together(
@@ -146,7 +157,7 @@ def _existing(report: Reporter, path: Path, loc: Path) -> Path:
 
 
 def _check_type(report: Reporter, path: Path, template: Template, annotation: Any) -> None:
-    kind = template.sole.type_name if template.sole else "STRING"
+    kind = template.sole.type_name.partition("(")[0].upper() if template.sole else "STRING"
     wanted = value_types.cel_types(annotation) - {"NULL"}
     if template is BROKEN or kind == "DYN" or not wanted or kind in wanted:
         return

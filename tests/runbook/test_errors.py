@@ -228,3 +228,21 @@ def test_a_fault_is_found_inside_a_text_of_several_lines(
     source = HEAD + f"steps:\n  - id: a\n    action: prometheus.query\n    with:\n      {query}"
     (found,) = errors(source, registry)
     assert found.startswith(f"a.yaml:{place}: error: unknown name "), found
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "place", "message"),
+    [
+        ("exec", 'command: "${{ labels.x }}", plan_text: p', "command", "needs a list"),
+        ("exec", 'command: [/bin/true, "${{ 5 }}"], plan_text: p', "1", "needs text"),
+        ("http.check", 'url: "http://x", headers: {A: "${{ 5 }}"}', "A", "needs text"),
+        ("alertmanager.firing", 'labels: {a: b}, expect: "${{ true }}"', "expect", "needs text"),
+    ],
+)
+def test_expressions_inside_lists_maps_and_choices_have_the_type(
+    registry: Registry, action: str, given: str, place: str, message: str
+) -> None:
+    source = HEAD + f"steps: [{{id: a, action: {action}, with: {{{given}}}}}]\n"
+    (found,) = errors(source, registry)
+    assert f"{place} {message}" in found
+    assert "[expression-type]" in found
