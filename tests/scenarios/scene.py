@@ -211,6 +211,12 @@ class Scene:
                 found += value
         return found
 
+    def told_on_record(self) -> None:
+        """Waits until what was told is on record: killed before that, the daemon tells it twice."""
+        eventually(
+            lambda: self.metric("remediator_outbox_pending") == 0, what="the notes to be on record"
+        )
+
     def ended(self) -> dict[str, float]:
         """How many runs ended how, by /metrics: `state/reason` → count."""
         counted: Counter[str] = Counter()

@@ -42,6 +42,7 @@ def test_killed_while_it_waits_for_a_yes(scene: SceneFactory) -> None:
     here.service.load(BUSY)
     message = here.people.asked()
     asked = here.wait_run("awaiting_approval")["approval"]
+    here.told_on_record()
 
     here.daemon.kill()
     with pytest.raises(ClientError):
@@ -62,6 +63,7 @@ def test_an_alert_that_ends_while_the_daemon_is_dead(scene: SceneFactory) -> Non
     before = here.generation()
     here.service.load(BUSY)
     message = here.people.asked()
+    here.told_on_record()
 
     here.daemon.kill()
     here.service.load(CALM)
