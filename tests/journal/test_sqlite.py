@@ -298,9 +298,9 @@ if _may_mount():
     [
         ("SELECT $1, $12", "SELECT ?1, ?12"),
         ("FROM each($2) AS f CROSS JOIN x", "FROM json_each(?2) AS f CROSS JOIN x"),
-        ("WHERE id = $1 FOR UPDATE", "WHERE id = ?1 "),
-        ("LIMIT $3 FOR UPDATE SKIP LOCKED)", "LIMIT ?3 )"),
-        ("x FOR UPDATE OF i\n", "x \n"),
+        ("WHERE id = $1 FOR NO KEY UPDATE", "WHERE id = ?1 "),
+        ("LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)", "LIMIT ?3 )"),
+        ("x FOR NO KEY UPDATE OF i\n", "x \n"),
     ],
 )
 def test_portable_sql_is_translated(portable: str, own: str) -> None:

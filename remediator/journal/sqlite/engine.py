@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from remediator.journal import nodes, runs
+from remediator.journal import nodes
 from remediator.journal.errors import CannotOpen, ReadOnly
 from remediator.journal.protocol import JournalUnavailable, Opening
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import migrate
 from remediator.journal.sqlite.filelock import FileLock
 from remediator.journal.sqlite.writer import Writer
-from remediator.journal.statements import Env, Operation
+from remediator.journal.statements import Env, Operation, P, Together
 from remediator.model.clock import Clock
 
 T = TypeVar("T")
@@ -42,8 +42,29 @@ class SqliteEngine:
         """See `Engine.write`."""
         if self._writer is None:
             raise ReadOnly(f"the journal {self._path} was opened for reading only")
-        result: T = await self._writer.submit(start, weight=weight, patient=patient)
+        result: T = await self._writer.submit(None, start, weight=weight, patient=patient)
         return result
+
+    async def write_together(
+        self, kind: Together[P, T], item: P, *, weight: int = 1, patient: bool = False
+    ) -> T:
+        """See `Engine.write_together`."""
+        if self._writer is None:
+            raise ReadOnly(f"the journal {self._path} was opened for reading only")
+        result: T = await self._writer.submit(kind, item, weight=weight, patient=patient)
+        return result
+
+    @property
+    def alive(self) -> bool:
+        """The file's lock is ours as long as this process lives."""
+        return True
+
+    async def prove_alive(self) -> None:
+        """See `Engine.prove_alive`."""
+
+    def on_duty(self, duty: str) -> bool:
+        """One node alone does everything."""
+        return True
 
     @property
     def writable(self) -> bool:
@@ -109,8 +130,7 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
     try:
         now = clock.now()
         await engine.write(lambda: nodes.join(env, now))
-        # Only one node can live here, so whatever a run's owner is called, it is gone.
-        await engine.write(lambda: runs.free(at=now))
+        await engine.write(lambda: nodes.bury_others(env, now))
     except BaseException as error:
         await engine.close()
         if isinstance(error, JournalUnavailable):
