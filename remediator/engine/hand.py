@@ -115,6 +115,14 @@ class Hand:
         holds a single row of its own numbering."""
         return next(step for step in self.runbook.steps if step.id == row.step_id)
 
+    async def prove_alive(self) -> None:
+        """Return once it is certain that this run is still ours to change the world for.
+
+        Raises:
+            JournalUnavailable: it can't be found out now, or another node has it.
+        """
+        await self.ports.journal.prove_alive()
+
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """Write one transition; on success the hand shows the run as it is now.
 

@@ -154,6 +154,7 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = 
     facts: tuple[Fact, ...] = ()
     try:
         if not row.changed:
+            await hand.prove_alive()
             limit = max(deadline - hand.now, _SHORTEST_APPLY)
             call = step.action.apply(plan, hand.ctx)
             result = await within.within(call, limit, hand.ports.clock)

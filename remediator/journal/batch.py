@@ -101,6 +101,11 @@ class Queue:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._closed
+
     def put(self, job: Job, *, patient: bool) -> bool:
         """Let a job wait; returns whether it is the only one, so that the writer must be woken.
 

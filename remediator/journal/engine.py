@@ -5,6 +5,7 @@ Engines: `sqlite.engine`, and `postgres.engine` for several replicas. The confor
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from remediator.journal.statements import Operation, P, Together
@@ -62,6 +63,9 @@ class Engine(Protocol):
     def on_duty(self, duty: str) -> bool:
         """Whether a duty that one node at a time may do is this node's now."""
         ...
+
+    async def beat(self, at: datetime) -> None:
+        """Write something, so that `writable` says what is true now."""
 
     async def read(self, start: Callable[[], Operation[T]]) -> T:
         """Drive an operation that only reads, on one consistent state."""

@@ -17,7 +17,6 @@ from remediator.journal import (
     history,
     incidents,
     interventions,
-    nodes,
     notifications,
     outbox,
     pruning,
@@ -83,7 +82,7 @@ class Handle:
 
     async def beat(self, *, at: datetime) -> None:
         """See `Journal.beat`."""
-        await self._engine.write(lambda: nodes.beat(self._env, at))
+        await self._engine.beat(at)
 
     @property
     def alive(self) -> bool:

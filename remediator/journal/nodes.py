@@ -19,6 +19,11 @@ def beat(env: Env, at: datetime) -> Operation[None]:
     yield Execute("UPDATE nodes SET seen_us = $2 WHERE id = $1", (env.node, to_us(at)))
 
 
+def touch(env: Env) -> Operation[None]:
+    """Write something of this node's, where its heartbeat is another's business."""
+    yield Execute("UPDATE commits SET batch = batch WHERE node = $1", (env.node,))
+
+
 def join(env: Env, at: datetime) -> Operation[None]:
     """Write this daemon's row."""
     yield Execute(

@@ -345,6 +345,8 @@ class Opening:
     """Called in the event loop after each commit that changed something: a hint to look."""
     on_broken: Callable[[], None] = field(default=lambda: None)
     """Called in the event loop when the journal will never be written again through this handle."""
+    on_dead: Callable[[], None] = field(default=lambda: None)
+    """Called in the event loop when this node was declared dead: stop, and join anew."""
     duties: tuple[str, ...] = ()
     """What this node is ready to do for all, each of which one node at a time does."""
 

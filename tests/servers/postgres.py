@@ -117,6 +117,6 @@ class Postgres(Server):
             ],
             log=folder / "postgres.log",
             ready=lambda: self._run_psql("SELECT 1", self.dsn()).returncode == 0,
-            stop_signal=signal.SIGINT,  # its fast shutdown; SIGTERM would wait for the clients
+            stop_signal=signal.SIGQUIT,  # at once: what is removed need not be put in order
             user=self._runs_as,
         )

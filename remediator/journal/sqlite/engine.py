@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,8 +28,11 @@ _READERS = 4
 class SqliteEngine:
     """See `open_engine` and `open_for_reading`."""
 
-    def __init__(self, path: Path, writer: Writer | None, lock: FileLock | None) -> None:
+    def __init__(
+        self, path: Path, env: Env, writer: Writer | None = None, lock: FileLock | None = None
+    ) -> None:
         self._path = path
+        self._env = env
         self._writer = writer
         self._lock = lock
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="journal-reader")
@@ -65,6 +69,10 @@ class SqliteEngine:
     def on_duty(self, duty: str) -> bool:
         """One node alone does everything."""
         return True
+
+    async def beat(self, at: datetime) -> None:
+        """See `Engine.beat`."""
+        await self.write(lambda: nodes.beat(self._env, at))
 
     @property
     def writable(self) -> bool:
@@ -122,7 +130,7 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
             on_commit=opening.on_commit,
             on_broken=opening.on_broken,
         )
-        engine = SqliteEngine(path, writer, lock)
+        engine = SqliteEngine(path, env, writer, lock)
     except BaseException:
         connection.close()
         lock.release()
@@ -139,14 +147,14 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
     return engine
 
 
-async def open_for_reading(path: Path) -> SqliteEngine:
+async def open_for_reading(path: Path, env: Env) -> SqliteEngine:
     """Open the file for reads, beside a running daemon or without one.
 
     Raises:
         CannotOpen: there is no such file, or its schema is not the one that this version reads.
     """
     await asyncio.to_thread(_look, path)
-    return SqliteEngine(path, None, None)
+    return SqliteEngine(path, env)
 
 
 def _prepare(path: Path, clock: Clock) -> tuple[FileLock, sqlite3.Connection]:
