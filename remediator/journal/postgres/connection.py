@@ -20,7 +20,7 @@ from remediator.journal.statements import Execute, Many, Operation, Query, Recor
 T = TypeVar("T")
 
 # An answer that takes longer comes from a server that is of no use now.
-ANSWER_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 10.0
 CONNECT_WITHIN_S = 3.0
 # The journal has about a hundred statements, and as many again for sets of rows.
 _CACHED_STATEMENTS = 512
