@@ -35,7 +35,7 @@ from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
-from remediator.journal.opening import kept_beside, open_journal
+from remediator.journal.opening import open_journal
 from remediator.journal.protocol import (
     AuditEntry,
     Journal,
@@ -43,6 +43,7 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
+from remediator.journal.urls import kept_beside
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -293,8 +294,13 @@ class Daemon:
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
-        await self._record("daemon.stopped", {"pid": os.getpid()})
-        await housekeeper.anchor()
+        if self.dead:
+            return  # others go on with the chain
+        try:
+            await self._record("daemon.stopped", {"pid": os.getpid()})
+            await housekeeper.anchor()
+        except (JournalUnavailable, Overloaded, OSError) as error:
+            log.warning("the end is not on record", error=str(error))
 
     def _background(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work, name=name)

@@ -78,7 +78,9 @@ def verify(
         settings = options.read_settings(config)
         signed = _heads(anchor_file, key, settings)
         result = asyncio.run(_verify_journal(settings, signed))
-        what = settings.journal
+        from remediator.journal.urls import shown  # noqa: PLC0415 - keeps --help quick
+
+        what = shown(settings.journal)
     if output == "json":
         from remediator.cli import show  # noqa: PLC0415 - rich is slow to import
 
@@ -226,7 +228,7 @@ def _heads(file: Path | None, key: Path | None, settings: "Settings | None") -> 
 
     if settings is not None:
         from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-        from remediator.journal.opening import kept_beside  # noqa: PLC0415 - and all of SQLite
+        from remediator.journal.urls import kept_beside  # noqa: PLC0415 - and all of SQLite
 
         try:
             journal = kept_beside(settings.journal)

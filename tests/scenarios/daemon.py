@@ -65,6 +65,11 @@ class RemediatorProcess(Server):
         self._reservation.close()
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.running
+
+    @property
     def process(self) -> Process:
         """The process: for its id, or to freeze it."""
         assert self._process is not None, "this daemon was not started"
@@ -137,8 +142,12 @@ class RemediatorProcess(Server):
             check=False,
         )
 
-    def _make(self) -> Process:
+    def write_settings(self) -> None:
+        """Writes the settings file, for a command that comes before the daemon."""
         self.config.write_text(json.dumps(self._effective()))  # JSON, which YAML contains
+
+    def _make(self) -> Process:
+        self.write_settings()
         return Process(
             "remediator",
             [sys.executable, "-m", "remediator", "serve", "--config", self.config],

@@ -8,10 +8,10 @@ from collections.abc import MutableSequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from remediator.journal import urls
 from remediator.journal.errors import CannotOpen
 from remediator.journal.postgres import dialect
 from remediator.journal.protocol import AuditEntry, JournalUnavailable
@@ -49,9 +49,7 @@ class Access:
     @property
     def shown(self) -> str:
         """The address without user and password, for texts."""
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        return f"postgresql://{host}{parts.path}"
+        return urls.shown(self.url)
 
     def session(self, name: str) -> dict[str, str]:
         """Return what is set for each session."""
