@@ -155,7 +155,7 @@ class Rig:
 
     def send(self, case: str, status: str) -> None:
         """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
-        body = _notification(case, status)
+        body = notification(case, status)
         digest = hashlib.sha256(body).hexdigest()
         if digest in self._acknowledged:
             return
@@ -206,7 +206,8 @@ class Rig:
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def _notification(case: str, status: str) -> bytes:
+def notification(case: str, status: str) -> bytes:
+    """The body of a webhook that fires or resolves the alert of a case."""
     labels = {"alertname": "Broken", "case": case}
     firing = status == "firing"
     alert = {
@@ -218,7 +219,7 @@ def _notification(case: str, status: str) -> bytes:
         "generatorURL": "",
         "fingerprint": fingerprint(labels),
     }
-    notification = {
+    document = {
         "version": "4",
         "groupKey": "{}",
         "status": status,
@@ -230,4 +231,4 @@ def _notification(case: str, status: str) -> bytes:
         "truncatedAlerts": 0,
         "alerts": [alert],
     }
-    return json.dumps(notification).encode()
+    return json.dumps(document).encode()
