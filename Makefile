@@ -29,6 +29,9 @@ lint: $(READY) ## format, style, types and layers
 servers: ## install or build the servers that the tests talk to
 	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults
 
+bench: $(READY) ## measure speed and memory; writes benchmarks/results and docs/performance.md
+	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
 lock: $(READY) ## pin every dependency with its hashes, and no addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
