@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import postgres, report
-from benchmarks.measure import Bench, Measured, NotMeasured, Row
+from benchmarks.measure import Bench, Curve, Measured, NotMeasured, Row
 from benchmarks.table import ROWS
 
 _ROOT = Path(__file__).resolve().parents[1]
