@@ -18,8 +18,8 @@ from remediator.runbook.runbook import Runbook
 
 # So many expressions together; when theirs matches, they are asked one by one.
 _BUNDLE = 128
-# Values of one label whose runbooks are remembered; names of alerts are a few hundred. A label that
-# has a new value in each alert, a pod's name, must not fill the memory: beyond it, all is forgotten.
+# Values of one label whose runbooks are remembered; names of alerts are a few hundred. A label
+# with a new value in each alert, a pod's name, must not fill the memory: then all is forgotten.
 _REMEMBERED = 4096
 # A pair is a look-up and an expression is a search, so a pair that a few others share is better.
 _FEW = 8
