@@ -8,6 +8,7 @@ journal.
 """
 
 import platform
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
@@ -139,7 +140,16 @@ HTTP_DURATION = _histogram(
     "code",
 )
 
+CONNECTIONS = _gauge("remediator_http_connections", "Open connections to the listener.")
+
 # ------------------------------------------------------------------------------ the daemon
+
+TASKS = _gauge("remediator_tasks", "Tasks of the event loop; read at each scrape.")
+THREADS = _gauge("remediator_threads", "Threads of the process; read at each scrape.")
+THREADS.set_function(threading.active_count)
+RUNS_IN_HAND = _gauge(
+    "remediator_runs_in_hand", "Runs that are being carried on now; `worker.concurrency` at most."
+)
 
 LIMIT_HIT = _counter(
     "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
