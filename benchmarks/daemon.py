@@ -66,6 +66,10 @@ class Daemon(RemediatorProcess):
         """What its process sees; for whoever starts the command by itself."""
         return {**os.environ, **(self._env or {})}
 
+    def close(self) -> None:
+        """Stop it, if it runs, and give its port back."""
+        self.stop()
+
     def write_settings(self) -> None:
         """Write the settings file, as `start` does."""
         self._make()

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.daemon import Daemon, cpu_s, resident_mb
@@ -16,22 +18,18 @@ def idle(bench: Bench) -> Measured:
     """What it holds and uses when nothing happens, and how long it takes to be ready."""
     rounds, look_s = bench.size(5, 1), bench.size(30, 1)
     runbooks = {file.stem: file.read_text() for file in sorted(_ROOT.glob("runbooks/*.yaml"))}
-    daemon = Daemon(bench.folder / "daemon", runbooks)
     starts, memory, cpu = [], [], []
-    for number in range(rounds):
-        began = time.monotonic()
-        pid, process = _serve(daemon)
-        starts.append(time.monotonic() - began)
-        try:
-            if number < bench.size(2, 1):
-                time.sleep(0.1 if bench.quick else _SETTLE_S)
-                memory.append(resident_mb(pid))
-                before = cpu_s(pid)
-                time.sleep(look_s)
-                cpu.append((cpu_s(pid) - before) / look_s * 100)
-        finally:
-            process.terminate()
-            process.wait(30)
+    with closing(Daemon(bench.folder / "daemon", runbooks)) as daemon:
+        for number in range(rounds):
+            began = time.monotonic()
+            with _serving(daemon) as pid:
+                starts.append(time.monotonic() - began)
+                if number < bench.size(2, 1):
+                    time.sleep(0.1 if bench.quick else _SETTLE_S)
+                    memory.append(resident_mb(pid))
+                    before = cpu_s(pid)
+                    time.sleep(look_s)
+                    cpu.append((cpu_s(pid) - before) / look_s * 100)
     return Measured(
         [
             Figure("resident memory", memory, "MB", Target(at_most=120)),
@@ -42,18 +40,26 @@ def idle(bench: Bench) -> Measured:
     )
 
 
-def _serve(daemon: Daemon) -> "tuple[int, subprocess.Popen[str]]":
-    """Start the command itself and read the line that it prints when it is ready."""
+@contextmanager
+def _serving(daemon: Daemon) -> Iterator[int]:
+    """Run the command itself from its start to the line that it prints when it is ready; gives its
+    process id."""
     daemon.write_settings()
-    with daemon.log.open("ab") as log:
-        process = subprocess.Popen(
+    with (
+        daemon.log.open("ab") as log,
+        subprocess.Popen(
             [sys.executable, "-m", "remediator", "serve", "--config", str(daemon.config)],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             env=daemon.environment,
-        )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("remediator listens on"), daemon.log_tail()
-    return process.pid, process
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("remediator listens on"), daemon.log_tail()
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(30)

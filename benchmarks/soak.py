@@ -151,7 +151,7 @@ class Soak:
 
     async def _people(self) -> None:
         """Approve some, deny some, and let the others expire."""
-        page = await self._get("/api/v1/runs?state=awaiting_approval&limit=6")
+        page = await self._get("/api/v1/runs?state=awaiting_approval&limit=1")
         for run in page["items"]:
             view = await self._get(f"/api/v1/runs/{run['id']}")
             if view["approval"] is None:
@@ -222,7 +222,7 @@ class Soak:
 
         return {
             "auto": book(_AUTO, mode="auto"),
-            "ask": book(_ASK, mode="approve", approval="{timeout: 20s}"),
+            "ask": book(_ASK, mode="approve", approval="{timeout: 5s}"),
             "later": book(_LATER, mode="auto", wait_for="5s"),
         }
 
