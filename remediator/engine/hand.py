@@ -144,7 +144,7 @@ class Hand:
             if self.run.state.ended and before is not self.run.state:
                 metrics.run_ended(self.run.runbook, self.run.state, self.run.reason)
         for verdict in outcome.verdicts:
-            metrics.VERDICTS.labels(rule=verdict.rule, ruling=verdict.ruling).inc()
+            metrics.counter(metrics.VERDICTS, verdict.rule, verdict.ruling).inc()
         return outcome
 
     def update(self, to: RunState, reason: Reason, message: str, **more: Any) -> RunUpdate:

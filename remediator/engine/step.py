@@ -280,8 +280,8 @@ def _too_long(step: CompiledStep) -> str:
 
 def _count(step: CompiledStep, outcome: Outcome, began: float) -> None:
     name = step.operation.name
-    metrics.STEPS.labels(action=name, result=type(outcome).__name__.lower()).inc()
-    metrics.STEP_DURATION.labels(action=name).observe(time.monotonic() - began)
+    metrics.counter(metrics.STEPS, name, type(outcome).__name__.lower()).inc()
+    metrics.histogram(metrics.STEP_DURATION, name).observe(time.monotonic() - began)
 
 
 def described(row: Step) -> JSONObject:

@@ -40,9 +40,16 @@ async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:
         RuntimeError: it cancelled itself, which is a bug of the plugin and no stop of ours.
     """
     called = asyncio.ensure_future(call)
-    slept = asyncio.ensure_future(clock.sleep(limit.total_seconds()))
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: object = None) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    called.add_done_callback(end)
+    timer = clock.after(limit.total_seconds(), end)
     try:
-        await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
+        await ended
         if called.done():
             if called.cancelled():
                 raise RuntimeError("the plugin cancelled its own task")
@@ -53,7 +60,7 @@ async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:
             return called.result()  # it came to its end while it was told to stop
         raise TimeoutError
     finally:
-        slept.cancel()
+        timer.cancel()
         if not called.done():
             called.cancel()
             await asyncio.wait({called})

@@ -8,7 +8,9 @@ journal.
 """
 
 import platform
+import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
 
 import prometheus_client
@@ -153,7 +155,16 @@ HTTP_DURATION = _histogram(
     "code",
 )
 
+CONNECTIONS = _gauge("remediator_http_connections", "Open connections to the listener.")
+
 # ------------------------------------------------------------------------------ the daemon
+
+TASKS = _gauge("remediator_tasks", "Tasks of the event loop; read at each scrape.")
+THREADS = _gauge("remediator_threads", "Threads of the process; read at each scrape.")
+THREADS.set_function(threading.active_count)
+RUNS_IN_HAND = _gauge(
+    "remediator_runs_in_hand", "Runs that are being carried on now; `worker.concurrency` at most."
+)
 
 LIMIT_HIT = _counter(
     "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
@@ -170,6 +181,18 @@ BUILD_INFO = _gauge(
     "remediator_build_info", "Always 1; the labels say what is running.", "version", "python"
 )
 BUILD_INFO.labels(version("remediator"), platform.python_version()).set(1)
+
+
+@lru_cache(maxsize=4096)
+def counter(metric: Counter, *labels: str) -> Counter:
+    """Return what `labels` returns, sooner: for what is counted with every alert or step."""
+    return metric.labels(*labels)
+
+
+@lru_cache(maxsize=4096)
+def histogram(metric: Histogram, *labels: str) -> Histogram:
+    """Likewise."""
+    return metric.labels(*labels)
 
 
 def run_ended(runbook: str, state: str, reason: str) -> None:
