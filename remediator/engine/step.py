@@ -6,7 +6,6 @@ transaction. What comes out is an `Outcome`; writing it is the caller's, so that
 step and the intent of the next share a commit.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -167,7 +166,7 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = 
             if not plan.checkable:
                 # Nobody could find out later: put it on record before settling takes its time.
                 run = hand.run
-                await hand.write(
+                await hand.keep(
                     hand.update(run.state, run.reason, row.message, steps=(row,), facts=facts)
                 )
                 facts = ()
@@ -227,25 +226,8 @@ async def _settle(
         if hand.now >= deadline:
             text = f"{_too_long(step)}: {message}"
             return Failed(_ended(hand, row, text), Reason.STEP_TIMEOUT)
-        if await pause(hand, hand.ports.pace.poll):
+        if await hand.pause():
             return Stopped(row)
-
-
-async def pause(hand: Hand, span: timedelta) -> bool:
-    """Wait a little between two looks. Returns whether the daemon stops."""
-    if hand.stopping is None:
-        await hand.ports.clock.sleep(span.total_seconds())
-        return False
-    if hand.stops:
-        return True
-    sleep = asyncio.ensure_future(hand.ports.clock.sleep(span.total_seconds()))
-    stop = asyncio.ensure_future(hand.stopping.wait())
-    try:
-        await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        sleep.cancel()
-        stop.cancel()
-    return hand.stops
 
 
 def _again(

@@ -62,7 +62,7 @@ async def _undo(held: Hand, row: Step) -> bool:
             if not plan.checkable:
                 # Nobody could find out later: put it on record before settling takes its time.
                 undoing = replace(undoing, changed=False, message=result.message)
-                await held.write(_going_on(held, until, steps=(undoing,)))
+                await held.keep(_going_on(held, until, steps=(undoing,)))
         progress, message = await _settled(held, row, until)
     except TimeoutError:
         message = f"did not end within {format_duration(one.timeout)}"
@@ -147,7 +147,7 @@ async def _settled(held: Hand, row: Step, deadline: datetime) -> tuple[Progress,
             return progress, message
         if held.now >= until:
             return Progress.FAILED, f"not healthy in time: {message}"
-        if await step.pause(held, held.ports.pace.poll):
+        if await held.pause():
             return Progress.PROGRESSING, message
 
 
@@ -169,7 +169,7 @@ async def _later(
 async def _stuck(held: Hand, row: Step, message: str) -> None:
     text = f"{row.step_id} could not be taken back ({row.plan}): {message}"
     bad = replace(row, state=StepState.FAILED, changed=True, message=text, ended_at=held.now)
-    await held.write(
+    await held.keep(
         failed(
             held,
             Reason.UNDO_FAILED,
