@@ -6,24 +6,27 @@ was not acknowledged again, as Alertmanager does, and starts a daemon that died.
 """
 
 import hashlib
-import json
 import signal
-import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from remediator.model.alerts import fingerprint
+from tests.crash import bodies
 from tests.crash.strace import COMMIT, Strace
+from tests.faults import whole
 from tests.scenarios.daemon import RemediatorProcess
 from tests.servers.rest import request
 
 _WORLD = """#!/bin/sh
 ledger="${0%/*}/ledger"
 case "$1" in
-  do|undo) [ -z "$3" ] || sleep "$3"; echo "$1 $2" >> "$ledger" ;;
+  do|undo)
+    [ -z "$3" ] || sleep "$3"
+    echo "$1 $2" >> "$ledger"
+    [ ! -e "${0%/*}/fills" ] || cat /dev/zero > "$(cat "${0%/*}/fills")" 2> /dev/null || true ;;
   check) [ "$(grep " $2\\$" "$ledger" | tail -n 1)" = "do $2" ] ;;
   ready) [ -e "${0%/*}/ready" ] ;;
 esac
@@ -49,9 +52,16 @@ class Rig:
     """One daemon, one ledger, one run after the other."""
 
     def __init__(
-        self, folder: Path, runbook: str, *, settings: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        runbook: str,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> None:
-        """`runbook` may say WORLD for the path of the program that keeps the ledger."""
+        """`runbook` may say WORLD for the path of the program that keeps the ledger; `more` is
+        the daemon's (see `RemediatorProcess`).
+        """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.world = folder / "world"
@@ -71,7 +81,7 @@ class Rig:
         }
         text = runbook.replace("WORLD", str(self.world))
         self.daemon = RemediatorProcess(
-            folder / "daemon", {**own, **(settings or {})}, {"runbook": text}
+            folder / "daemon", {**own, **(settings or {})}, {"runbook": text}, **more
         )
         self._acknowledged: set[str] = set()
         self._known: set[str] = set()
@@ -155,11 +165,14 @@ class Rig:
 
     def send(self, case: str, status: str) -> None:
         """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
-        body = _notification(case, status)
+        self.post(bodies.notification(bodies.alert(case, status)))
+
+    def post(self, body: bytes) -> None:
+        """The same with a whole body."""
         digest = hashlib.sha256(body).hexdigest()
         if digest in self._acknowledged:
             return
-        answer = request("POST", self.daemon.webhook, body)
+        answer = request("POST", self.daemon.webhook, body, timeout_s=60.0)
         if answer.status == 503:
             raise OSError(answer.text)
         assert answer.status == 200, answer.text
@@ -179,6 +192,10 @@ class Rig:
         answer = self.daemon.post(f"/api/v1/runs/{run['id']}/resume", {"how": how})
         assert answer.status in (200, 409, 503), answer.text
 
+    def fills(self, file: Path) -> None:
+        """From now on each change fills the disk that this file is on."""
+        (self.folder / "fills").write_text(str(file))
+
     # --- what is left ---------------------------------------------------------------------
 
     def ledger(self, name: str = "") -> list[str]:
@@ -188,46 +205,19 @@ class Rig:
 
     def locks(self) -> dict[str, str]:
         """Target key → run, out of the file."""
-        with sqlite3.connect(f"file:{self.daemon.journal}?mode=ro", uri=True) as connection:
-            found = dict(connection.execute("SELECT target_key, run_id FROM locks").fetchall())
-        connection.close()
-        return found
+        with self.daemon.reading() as journal:
+            return dict(journal.execute("SELECT target_key, run_id FROM locks").fetchall())
 
     def audit(self, run: Run) -> list[dict[str, Any]]:
         """The run's part of the chain."""
         return self.daemon.items(f"/api/v1/audit?run_id={run['id']}")
 
-    def check_whole(self) -> None:
-        """Every acknowledged notification is on record, and the chain proves itself."""
-        records = self.daemon.items("/api/v1/audit")
-        received = {r["details"]["sha256"] for r in records if r["kind"] == "notification"}
-        assert self._acknowledged <= received
-        verified = self.daemon.command("audit", "verify")
-        assert verified.returncode == 0, verified.stdout + verified.stderr
-
-
-def _notification(case: str, status: str) -> bytes:
-    labels = {"alertname": "Broken", "case": case}
-    firing = status == "firing"
-    alert = {
-        "status": status,
-        "labels": labels,
-        "annotations": {},
-        "startsAt": "2026-11-24T12:00:00Z",
-        "endsAt": "0001-01-01T00:00:00Z" if firing else "2026-11-24T12:30:00Z",
-        "generatorURL": "",
-        "fingerprint": fingerprint(labels),
-    }
-    notification = {
-        "version": "4",
-        "groupKey": "{}",
-        "status": status,
-        "receiver": "remediator",
-        "groupLabels": {},
-        "commonLabels": labels,
-        "commonAnnotations": {},
-        "externalURL": "http://alertmanager.example",
-        "truncatedAlerts": 0,
-        "alerts": [alert],
-    }
-    return json.dumps(notification).encode()
+    def check_whole(
+        self,
+        changes: Mapping[str, int] | None = None,
+        *,
+        waiting: Collection[str] = (),
+    ) -> None:
+        """See `whole.check`; the changes are those of the ledger unless others are given."""
+        made = Counter(self.ledger()) if changes is None else changes
+        whole.check(self.daemon, acknowledged=self._acknowledged, changes=made, waiting=waiting)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.crash import legal
-from tests.crash.conftest import MakeRig
+from tests.crash.fixtures import MakeRig
 from tests.crash.rig import Act, Carried, Rig, Run
 from tests.crash.strace import PAGE
 
