@@ -24,6 +24,7 @@ _WORLD = """#!/bin/sh
 ledger="${0%/*}/ledger"
 case "$1" in
   do|undo)
+    : > "${0%/*}/begun-$2"
     [ -z "$3" ] || sleep "$3"
     echo "$1 $2" >> "$ledger"
     [ ! -e "${0%/*}/fills" ] || cat /dev/zero > "$(cat "${0%/*}/fills")" 2> /dev/null || true ;;
@@ -191,6 +192,10 @@ class Rig:
         """Tell what was found out about an interrupted run."""
         answer = self.daemon.post(f"/api/v1/runs/{run['id']}/resume", {"how": how})
         assert answer.status in (200, 409, 503), answer.text
+
+    def begun(self, name: str) -> bool:
+        """Whether a command for `name` has begun, whether or not its line is there yet."""
+        return (self.folder / f"begun-{name}").exists()
 
     def fills(self, file: Path) -> None:
         """From now on each change fills the disk that this file is on."""

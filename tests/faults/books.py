@@ -16,6 +16,10 @@ steps:
 """
 _CHECK = """      check: [WORLD, check, "${{ labels.case }}"]
 """
+UNDO = """      undo: [WORLD, undo, "${{ labels.case }}"]
+on_failure: {undo: true}
+"""
+"""For the tail: the line can be taken back, and is when something goes wrong."""
 _SETTLE = """      settle: [WORLD, ready]
 """
 

@@ -16,7 +16,7 @@ from tests.crash import bodies
 from tests.crash.fixtures import MakeRig
 from tests.crash.rig import Rig
 from tests.crash.strace import COMMIT, PAGE, Strace
-from tests.faults.books import book
+from tests.faults.books import UNDO, book
 from tests.faults.room import Room
 from tests.scenarios.daemon import RemediatorProcess
 from tests.servers.process import ServerFailed
@@ -118,11 +118,7 @@ def test_a_change_whose_outcome_finds_no_room(roomy: MakeRoomy, room: Room, chec
 
 
 def test_an_undo_whose_outcome_finds_no_room(roomy: MakeRoomy, room: Room) -> None:
-    tail = (
-        '      undo: [WORLD, undo, "${{ labels.case }}"]\n'
-        "verify: {resolved_within: 1s}\non_failure: {undo: true}\n"
-    )
-    rig = roomy(book(checked=False, tail=tail))
+    rig = roomy(book(checked=False, tail=f"{UNDO}verify: {{resolved_within: 1s}}\n"))
     rig.send("full", "firing")
     eventually(rig.ledger, what="the change")
     rig.fills(room.filler)
