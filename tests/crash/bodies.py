@@ -23,7 +23,7 @@ def alert(
     **labels: str,
 ) -> Alert:
     """One alert `Broken`; one that fires has no end, whatever `ends_at` says."""
-    labels = {"alertname": "Broken", "case": case, **labels}
+    labels = {"alertname": "Broken", "case": case} | labels
     return {
         "status": status,
         "labels": labels,

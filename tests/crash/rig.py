@@ -168,16 +168,20 @@ class Rig:
         """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
         self.post(bodies.notification(bodies.alert(case, status)))
 
-    def post(self, body: bytes) -> None:
-        """The same with a whole body."""
+    def post(self, body: bytes, *, again: bool = False) -> None:
+        """The same with a whole body; `again`, even if it was acknowledged."""
         digest = hashlib.sha256(body).hexdigest()
-        if digest in self._acknowledged:
+        if digest in self._acknowledged and not again:
             return
         answer = request("POST", self.daemon.webhook, body, timeout_s=60.0)
         if answer.status == 503:
             raise OSError(answer.text)
         assert answer.status == 200, answer.text
-        self._acknowledged.add(digest)
+        self.acknowledge(body)
+
+    def acknowledge(self, body: bytes) -> None:
+        """This body was answered 200, whoever posted it."""
+        self._acknowledged.add(hashlib.sha256(body).hexdigest())
 
     def approve(self, run: Run) -> None:
         """Say yes; that it was said already is fine, as after an answer that was lost."""
