@@ -168,16 +168,19 @@ class Rig:
         """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
         self.post(bodies.notification(bodies.alert(case, status)))
 
-    def post(self, body: bytes, *, again: bool = False) -> None:
-        """The same with a whole body; `again`, even if it was acknowledged."""
+    def post(self, body: bytes, *, again: bool = False) -> bool:
+        """The same with a whole body; `again`, even if it was acknowledged. Returns whether it was
+        sent now.
+        """
         digest = hashlib.sha256(body).hexdigest()
         if digest in self._acknowledged and not again:
-            return
+            return False
         answer = request("POST", self.daemon.webhook, body, timeout_s=60.0)
         if answer.status == 503:
             raise OSError(answer.text)
         assert answer.status == 200, answer.text
         self.acknowledge(body)
+        return True
 
     def acknowledge(self, body: bytes) -> None:
         """This body was answered 200, whoever posted it."""

@@ -36,7 +36,7 @@ def _post(rig: Rig, sent: list[bytes]) -> None:
     """From several senders at once, each in the order that it was given."""
 
     def post(body: bytes) -> None:
-        eventually(lambda: rig.post(body, again=True) is None, what="the notification to be taken")
+        eventually(lambda: rig.post(body, again=True), what="the notification to be taken")
 
     with ThreadPoolExecutor(SENDERS) as pool:
         for done in [pool.submit(post, body) for body in sent]:
