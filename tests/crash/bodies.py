@@ -1,7 +1,7 @@
 """Notifications as Alertmanager posts them, about alerts that are told apart by their `case`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from remediator.model.alerts import fingerprint
@@ -19,15 +19,15 @@ def alert(
     *,
     starts_at: str = STARTS_AT,
     ends_at: str = ENDS_AT,
-    annotations: Mapping[str, str] | None = None,
+    noise: str = "",
     **labels: str,
 ) -> Alert:
-    """One alert `Broken`; one that fires has no end, whatever `ends_at` says."""
+    """One alert `Broken`; while it fires it has no end, whatever `ends_at` says. `noise` is long."""
     labels = {"alertname": "Broken", "case": case} | labels
     return {
         "status": status,
         "labels": labels,
-        "annotations": dict(annotations or {}),
+        "annotations": {"noise": noise} if noise else {},
         "startsAt": starts_at,
         "endsAt": _NEVER if status == "firing" else ends_at,
         "generatorURL": "",

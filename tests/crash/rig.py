@@ -98,11 +98,12 @@ class Rig:
         kill_at: int | None = None,
         call: str = COMMIT,
         lives: int = 1,
+        **labels: str,
     ) -> Carried:
         """Fire the alert of `case`, act as `acts` say for each state, until the run has ended.
 
         The daemon is killed at the `kill_at`-th `call` from now on, and started again; so it goes
-        with as many of its `lives`.
+        with as many of its `lives`, and with none it is let alone. `labels` are the alert's.
         """
         carried = Carried({})
 
@@ -116,7 +117,7 @@ class Rig:
 
         watch()
         try:
-            self._carry(case, acts or {}, carried, watch)
+            self._carry(case, labels, acts or {}, carried, watch)
         finally:
             if self.trace is not None:
                 self.trace.close()
@@ -124,7 +125,12 @@ class Rig:
         return carried
 
     def _carry(
-        self, case: str, acts: Mapping[str, Act], carried: Carried, watch: Callable[[], None]
+        self,
+        case: str,
+        labels: Mapping[str, str],
+        acts: Mapping[str, Act],
+        carried: Carried,
+        watch: Callable[[], None],
     ) -> None:
         deadline = time.monotonic() + _RUN_WITHIN_S
         while True:
@@ -137,13 +143,13 @@ class Rig:
                 self.daemon.restart()
                 watch()
             try:
-                if self._turn(case, acts, carried):
+                self.send(case, "firing", **labels)
+                if self._turn(acts, carried):
                     return
             except OSError:
                 time.sleep(0.01)  # it is dying; the next turn sees that it is dead
 
-    def _turn(self, case: str, acts: Mapping[str, Act], carried: Carried) -> bool:
-        self.send(case, "firing")
+    def _turn(self, acts: Mapping[str, Act], carried: Carried) -> bool:
         run = self.run_of()
         if run["state"] not in carried.states[-1:]:
             carried.states.append(run["state"])
@@ -164,9 +170,9 @@ class Rig:
 
     # --- what people and senders do -------------------------------------------------------
 
-    def send(self, case: str, status: str) -> None:
+    def send(self, case: str, status: str, **labels: str) -> None:
         """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
-        self.post(bodies.notification(bodies.alert(case, status)))
+        self.post(bodies.notification(bodies.alert(case, status, **labels)))
 
     def post(self, body: bytes, *, again: bool = False) -> bool:
         """The same with a whole body; `again`, even if it was acknowledged. Returns whether it was
