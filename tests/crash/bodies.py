@@ -22,7 +22,7 @@ def alert(
     noise: str = "",
     **labels: str,
 ) -> Alert:
-    """One alert `Broken`; while it fires it has no end, whatever `ends_at` says. `noise` is long."""
+    """One alert `Broken`; while it fires it has no end. `noise` only takes room."""
     labels = {"alertname": "Broken", "case": case} | labels
     return {
         "status": status,

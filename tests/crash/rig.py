@@ -19,6 +19,7 @@ from tests.crash.strace import COMMIT, Strace
 from tests.faults import whole
 from tests.scenarios.daemon import RemediatorProcess
 from tests.servers.rest import request
+from tests.servers.waiting import eventually
 
 _WORLD = """#!/bin/sh
 ledger="${0%/*}/ledger"
@@ -121,7 +122,7 @@ class Rig:
         finally:
             if self.trace is not None:
                 self.trace.close()
-        self._known.add(carried.run["id"])
+        self.done_with(carried.run)
         return carried
 
     def _carry(
@@ -165,8 +166,24 @@ class Rig:
     def run_of(self) -> Run:
         """The one new run; two would be one too many."""
         runs: list[Run] = self.daemon.api("/api/v1/runs")["items"]
-        (new,) = [run for run in runs if run["id"] not in self._known]
-        return new
+        new = [run for run in runs if run["id"] not in self._known]
+        assert len(new) == 1, f"{len(new)} new runs: {new}"
+        return new[0]
+
+    def until(self, *states: str, reason: str = "", timeout_s: float = 30.0) -> Run:
+        """The one new run, once it is in one of these states (and, perhaps, for this reason)."""
+
+        def look() -> Run:
+            run = self.run_of()
+            assert run["state"] in states, run
+            assert reason in ("", run["reason"]), run
+            return run
+
+        return eventually(look, timeout_s, what=f"the run to be {' or '.join(states)} {reason}")
+
+    def done_with(self, run: Run) -> None:
+        """From now on another run is the new one."""
+        self._known.add(run["id"])
 
     # --- what people and senders do -------------------------------------------------------
 

@@ -166,10 +166,7 @@ def test_before_a_change_it_is_waited_for(shop: Shop, how: str) -> None:
         shop.front.strike(refused(503, "ServiceUnavailable"), times=10**6, reads_too=True)
     try:
         shop.fire(case, _PATIENT)
-        eventually(
-            lambda: shop.rig.run_of()["reason"] == "unreachable", what="the run to wait for it"
-        )
-        assert shop.rig.run_of()["state"] in ("pending", "planning")
+        shop.rig.until("pending", "planning", reason="unreachable")
         assert len(shop.front.written_at) == before
     finally:
         if how == "stopped":
@@ -201,7 +198,7 @@ def test_the_way_back_waits_for_it(shop: Shop) -> None:
     case = "back"
     shop.deploy(case)
     shop.fire(case, _FUTILE)
-    eventually(lambda: shop.rig.run_of()["state"] == "verifying", what="the change to be watched")
+    shop.rig.until("verifying")
     shop.front.strike(refused(500, "InternalError"), times=10**6, reads_too=True)
     struck = shop.front.struck
     eventually(lambda: shop.front.struck > struck + 3, what="the way back to be tried often")

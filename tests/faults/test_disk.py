@@ -75,7 +75,7 @@ def _goes_on(rig: Rig) -> None:
 def test_a_full_disk_is_waited_for(roomy: MakeRoomy, room: Room) -> None:
     rig = roomy(book("approve"))
     rig.send("before", "firing")
-    eventually(lambda: rig.run_of()["state"] == "awaiting_approval", what="the question")
+    rig.until("awaiting_approval")
     room.fill()
     _unwritable(rig, "during")
     assert "the disk is full; make room, remediator goes on by itself" in rig.daemon.log.read_text()
@@ -88,7 +88,7 @@ def test_a_full_disk_is_waited_for(roomy: MakeRoomy, room: Room) -> None:
 def test_a_disk_that_takes_no_more_is_waited_for(make_rig: MakeRig, error: str) -> None:
     rig = make_rig(book("approve"), settings=_LOOKS_OFTEN)
     rig.send("before", "firing")
-    eventually(lambda: rig.run_of()["state"] == "awaiting_approval", what="the question")
+    rig.until("awaiting_approval")
     broken = Strace(rig.daemon.process.pid, rig.folder, fail={PAGE: error, COMMIT: error})
     try:
         _unwritable(rig, "during")
@@ -132,7 +132,7 @@ def test_an_undo_whose_outcome_finds_no_room(roomy: MakeRoomy, room: Room) -> No
 def test_a_read_only_disk_at_the_start_is_told(roomy: MakeRoomy, room: Room) -> None:
     rig = roomy(book("approve"))
     rig.send("before", "firing")
-    eventually(lambda: rig.run_of()["state"] == "awaiting_approval", what="the question")
+    rig.until("awaiting_approval")
     rig.daemon.kill()
     room.mount("ro")
     with pytest.raises(ServerFailed):
@@ -151,7 +151,7 @@ def _last_word(daemon: RemediatorProcess) -> str:
 def test_the_disk_is_full_at_the_start(roomy: MakeRoomy, room: Room) -> None:
     rig = roomy(book("approve"))
     rig.send("before", "firing")
-    eventually(lambda: rig.run_of()["state"] == "awaiting_approval", what="the question")
+    rig.until("awaiting_approval")
     rig.daemon.kill()
     room.fill()
     with pytest.raises(ServerFailed):

@@ -67,7 +67,7 @@ def test_a_command_that_ended_meanwhile_has_ended(make_rig: MakeRig, checked: bo
 def test_a_yes_that_is_heard_too_late_is_none(make_rig: MakeRig) -> None:
     rig = make_rig(book("approve", tail="approval: {timeout: 2s}\n"))
     rig.send("late", "firing")
-    eventually(lambda: rig.run_of()["state"] == "awaiting_approval", what="the question")
+    rig.until("awaiting_approval")
     run = rig.run_of()
     question = rig.daemon.api(f"/api/v1/runs/{run['id']}")["approval"]["id"]
     said: list[Response] = []

@@ -11,7 +11,6 @@ from tests.crash.fixtures import MakeRig
 from tests.faults.books import book
 from tests.scenarios.daemon import RemediatorProcess
 from tests.servers.process import ServerFailed
-from tests.servers.waiting import eventually
 
 
 def _refused(daemon: RemediatorProcess) -> str:
@@ -23,7 +22,7 @@ def _refused(daemon: RemediatorProcess) -> str:
 def test_a_second_daemon_on_the_file_is_refused(make_rig: MakeRig, tmp_path: Path) -> None:
     rig = make_rig(book("approve"))
     rig.send("one", "firing")
-    eventually(lambda: rig.run_of()["state"] == "awaiting_approval", what="the question")
+    rig.until("awaiting_approval")
     first = rig.daemon
 
     link = tmp_path / "link.db"

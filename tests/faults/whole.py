@@ -1,4 +1,5 @@
-"""What holds after every fault: nothing lost, nothing twice, nothing stuck, the record whole.
+"""What holds after every fault: nothing lost, nothing twice, nothing stuck, nobody untold, the
+record whole.
 
 A checker, no test. It looks from outside, at a daemon that runs: at its API, at its journal (read
 only), and at what the test counted at the target.
@@ -41,6 +42,7 @@ def check(
         within_s,
         what=f"every run to end, or to be {waiting or 'nothing else'}",
     )
+    eventually(lambda: not _untold(daemon), within_s, what="everybody to be told")
     with daemon.reading() as journal:
         _no_notification_is_missing(journal, acknowledged)
         _locks_are_those_of_waiting_runs(journal)
@@ -55,6 +57,13 @@ def _unfinished(daemon: RemediatorProcess, waiting: Collection[str]) -> list[tup
     with daemon.reading() as journal:
         live = journal.execute("SELECT id, state FROM runs WHERE ended_us IS NULL").fetchall()
     return [run for run in live if run[1] not in waiting]
+
+
+def _untold(daemon: RemediatorProcess) -> list[tuple[Any, ...]]:
+    with daemon.reading() as journal:
+        return journal.execute(
+            "SELECT run_id, error FROM outbox WHERE state = 'waiting'"
+        ).fetchall()
 
 
 def _no_notification_is_missing(journal: sqlite3.Connection, acknowledged: Collection[str]) -> None:

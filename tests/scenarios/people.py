@@ -9,7 +9,7 @@ from tests.notify.pagerduty_server import PagerDuty
 from tests.servers.loop import Loop
 from tests.servers.process import Server
 from tests.servers.waiting import eventually
-from tests.slack.server import Slack
+from tests.slack.server import Outage, Slack
 from tests.slack.workspace import Click, Message
 
 CHANNEL = "C0123456789"
@@ -57,6 +57,22 @@ class People(Server):
     def answer_to(self, url: str) -> None:
         """Clicks go to the daemon at this base URL."""
         self.slack.app_url = f"{url}/slack/interactions"
+
+    def slack_breaks(self, kind: Outage) -> None:
+        """Slack refuses connections, answers 500, or takes requests and never answers."""
+        self._loop.call(self.slack.outage(kind))
+
+    def slack_recovers(self) -> None:
+        """Slack works again."""
+        self._loop.call(self.slack.recover())
+
+    def slack_is_slow(self, slow: bool) -> None:
+        """Slack does what it is asked, and answers only when it is no longer slow."""
+
+        async def change() -> None:
+            (self.slack.hold_answers if slow else self.slack.answer)()
+
+        self._loop.call(change())
 
     def click(self, message: Message, label: str, *, user: str = ALICE) -> Click:
         """A person presses a button."""
