@@ -139,13 +139,15 @@ def _going_on(held: Hand, until: datetime, **more: Any) -> RunUpdate:
 async def _settled(held: Hand, row: Step, deadline: datetime) -> tuple[Progress, str]:
     assert row.plan is not None  # noqa: S101 - caller checks
     one = held.step_of(row)
-    until = min(deadline, held.now + one.timeout)
+    clock = held.ports.clock
+    left = min(deadline - held.now, one.timeout)
+    until_s = clock.monotonic() + left.total_seconds()
     back = row.plan.inverse()
     while True:
         progress, message = await step.settle_once(held, one, back)
         if progress is not Progress.PROGRESSING:
             return progress, message
-        if held.now >= until:
+        if clock.monotonic() >= until_s:
             return Progress.FAILED, f"not healthy in time: {message}"
         if await held.pause():
             return Progress.PROGRESSING, message
