@@ -1,5 +1,5 @@
-"""Alertmanager or Prometheus is gone, or hangs, when the daemon asks whether an alert still fires, or
-whether a repair helped.
+"""Alertmanager or Prometheus is gone, or hangs, when the daemon asks whether an alert still fires,
+or whether a repair helped.
 
 Not to know is no answer: before a change the run holds and changes nothing; after it, it holds and
 takes nothing back. It asks again by itself. An Alertmanager that has just been started knows of no
