@@ -1,9 +1,10 @@
 """What stands between a daemon and the real API server, and strikes when a test says so."""
 
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.actions.kubernetes.loopback import Between, Strike
+from tests.actions.kubernetes.loopback import Between, Strike, kubeconfig_for
 from tests.servers.kubernetes import ControlPlane
 from tests.servers.loop import Loop
 from tests.servers.process import Server
@@ -32,6 +33,18 @@ class Front(Server):
         if self._loop.running:
             self._loop.call(self._stack.aclose())
         self._loop.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        config = json.loads(self.kubeconfig.read_text())
+        return str(config["clusters"][0]["cluster"]["server"])
+
+    def through(self, address: str) -> Path:
+        """A kubeconfig by which it is reached at another address."""
+        folder = self._folder / "through"
+        folder.mkdir()
+        return kubeconfig_for(folder, f"http://{address}")
 
     @property
     def written_at(self) -> list[float]:

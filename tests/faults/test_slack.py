@@ -54,7 +54,8 @@ def _mend(people: People) -> None:
     people.slack_recovers()
 
 
-def _retried(rig: Rig) -> float:
+def retried(rig: Rig) -> float:
+    """How often a delivery to Slack has failed."""
     return rig.daemon.metrics()['remediator_notes_total{notifier="slack",result="retried"}']
 
 
@@ -64,7 +65,7 @@ def test_the_question_waits_for_slack(talking: MakeTalking, people: People, faul
     _break(people, fault)
     rig.send("asked", "firing")
     rig.until("awaiting_approval")
-    eventually(lambda: _retried(rig) >= 1, what="the question to be tried")
+    eventually(lambda: retried(rig) >= 1, what="the question to be tried")
     assert rig.run_of()["state"] == "awaiting_approval"
     assert people.messages == []
     _mend(people)

@@ -21,16 +21,19 @@ _POLL_S = 0.2
 class Link:
     """Passes TCP on to `target_port`; with `udp`, datagrams too (towards the target only)."""
 
-    def __init__(self, target_port: int, *, udp: bool = False) -> None:
+    def __init__(
+        self, target_port: int, *, udp: bool = False, listener: socket.socket | None = None
+    ) -> None:
+        """A `listener` is where else than on loopback the clients connect."""
         self._target = ("127.0.0.1", target_port)
         self._whole = threading.Event()
         self._whole.set()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.port = free_port()
+        self._listener = listener or socket.create_server(("127.0.0.1", free_port()))
+        address = self._listener.getsockname()
+        self.port = int(address[1])
         """Where the clients connect."""
-        address = ("127.0.0.1", self.port)
-        self._listener = socket.create_server(address)
         self._listener.settimeout(_POLL_S)
         self._run(self._accept)
         if udp:
