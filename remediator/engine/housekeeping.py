@@ -52,7 +52,10 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""
-        prune_at = self._clock.now() + _PRUNE_EVERY
+        # By the clock that nobody sets: one that is set years ahead by mistake can be mended within
+        # the hour, and has made nothing old before.
+        every_s = _PRUNE_EVERY.total_seconds()
+        prune_at_s = self._clock.monotonic() + every_s
         while True:
             await self._clock.sleep(self._anchor_every.total_seconds())
             try:
@@ -61,8 +64,8 @@ class Housekeeper:
                     continue
                 await self._journal.straighten(at=self._clock.now())
                 await self.anchor()
-                if self._clock.now() >= prune_at:
-                    prune_at = self._clock.now() + _PRUNE_EVERY
+                if self._clock.monotonic() >= prune_at_s:
+                    prune_at_s = self._clock.monotonic() + every_s
                     await self.prune()
             except (JournalUnavailable, Overloaded, OSError) as error:
                 log.warning("housekeeping will be tried again", error=str(error))

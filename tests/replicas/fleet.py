@@ -88,6 +88,17 @@ class Fleet:
         eventually(lambda: self.state(run, at) == "succeeded", within_s, what="the run to succeed")
         return time.monotonic() - began
 
+    def check_whole(self) -> None:
+        """What was acknowledged is on record, no change was made twice, and the chain verifies."""
+        replica = next(one for one in self.replicas if one.running)
+        records = replica.items("/api/v1/audit")
+        received = {r["details"]["sha256"] for r in records if r["kind"] == "notification"}
+        assert self.rig.acknowledged <= received
+        ledger = self.rig.ledger()
+        assert len(ledger) == len(set(ledger)), ledger
+        verified = replica.command("audit", "verify")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
     def stop(self) -> None:
         """Stop all."""
         for replica in self.replicas:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.rig import notification
+from tests.crash import bodies
 from tests.replicas.fleet import Fleet
 from tests.scenarios.daemon import RemediatorProcess
 from tests.servers.link import Link
@@ -54,8 +54,7 @@ def _whole(fleet: Fleet, cases: list[str]) -> None:
         what="all runs to succeed",
     )
     assert sorted(fleet.rig.ledger()) == sorted(f"do {case}" for case in cases)
-    fleet.rig.daemon = fleet.first
-    fleet.rig.check_whole()
+    fleet.check_whole()
 
 
 def _send(fleet: Fleet, case: str) -> None:
@@ -82,7 +81,9 @@ def test_the_server_crashes_and_comes_back(tmp_path: Path, breakable: Postgres) 
         breakable.process.stop()
         for replica in fleet.replicas:
             eventually(partial(_not_ready, replica), what="it to say that it is not ready")
-            answer = request("POST", replica.webhook, notification("lost", "firing"))
+            answer = request(
+                "POST", replica.webhook, bodies.notification(bodies.alert("lost", "firing"))
+            )
             assert answer.status == 503, answer.text
             assert request("GET", f"{replica.url}/-/healthy").status == 200
         breakable.process.start()

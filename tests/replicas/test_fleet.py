@@ -41,7 +41,7 @@ def test_a_replica_takes_up_what_a_killed_one_had_in_hand(fleet: Fleet) -> None:
     records = survivor.items(f"/api/v1/audit?run_id={run['id']}")
     legal.check(records)
     assert "run.freed" in [record["kind"] for record in records]
-    _whole(fleet)
+    fleet.check_whole()
 
 
 def test_a_replica_that_was_paused_too_long_stops_its_work_and_joins_anew(fleet: Fleet) -> None:
@@ -60,7 +60,7 @@ def test_a_replica_that_was_paused_too_long_stops_its_work_and_joins_anew(fleet:
     assert paused.running
     assert fleet.rig.ledger() == ["do paused"]
     fleet.rig.send("after", "firing")  # at the one that came back
-    _whole(fleet)
+    fleet.check_whole()
 
 
 def test_a_replica_that_stops_in_order_hands_over_at_once(fleet: Fleet) -> None:
@@ -72,7 +72,7 @@ def test_a_replica_that_stops_in_order_hands_over_at_once(fleet: Fleet) -> None:
     eventually(lambda: not fleet.first.process.running, what="it to end")
     assert fleet.first.process.exit_code == 0
     assert fleet.rig.ledger() == ["do stopped"]
-    _whole(fleet)
+    fleet.check_whole()
 
 
 def test_any_replica_takes_the_alert_and_any_the_answer(tmp_path: Path, postgres_dsn: str) -> None:
@@ -95,7 +95,7 @@ def test_any_replica_takes_the_alert_and_any_the_answer(tmp_path: Path, postgres
         assert fleet.rig.ledger() == ["do asked"]
         decided = [kind for kind in _kinds(fleet, run["id"]) if kind == "approval.decision"]
         assert len(decided) == 2  # both are on record, and one of them counted
-        _whole(fleet)
+        fleet.check_whole()
 
 
 def test_two_replicas_share_the_work_of_many_alerts(fleet: Fleet) -> None:
@@ -111,7 +111,7 @@ def test_two_replicas_share_the_work_of_many_alerts(fleet: Fleet) -> None:
         what="all runs to succeed",
     )
     assert sorted(fleet.rig.ledger()) == sorted(f"do {case}" for case in cases)
-    _whole(fleet)
+    fleet.check_whole()
 
 
 def _kinds(fleet: Fleet, run_id: str) -> list[str]:
@@ -122,9 +122,3 @@ def _kinds(fleet: Fleet, run_id: str) -> list[str]:
 def _starts(fleet: Fleet) -> int:
     records = fleet.replicas[-1].items("/api/v1/audit")
     return sum(record["kind"] == "daemon.started" for record in records)
-
-
-def _whole(fleet: Fleet) -> None:
-    """What was acknowledged is on record, the chain verifies, and no lock is left."""
-    fleet.rig.daemon = next(one for one in fleet.replicas if one.running)
-    fleet.rig.check_whole()

@@ -25,17 +25,25 @@ class Link:
     Each piece of TCP is held for `delay_s` on its way.
     """
 
-    def __init__(self, target_port: int, *, udp: bool = False, delay_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        target_port: int,
+        *,
+        udp: bool = False,
+        delay_s: float = 0.0,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """A `listener` is where else than on loopback the clients connect."""
         self._delay_s = delay_s
         self._target = ("127.0.0.1", target_port)
         self._whole = threading.Event()
         self._whole.set()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.port = free_port()
+        self._listener = listener or socket.create_server(("127.0.0.1", free_port()))
+        address = self._listener.getsockname()
+        self.port = int(address[1])
         """Where the clients connect."""
-        address = ("127.0.0.1", self.port)
-        self._listener = socket.create_server(address)
         self._listener.settimeout(_POLL_S)
         self._run(self._accept)
         if udp:
