@@ -27,7 +27,7 @@ lint: $(READY) ## format, style, types and layers
 	$(BIN)/lint-imports
 
 servers: ## install or build the servers that the tests talk to
-	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults
+	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults models
 
 lock: $(READY) ## pin every dependency with its hashes, and no addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

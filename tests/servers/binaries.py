@@ -150,6 +150,10 @@ SETS: Mapping[str, ServerSet] = {
         (Binary("strace", ("strace",)),),
         packages=("strace",),
     ),
+    "models": ServerSet(
+        (Binary("spin", ("spin",)), Binary("gcc", ("gcc", "cc"))),
+        packages=("spin", "gcc", "libc6-dev"),
+    ),
     "browser": ServerSet(
         (Binary("chromium", ("chromium",)),),
         packages=("chromium",),
