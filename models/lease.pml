@@ -1,7 +1,7 @@
 /* The claim, lease and fencing protocol of the journal on a shared database.
  *
  * README.md beside this file says what is modelled, what is assumed, which properties hold, and
- * what each macro M_... breaks. Run by `tests/models/test_lease.py`; by hand:
+ * what each macro that begins with M breaks. Run by `tests/models/test_lease.py`; by hand:
  *
  *     spin -DTARGET=1 -a lease.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan -m1000000
  */
@@ -28,7 +28,9 @@
 #ifndef LEASE
 #define LEASE   3       /* ticks of the database's clock */
 #endif
+#ifndef MARGIN
 #define MARGIN  1
+#endif
 
 /* What the target of a change can do. */
 #define VERSIONED   1   /* compare-and-set under a version that is never given twice */

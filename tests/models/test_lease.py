@@ -5,6 +5,8 @@ macro that takes one rule out of the protocol; the property that must then break
 so that a model which proves everything would be found out here.
 """
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,21 +15,31 @@ from tests.models.spin import search
 
 MODEL = Path(__file__).parents[2] / "models" / "lease.pml"
 
-pytestmark = pytest.mark.servers  # spin and a C compiler are installed like them
 
 # What bounds a search: how many starts of a daemon in all, and how many lost answers.
 LOST_ANSWERS = ("STARTS=2", "LOSSES=1")
 NEW_IDENTITY = ("STARTS=3", "LOSSES=0")
 OUTAGE = ("STARTS=2", "LOSSES=0", "OUTAGES=1")
 CRASH = ("STARTS=2", "LOSSES=0", "CRASHES=1")
+SMALLEST = ("STARTS=2", "LOSSES=0")
+WIDE = os.environ.get("REMEDIATOR_TEST_MODELS") == "wide"
+"""Look at larger bounds, too; minutes each, and some gigabytes of memory."""
+SHORT = ("LEASE=2", "MARGIN=0")
+"""The margin is for calls that nothing but time holds back; what ends has none of them."""
 
 VERSIONED = ("TARGET=1",)
 BY_VALUE = ("TARGET=2",)
 PLAIN = ("TARGET=3",)
 BLIND = ("TARGET=4",)
 
+pytestmark = [
+    pytest.mark.servers,  # spin and a C compiler are installed like them
+    *([pytest.mark.timeout(3600)] if WIDE else []),
+]
+
 SAFE = {
-    "a target with versions, and the way back": (*VERSIONED, "UNDO", *LOST_ANSWERS),
+    "a target with versions, lost answers": (*VERSIONED, *LOST_ANSWERS),
+    "a target with versions, and the way back": (*VERSIONED, "UNDO", *SMALLEST),
     "a daemon that starts again": (*VERSIONED, *NEW_IDENTITY),
     "a target that compares values, and no way back": (*BY_VALUE, *LOST_ANSWERS),
     "a target that compares nothing, prompt calls": (*PLAIN, "PROMPT", *LOST_ANSWERS),
@@ -36,12 +48,24 @@ SAFE = {
         *PLAIN,
         "PROMPT",
         "SLOW_ANSWERS",
-        "STARTS=2",
-        "LOSSES=0",
+        *SMALLEST,
     ),
     "a target that can't be looked at": (*BLIND, *LOST_ANSWERS),
     "the database goes away and comes back": (*VERSIONED, *OUTAGE),
 }
+
+if WIDE:
+    SAFE |= {
+        "wide: the way back, lost answers": (*VERSIONED, "UNDO", *LOST_ANSWERS),
+        "wide: the way back, a new identity": (*VERSIONED, "UNDO", *NEW_IDENTITY),
+        "wide: lost answers and a new identity": (*VERSIONED, "STARTS=3", "LOSSES=1"),
+        "wide: a daemon that is killed, lost answers": (
+            *VERSIONED,
+            "STARTS=2",
+            "LOSSES=1",
+            "CRASHES=1",
+        ),
+    }
 
 NO_COMMIT_WHEN_DEAD = "!(dead[session[x].id])"
 NO_REAPING_WHEN_DEAD = "!(dead[reaper[i]])"
@@ -86,7 +110,7 @@ FAULTS = {
         ONE_EFFECT,
     ),
     "a look at the target after the check": (
-        (*VERSIONED, "UNDO", *LOST_ANSWERS, "M_CHECK_BEFORE_READ"),
+        (*VERSIONED, "UNDO", *SMALLEST, "M_CHECK_BEFORE_READ"),
         ONE_EFFECT,
     ),
     "a reaper that was away itself": (
@@ -100,20 +124,28 @@ FAULTS = {
     # Not faults of the protocol: what it can't do, so that the assumptions are known to be needed.
     "a target that compares nothing, and a late call": ((*PLAIN, *LOST_ANSWERS), ONE_EFFECT),
     "a target that compares values, and the way back": (
-        (*BY_VALUE, "UNDO", *LOST_ANSWERS),
+        (*BY_VALUE, "UNDO", *SMALLEST),
         ONE_EFFECT,
     ),
 }
 
 ENDING = {
-    "answers of the database that are lost": (*VERSIONED, *LOST_ANSWERS),
-    "a daemon that is killed": (*VERSIONED, *CRASH),
+    "answers of the database that are lost": (*BLIND, *LOST_ANSWERS, *SHORT),
+    "a daemon that is killed": (*VERSIONED, *CRASH, *SHORT),
 }
+if WIDE:
+    ENDING["wide: lost answers"] = (*VERSIONED, *LOST_ANSWERS)
+    ENDING["wide: killed"] = (*VERSIONED, *CRASH)
 
 STUCK = {
-    "a claim whose answer was lost is forgotten": (*VERSIONED, *LOST_ANSWERS, "M_CLAIM_FORGOTTEN"),
-    "no idle_in_transaction_session_timeout": (*VERSIONED, *CRASH, "M_NO_IDLE_TIMEOUT"),
-    "a reaper that frees no runs": (*VERSIONED, *CRASH, "M_FREES_NOTHING"),
+    "a claim whose answer was lost is forgotten": (
+        *VERSIONED,
+        *LOST_ANSWERS,
+        *SHORT,
+        "M_CLAIM_FORGOTTEN",
+    ),
+    "no idle_in_transaction_session_timeout": (*VERSIONED, *CRASH, *SHORT, "M_NO_IDLE_TIMEOUT"),
+    "a reaper that frees no runs": (*VERSIONED, *CRASH, *SHORT, "M_FREES_NOTHING"),
 }
 
 
@@ -147,6 +179,6 @@ def test_a_fault_that_leaves_a_run_stuck_is_caught(name: str, tmp_path: Path) ->
 
 
 def test_every_fault_of_the_model_is_tried() -> None:
-    known = {w for w in MODEL.read_text().replace("(", " ").replace(")", " ").split() if w[:2] == "M_"}
+    known = set(re.findall(r"\bM_[A-Z_]+\b", MODEL.read_text()))
     tried = [*(m for m, _ in FAULTS.values()), *STUCK.values()]
     assert known == {macro for macros in tried for macro in macros if macro.startswith("M_")}
