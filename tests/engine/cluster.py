@@ -10,8 +10,10 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,6 +44,7 @@ from remediator.plugin.action import Stale
 from remediator.plugin.context import Context
 from remediator.plugin.registry import Registry
 from remediator.runbook.compile import compile_runbook
+from remediator.runbook.runbook import Runbook
 from remediator.testing import AlertBoard, ManualClock
 from tests.engine.conftest import FREE
 from tests.engine.world import IsValue, SetValue, World
@@ -171,29 +174,48 @@ class SetValueFrom(SetValue):
     «repeat» is taken to know that no late call comes.
     """
 
-    def __init__(self, world: World, node: "Node") -> None:
-        super().__init__(world)
-        self._node = node
+    node: "Node"
 
     async def apply(self, plan: Plan, ctx: Context) -> Result:
         """See `SetValue.apply`."""
-        await self._node.running()
-        await self._node.lease()
+        await self.node.running()
+        await self.node.lease()
         if plan.checkable:
             name, (change,) = plan.target.name, plan.changes
             under = self._version(name)
-            await self._node.call()
+            await self.node.call()
             if self._version(name) != under and self.world.get(name) != change.after:
                 raise Stale(f"{name} was changed meanwhile")
         result = await super().apply(plan, ctx)
-        if self._node.dies_after_apply:
-            self._node.dies_after_apply = False
-            await self._node.die()
+        if self.node.dies_after_apply:
+            self.node.dies_after_apply = False
+            await self.node.die()
         return result
 
     def _version(self, name: str) -> int:
         """How often it was changed."""
         return sum(one == name for one, _, _ in self.world.made)
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What a node's runbooks use; compiled once, since that takes longer than a whole example."""
+
+    set_value: SetValueFrom
+    is_value: IsValue
+    registry: Registry
+    compiled: tuple[Runbook, ...]
+
+
+@lru_cache
+def _tools(number: int, runbooks: tuple[str, ...]) -> _Tools:
+    set_value, is_value = SetValueFrom(World()), IsValue(World())
+    registry = Registry({set_value.name: set_value, is_value.name: is_value}, {}, {})
+    compiled = [
+        compile_runbook(source, f"runbook-{n}.yaml", registry)
+        for n, source in enumerate(runbooks, start=1)
+    ]
+    return _Tools(set_value, is_value, registry, tuple(compiled))
 
 
 class Node:
@@ -211,18 +233,9 @@ class Node:
         self._faults: list[tuple[Fault, int]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._worker: Worker
-        self._registry = Registry(
-            {
-                "world.set": SetValueFrom(cluster.world, self),
-                "world.is": IsValue(cluster.world),
-            },
-            {},
-            {},
-        )
-        self._compiled = [
-            compile_runbook(source, f"runbook-{n}.yaml", self._registry)
-            for n, source in enumerate(cluster.runbooks, start=1)
-        ]
+        self._tools = _tools(number, cluster.runbooks)
+        self._tools.set_value.world = self._tools.is_value.world = cluster.world
+        self._tools.set_value.node = self
 
     async def start(self) -> None:
         """Join under a new identity, and begin to work."""
@@ -234,9 +247,9 @@ class Node:
         self.thaw()
         self.journal = journal = cast(Journal, Wire(Handle(cluster.engine, env, clock), self))
         library = Library(
-            journal, lambda source, file: compile_runbook(source, file, self._registry)
+            journal, lambda source, file: compile_runbook(source, file, self._tools.registry)
         )
-        await library.replace(self._compiled)
+        await library.replace(self._tools.compiled)
         hint = Hint()
         cluster.engine.listeners.append(hint.poke)
         self.intake = IntakeDesk(journal, library, {}, lambda: None)

@@ -41,7 +41,8 @@ class Found:
     @property
     def violated(self) -> str:
         """What did not hold: an assertion's text, or `acceptance cycle`; empty if all did."""
-        match = re.search(r"^pan:1: (?:assertion violated )?(.+?) \(at depth", self.output, re.MULTILINE)
+        told = r"(?m)^pan:1: (?:assertion violated )?(.+?) \(at depth"
+        match = re.search(told, self.output)
         return match[1].strip() if match else ""
 
 
