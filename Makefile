@@ -37,7 +37,7 @@ bench: $(READY) ## measure speed and memory; writes benchmarks/results and docs/
 
 lock: $(READY) ## pin every dependency with its hashes, and no addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
+		--no-emit-find-links --no-header pyproject.toml --extra postgres -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header pyproject.toml --group dev -c requirements.lock \
 		-o requirements-dev.lock

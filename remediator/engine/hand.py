@@ -13,6 +13,8 @@ from typing import Any
 from remediator.engine import ports
 from remediator.journal.protocol import (
     AuditEntry,
+    JournalUnavailable,
+    Overloaded,
     RunUpdate,
     UpdateOutcome,
     Written,
@@ -117,6 +119,14 @@ class Hand:
         holds a single row of its own numbering."""
         return next(step for step in self.runbook.steps if step.id == row.step_id)
 
+    async def prove_alive(self) -> None:
+        """Return once it is certain that this run is still ours to change the world for.
+
+        Raises:
+            JournalUnavailable: it can't be found out now, or another node has it.
+        """
+        await self.ports.journal.prove_alive()
+
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """Write one transition; on success the hand shows the run as it is now.
 
@@ -140,6 +150,41 @@ class Hand:
         for verdict in outcome.verdicts:
             metrics.counter(metrics.VERDICTS, verdict.rule, verdict.ruling).inc()
         return outcome
+
+    async def keep(self, update: RunUpdate) -> UpdateOutcome:
+        """Write what was done, and wait while the journal can't be written.
+
+        Only for what came of a change: nobody else knows it, and for some nobody could find out.
+        An intent is not kept like that; by the time it could be written it must be decided anew.
+
+        Raises:
+            Fenced: as for `write`.
+            JournalUnavailable, Overloaded: it could not be written until the daemon stopped.
+        """
+        while True:
+            try:
+                return await self.write(update)
+            except (JournalUnavailable, Overloaded) as error:
+                log.warning("what was done can't be written yet", error=str(error))
+                if await self.pause():
+                    raise
+
+    async def pause(self) -> bool:
+        """Wait a little between two looks. Returns whether the daemon stops."""
+        span_s = self.ports.pace.poll.total_seconds()
+        if self.stopping is None:
+            await self.ports.clock.sleep(span_s)
+            return False
+        if self.stops:
+            return True
+        sleep = asyncio.ensure_future(self.ports.clock.sleep(span_s))
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            stop.cancel()
+        return self.stops
 
     def update(self, to: RunState, reason: Reason, message: str, **more: Any) -> RunUpdate:
         """Start a transition from the run as it is in hand; it wakes at once unless told later."""

@@ -105,6 +105,21 @@ BATCH_SIZE = _histogram(
 QUEUE_LENGTH = _gauge(
     "remediator_journal_queue_length", "Operations that wait for the journal's writer."
 )
+JOURNAL_CONFLICTS = _counter(
+    "remediator_journal_conflicts_total",
+    "Batches that were carried out again on PostgreSQL: another replica was in the way, or the "
+    "connection was lost.",
+    "kind",
+)
+NODE_LEASE = _gauge(
+    "remediator_node_lease_seconds",
+    "How long this node may still be sure to live, on PostgreSQL; below zero it changes nothing.",
+)
+DUTIES = _gauge(
+    "remediator_duty",
+    "What one node at a time does: 1 where it is this one, on PostgreSQL.",
+    "duty",
+)
 
 # ------------------------------------------------------------------------------ telling people
 
