@@ -1,51 +1,42 @@
-"""A real PostgreSQL with an empty database, where this version of remediator can open one."""
+"""A real PostgreSQL with an empty, migrated database, for the rows that need one."""
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import UTC, datetime
 
 from benchmarks.measure import NotMeasured
-from remediator.engine.clock import SystemClock
 from remediator.journal.errors import CannotOpen
-from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Opening
+from remediator.journal.opening import postgres_access
 from tests.servers.binaries import BinaryMissing
 from tests.servers.postgres import Postgres
 
 
 @contextmanager
-def database(folder: Path) -> Iterator[str]:
-    """Start a server and give the URL of a database that remediator has just opened.
+def database() -> Iterator[str]:
+    """Start a server and give the URL of a database that a daemon can open.
 
     Raises:
-        NotMeasured: it can't be opened, or PostgreSQL is not installed.
+        NotMeasured: PostgreSQL, or the driver for it, is not installed.
     """
+    server = Postgres()
     try:
-        server = Postgres()
         server.start()
     except BinaryMissing as error:
         raise NotMeasured(str(error)) from None
     try:
         url = server.create_database()
-        asyncio.run(_try(url))
+        asyncio.run(_migrate(url))
         yield url
     finally:
         server.stop()
 
 
-async def _try(url: str) -> None:
-    opening = Opening(
-        node=f"benchmark-{secrets.token_hex(3)}",
-        subscribers=(),
-        pagers=(),
-        write_queue=64,
-        on_commit=lambda: None,
-        on_broken=lambda: None,
-    )
+async def _migrate(url: str) -> None:
     try:
-        journal = await open_journal(url, SystemClock(), opening)
+        access = postgres_access(url, None)
     except CannotOpen as error:
-        raise NotMeasured(f"this version does not open such a journal: {error}") from None
-    await journal.close()
+        raise NotMeasured(str(error)) from None
+    from remediator.journal.postgres import migrate  # noqa: PLC0415 - needs the driver
+
+    await migrate.upgrade(access, datetime.now(UTC))
