@@ -1,6 +1,7 @@
 """`remediator serve`: the daemon, in the foreground, until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -73,6 +74,7 @@ async def _serve(settings: "Settings") -> None:
         except start_errors() as error:
             raise Failure(_sentence(error)) from None
         started = True
+        _keep_what_was_loaded()
         if stopping.is_set():
             await daemon.stop()
             return
@@ -93,6 +95,17 @@ async def _serve(settings: "Settings") -> None:
             )
         # Declared dead by other replicas after too long a pause: join them again as a new node.
         started = False
+
+
+def _keep_what_was_loaded() -> None:
+    """Leave what there is now out of collections of garbage: it stays as long as the process.
+
+    To look through it takes a tenth of a second in which everything stands still, and would come in
+    the middle of a storm, or between an alert and its repair.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def start_errors() -> tuple[type[Exception], ...]:
