@@ -74,12 +74,12 @@ async def _serve(settings: "Settings") -> None:
         except start_errors() as error:
             raise Failure(_sentence(error)) from None
         started = True
-        _keep_what_was_loaded()
         if stopping.is_set():
             await daemon.stop()
             return
         scheme = "https" if settings.tls else "http"
         print(f"remediator listens on {scheme}://{address}", flush=True)
+        _keep_what_was_loaded()
         waits = [asyncio.ensure_future(one.wait()) for one in (stopping, daemon.broken)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
