@@ -22,8 +22,7 @@ _ENCODER = json.JSONEncoder(
 )
 _FAST_ENCODER = msgspec.json.Encoder(order="sorted")
 # Whose texts are the same by both. Not floats: other digits for some, and `null` for NaN.
-_SAME = frozenset({str, bool, type(None)})
-_LONGEST_INT = 2**63
+_SAME = frozenset({str, bool, int, type(None)})
 
 
 def dumps(value: JSON) -> str:
@@ -56,6 +55,4 @@ def _is_same(value: object) -> bool:
         return True
     if kind is list or kind is tuple:
         return all(map(_is_same, value))  # type: ignore[call-overload] # likewise
-    if kind is int:
-        return -_LONGEST_INT <= value < _LONGEST_INT  # type: ignore[operator] # likewise
     return kind in _SAME
