@@ -269,7 +269,7 @@ def main() -> None:
     if given.calibrate:
         from benchmarks import calibration, postgres  # noqa: PLC0415 - to play needs no server
 
-        with postgres.database(given.costs.parent) as url:
+        with postgres.database() as url:
             costs = asyncio.run(calibration.measure(url, rounds=7))
         given.costs.parent.mkdir(parents=True, exist_ok=True)
         given.costs.write_text(json.dumps(asdict(costs), indent=2) + "\n")
