@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick lint servers lock bench clean help
+.PHONY: demo test quick lint servers lock bench soak clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1  /p' $(MAKEFILE_LIST) | expand -t 10
@@ -29,9 +29,15 @@ lint: $(READY) ## format, style, types and layers
 servers: ## install or build the servers that the tests talk to
 	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults
 
+soak: $(READY) ## run the daemon under mixed load for half an hour and see whether anything grows
+	@$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+
+bench: $(READY) ## measure speed and memory; writes benchmarks/results and docs/performance.md
+	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
 lock: $(READY) ## pin every dependency with its hashes, and no addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
+		--no-emit-find-links --no-header pyproject.toml --extra postgres -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header pyproject.toml --group dev -c requirements.lock \
 		-o requirements-dev.lock

@@ -20,6 +20,7 @@ from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clients.slack import SlackClient
+from remediator.engine import housekeeping, lane, reconcile
 from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.clock import SystemClock
@@ -34,7 +35,7 @@ from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
-from remediator.journal.opening import open_journal, sqlite_path
+from remediator.journal.opening import open_journal
 from remediator.journal.protocol import (
     AuditEntry,
     Journal,
@@ -42,6 +43,7 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
+from remediator.journal.urls import kept_beside
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -54,6 +56,9 @@ from remediator.runbook.compile import compile_runbook
 from remediator.settings import Settings, SettingsError
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
+
+# A tenth of what a run may wait for its first change; each look is a claim and a few reads.
+_LOOKS_APART_S = 0.005
 
 log = logs.get(__name__)
 
@@ -71,6 +76,9 @@ class Daemon:
         self.broken = asyncio.Event()
         """Set when a part broke for good: whoever runs the daemon should stop it, to be started
         anew; all state is in the journal."""
+        self.dead = False
+        """Set when other replicas declared this one dead, after a pause that was longer than its
+        lease: what it had in hand is theirs. A new daemon in its place joins as a new node."""
         self.journal: Journal
         self._library: Library
         self._watcher: store.Watcher
@@ -96,7 +104,7 @@ class Daemon:
 
     async def _start(self) -> Address:
         settings, clock = self.settings, self.clock
-        hint, note_hint = Hint(), Hint()
+        hint, note_hint = Hint(_LOOKS_APART_S), Hint(_LOOKS_APART_S)
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
@@ -115,7 +123,14 @@ class Daemon:
                 write_queue=settings.http.write_queue,
                 on_commit=committed,
                 on_broken=self.broken.set,
+                on_dead=self._die,
+                duties=(
+                    housekeeping.DUTY,
+                    reconcile.DUTY,
+                    *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
+                ),
             ),
+            postgres=settings.postgres,
         )
         self._stack.push_async_callback(journal.close)
         clients = make_clients(settings)
@@ -186,7 +201,7 @@ class Daemon:
             settings,
         )
         self.address = await server.start()
-        self._stack.push_async_callback(_drain, worker, server)
+        self._stack.push_async_callback(self._drain, worker, server)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
@@ -261,14 +276,15 @@ class Daemon:
 
     def _housekeeper(self, journal: Journal) -> Housekeeper:
         settings = self.settings
-        path = sqlite_path(settings.journal)
+        path = kept_beside(settings.journal)
         key = anchors.load_or_make_key(settings.audit.signing_key_file or anchors.beside(path))
         heads = settings.audit.anchor_file or path.with_name(path.name + ".heads.jsonl")
 
         async def anchor(seq: int, digest: str) -> None:
             head = anchors.sign(key, seq=seq, digest=digest, at=self.clock.now())
             await asyncio.to_thread(anchors.append, heads, head)
-            log.info("audit head signed", seq=seq, hash=digest)
+            # Whole, so that whoever keeps the log can hold the chain against it.
+            log.info("audit head signed", head=anchors.to_line(head))
 
         return Housekeeper(
             journal,
@@ -281,8 +297,13 @@ class Daemon:
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
-        await self._record("daemon.stopped", {"pid": os.getpid()})
-        await housekeeper.anchor()
+        if self.dead:
+            return  # others go on with the chain
+        try:
+            await self._record("daemon.stopped", {"pid": os.getpid()})
+            await housekeeper.anchor()
+        except (JournalUnavailable, Overloaded, OSError) as error:
+            log.warning("the end is not on record", error=str(error))
 
     def _background(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work, name=name)
@@ -299,6 +320,23 @@ class Daemon:
             _complain(task)
             self.broken.set()
 
+    def _die(self) -> None:
+        log.error("this node was declared dead; it starts anew, and others carry on what it had")
+        self.dead = True
+        self.broken.set()
+
+    async def _drain(self, worker: Worker, server: Server) -> None:
+        """Begin nothing new, let requests and changes in hand finish, both at the same time.
+
+        Each has a bound of its own (20 and 10 s), and the announcer has 5 s after them: with what
+        is left to close, within the 30 s after which Kubernetes kills.
+        """
+        if self.dead:
+            await worker.abandon()
+        # In this order: before a listener that has to be waited for, no run may be claimed any
+        # more.
+        await asyncio.gather(worker.stop(), server.stop())
+
     def _not_ready(self) -> Sequence[str]:
         if self.broken.is_set():
             return ("a part of the daemon broke; the log says which",)
@@ -308,16 +346,6 @@ class Daemon:
 
     async def _record(self, kind: str, details: JSONObject) -> None:
         await self.journal.record([AuditEntry(kind, ACTOR, self.clock.now(), details)])
-
-
-async def _drain(worker: Worker, server: Server) -> None:
-    """Begin nothing new, let requests and changes in hand finish, both at the same time.
-
-    Each has a bound of its own (20 and 10 s), and the announcer has 5 s after them: with what is
-    left to close, within the 30 s after which Kubernetes kills.
-    """
-    # In this order: before a listener that has to be waited for, no run may be claimed any more.
-    await asyncio.gather(worker.stop(), server.stop())
 
 
 def make_clients(settings: Settings) -> "dict[type, Closable]":

@@ -190,11 +190,28 @@ class ExecSettings(Section):
     name where that changes, as a pod's does."""
 
 
+class PostgresSettings(Section):
+    """How a journal on PostgreSQL is used; `journal` says where it is."""
+
+    password: SecretStr | None = None
+    """In place of one in the URL."""
+    isolation: Literal["read committed", "serializable"] = "read committed"
+    """`serializable` for engines that speak PostgreSQL's protocol and have nothing else; slower."""
+    listen_notify: bool = True
+    """Whether replicas wake each other. Without it they look every two seconds."""
+    lease: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=1))] = timedelta(
+        seconds=3
+    )
+    """A replica that was not seen for so long is declared dead, and others take up its runs within
+    two more seconds. A pause of the process that is longer makes it start anew."""
+
+
 class Audit(Section):
     """Signing of the audit chain's heads."""
 
     signing_key_file: Path | None = None
-    """An Ed25519 private key (PEM). Default: made beside the journal at first start."""
+    """An Ed25519 private key (PEM). Default: made beside the journal at first start; on PostgreSQL
+    in `var/`, each replica its own, so give all the same file there."""
     anchor_file: Path | None = None
     """Signed heads are appended here as JSON lines; keep it on another disk or machine."""
     anchor_every: Duration = timedelta(minutes=1)
@@ -254,7 +271,8 @@ class Settings(BaseSettings):
     external_url: str = ""
     """Where people reach this daemon, for links; default: from `listen`."""
     journal: str = "sqlite:///var/remediator.db"
-    """`sqlite:///relative/path`, or `sqlite:////absolute/path`."""
+    """`sqlite:///relative/path` or `sqlite:////absolute/path`; or, for several replicas,
+    `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`."""
     runbooks: tuple[Path, ...] = (Path("runbooks"),)
     """Folders and files."""
     reload_every: Annotated[Duration, Field(ge=timedelta(milliseconds=100))] = timedelta(seconds=2)
@@ -282,6 +300,7 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
     exec: ExecSettings = ExecSettings()
+    postgres: PostgresSettings = PostgresSettings()
     audit: Audit = Audit()
     worker: Worker = Worker()
     log: Log = Log()

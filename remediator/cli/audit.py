@@ -78,7 +78,9 @@ def verify(
         settings = options.read_settings(config)
         signed = _heads(anchor_file, key, settings)
         result = asyncio.run(_verify_journal(settings, signed))
-        what = settings.journal
+        from remediator.journal.urls import shown  # noqa: PLC0415 - keeps --help quick
+
+        what = shown(settings.journal)
     if output == "json":
         from remediator.cli import show  # noqa: PLC0415 - rich is slow to import
 
@@ -210,7 +212,11 @@ async def _open(settings: "Settings") -> "Journal":
 
     try:
         return await open_journal(
-            settings.journal, SystemClock(), Opening(node="audit"), read_only=True
+            settings.journal,
+            SystemClock(),
+            Opening(node="audit"),
+            postgres=settings.postgres,
+            read_only=True,
         )
     except CannotOpen as error:
         raise Failure(f"{error}; `--config` names the settings with the journal") from None
@@ -222,10 +228,10 @@ def _heads(file: Path | None, key: Path | None, settings: "Settings | None") -> 
 
     if settings is not None:
         from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-        from remediator.journal.opening import sqlite_path  # noqa: PLC0415 - and all of SQLite
+        from remediator.journal.urls import kept_beside  # noqa: PLC0415 - and all of SQLite
 
         try:
-            journal = sqlite_path(settings.journal)
+            journal = kept_beside(settings.journal)
         except CannotOpen as error:
             raise Failure(str(error)) from None
         ours = settings.audit.signing_key_file or anchors.beside(journal)

@@ -62,30 +62,37 @@ async def _serve(settings: "Settings") -> None:
         loop.add_signal_handler(number, stop, number)
     from remediator.app import Daemon  # noqa: PLC0415 - signals are heard while this is imported
 
-    try:
-        daemon = Daemon(settings)
-        address = await daemon.start()
-    except asyncio.CancelledError:
-        return  # told to stop before it had begun
-    except ImportError:
-        raise  # a broken installation: the stack trace is what is needed
-    except start_errors() as error:
-        raise Failure(_sentence(error)) from None
-    started = True
-    if stopping.is_set():
-        await daemon.stop()
-        return
-    scheme = "https" if settings.tls else "http"
-    print(f"remediator listens on {scheme}://{address}", flush=True)
-    waits = [asyncio.ensure_future(one.wait()) for one in (stopping, daemon.broken)]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-        await daemon.stop()
-    if daemon.broken.is_set():
-        raise Failure("a part of the daemon broke (see the log); start it again, nothing is lost")
+    while True:
+        try:
+            daemon = Daemon(settings)
+            address = await daemon.start()
+        except asyncio.CancelledError:
+            return  # told to stop before it had begun
+        except ImportError:
+            raise  # a broken installation: the stack trace is what is needed
+        except start_errors() as error:
+            raise Failure(_sentence(error)) from None
+        started = True
+        if stopping.is_set():
+            await daemon.stop()
+            return
+        scheme = "https" if settings.tls else "http"
+        print(f"remediator listens on {scheme}://{address}", flush=True)
+        waits = [asyncio.ensure_future(one.wait()) for one in (stopping, daemon.broken)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await daemon.stop()
+        if stopping.is_set():
+            return
+        if not daemon.dead:
+            raise Failure(
+                "a part of the daemon broke (see the log); start it again, nothing is lost"
+            )
+        # Declared dead by other replicas after too long a pause: join them again as a new node.
+        started = False
 
 
 def start_errors() -> tuple[type[Exception], ...]:

@@ -133,14 +133,20 @@ async def _journal(settings: "Settings") -> Any:
     """Open the journal for its history; without one, limits are judged as on the first day."""
     from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-    from remediator.journal.opening import open_journal, sqlite_path  # noqa: PLC0415
+    from remediator.journal.opening import open_journal  # noqa: PLC0415
     from remediator.journal.protocol import Opening  # noqa: PLC0415
+    from remediator.journal.urls import is_postgres, sqlite_path  # noqa: PLC0415
 
     try:
-        if not sqlite_path(settings.journal).exists():
+        url = settings.journal
+        if not is_postgres(url) and not sqlite_path(url).exists():
             return None
         return await open_journal(
-            settings.journal, SystemClock(), Opening(node="simulate"), read_only=True
+            url,
+            SystemClock(),
+            Opening(node="simulate"),
+            postgres=settings.postgres,
+            read_only=True,
         )
     except CannotOpen as error:
         click.echo(f"remediator: simulating without history: {error}", err=True)

@@ -117,6 +117,14 @@ class Hand:
         holds a single row of its own numbering."""
         return next(step for step in self.runbook.steps if step.id == row.step_id)
 
+    async def prove_alive(self) -> None:
+        """Return once it is certain that this run is still ours to change the world for.
+
+        Raises:
+            JournalUnavailable: it can't be found out now, or another node has it.
+        """
+        await self.ports.journal.prove_alive()
+
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """Write one transition; on success the hand shows the run as it is now.
 
@@ -138,7 +146,7 @@ class Hand:
             if self.run.state.ended and before is not self.run.state:
                 metrics.run_ended(self.run.runbook, self.run.state, self.run.reason)
         for verdict in outcome.verdicts:
-            metrics.VERDICTS.labels(rule=verdict.rule, ruling=verdict.ruling).inc()
+            metrics.counter(metrics.VERDICTS, verdict.rule, verdict.ruling).inc()
         return outcome
 
     async def keep(self, update: RunUpdate) -> UpdateOutcome:

@@ -13,6 +13,9 @@ from remediator.model.policy import Limits, Policy
 
 log = structlog.get_logger(__name__)
 
+DUTY = "housekeeping"
+"""One node at a time signs, prunes and straightens."""
+
 _PRUNE_EVERY = timedelta(hours=1)
 
 Anchor = Callable[[int, str], Awaitable[None]]
@@ -57,6 +60,9 @@ class Housekeeper:
             await self._clock.sleep(self._anchor_every.total_seconds())
             try:
                 await self._journal.beat(at=self._clock.now())
+                if not self._journal.on_duty(DUTY):
+                    continue
+                await self._journal.straighten(at=self._clock.now())
                 await self.anchor()
                 if self._clock.monotonic() >= prune_at_s:
                     prune_at_s = self._clock.monotonic() + every_s
@@ -66,6 +72,8 @@ class Housekeeper:
 
     async def anchor(self) -> None:
         """Sign the newest audit record, if there is a newer one than last time."""
+        if not self._journal.on_duty(DUTY):
+            return
         seq, digest = await self._journal.audit_head()
         if seq > self._anchored:
             await self._anchor(seq, digest)

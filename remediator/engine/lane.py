@@ -29,6 +29,12 @@ _SLOWEST_LOOK = timedelta(seconds=2)
 # A journal that is back is found so late; later than that its runs' next notes would be stale.
 _SLOWEST_RECORD = timedelta(seconds=30)
 
+DUTY = "notes:{}"
+"""One node at a time delivers a notifier's notes, in order and at the pace that it asks for."""
+
+NOBODY = "nobody"
+"""Whose notes no configured notifier takes."""
+
 Write = Callable[[], Awaitable[None]]
 Instead = Callable[[OutboxItem, str], Note | None]
 Key = tuple[str, str]
@@ -55,7 +61,7 @@ class Lane:
         instead: Instead,
     ) -> None:
         self.hint = Hint()
-        self.name = wanted.notifier or "nobody"
+        self.name = wanted.notifier or NOBODY
         self._journal = journal
         self._notifier = notifier
         self._wanted = wanted
@@ -112,6 +118,8 @@ class Lane:
 
     async def _look(self) -> timedelta:
         """Take up what is due; returns how long there is nothing to do unless something happens."""
+        if not self._journal.on_duty(DUTY.format(self.name)):
+            return _SLOWEST_LOOK
         try:
             return timedelta() if await self._take_up() else await self._until_next()
         except (JournalUnavailable, Overloaded) as error:

@@ -27,9 +27,13 @@ from remediator.plugin.source import Rejected
 log = structlog.get_logger(__name__)
 
 SOURCE = "reconcile"
+DUTY = "reconcile"
+"""One node at a time asks, for all."""
 
 # Between two tries to fetch a truncated tail: an outage of Alertmanager takes longer than a moment.
 _FETCH_AGAIN = timedelta(seconds=15)
+# So late is seen that the node that did it is gone.
+_OFF_DUTY = timedelta(seconds=2)
 _PAGE = 500
 
 
@@ -59,10 +63,13 @@ class Reconciler:
         while True:
             pause = self._every
             try:
-                if self._clock.monotonic() >= due:
+                if not self._journal.on_duty(DUTY):
+                    pause = min(pause, _OFF_DUTY)
+                    due = self._clock.monotonic()
+                elif self._clock.monotonic() >= due:
                     due = self._clock.monotonic() + self._every.total_seconds()
                     await self.close_what_ended()
-                if await self.fetch_truncated():
+                if self._journal.on_duty(DUTY) and await self.fetch_truncated():
                     pause = min(pause, _FETCH_AGAIN)
             except (JournalUnavailable, Overloaded) as error:
                 log.warning("not reconciled with Alertmanager; tried again", error=str(error))

@@ -156,6 +156,7 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = 
     facts: tuple[Fact, ...] = ()
     try:
         if not row.changed:
+            await hand.prove_alive()
             call = step.action.apply(plan, hand.ctx)
             result = await within.within(call, max(left, _SHORTEST_APPLY), clock)
             row = replace(
@@ -263,8 +264,8 @@ def _too_long(step: CompiledStep) -> str:
 
 def _count(step: CompiledStep, outcome: Outcome, began: float) -> None:
     name = step.operation.name
-    metrics.STEPS.labels(action=name, result=type(outcome).__name__.lower()).inc()
-    metrics.STEP_DURATION.labels(action=name).observe(time.monotonic() - began)
+    metrics.counter(metrics.STEPS, name, type(outcome).__name__.lower()).inc()
+    metrics.histogram(metrics.STEP_DURATION, name).observe(time.monotonic() - began)
 
 
 def described(row: Step) -> JSONObject:

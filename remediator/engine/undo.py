@@ -57,6 +57,7 @@ async def _undo(held: Hand, row: Step) -> bool:
             undoing = replace(row, state=StepState.UNDOING, changed=True, ended_at=held.now)
             if not await _intend(held, undoing, until):
                 return False
+            await held.prove_alive()
             call = one.action.undo(plan, held.ctx)
             result = await within.within(call, one.timeout, held.ports.clock)
             if not plan.checkable:

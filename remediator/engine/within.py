@@ -50,12 +50,10 @@ async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:
     """
     called = asyncio.ensure_future(call)
     over_at = clock.monotonic() + limit.total_seconds()
-    slept = asyncio.ensure_future(clock.sleep(limit.total_seconds()))
     try:
-        await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
+        await _ended(called, limit, clock)
         if not called.done() and clock.monotonic() - over_at > _STOOD_STILL.total_seconds():
-            slept = asyncio.ensure_future(clock.sleep(_CATCH_UP.total_seconds()))
-            await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
+            await _ended(called, _CATCH_UP, clock)
         if called.done():
             if called.cancelled():
                 raise RuntimeError("the plugin cancelled its own task")
@@ -66,7 +64,23 @@ async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:
             return called.result()  # it came to its end while it was told to stop
         raise TimeoutError
     finally:
-        slept.cancel()
         if not called.done():
             called.cancel()
             await asyncio.wait({called})
+
+
+async def _ended(called: "asyncio.Future[T]", limit: timedelta, clock: Clock) -> None:
+    """Return when the call has ended or its time is over."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: object = None) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    called.add_done_callback(end)
+    timer = clock.after(limit.total_seconds(), end)
+    try:
+        await ended
+    finally:
+        timer.cancel()
+        called.remove_done_callback(end)

@@ -16,6 +16,7 @@ from remediator.engine.ports import Ports
 from remediator.journal.protocol import JournalUnavailable, Overloaded
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run
+from remediator.observe import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,9 @@ class Worker:
     def __init__(self, ports: Ports, hint: Hint) -> None:
         self._ports = ports
         self._hint = hint
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """Each with the run that it carries."""
+        self._claim_lost = False
         self._stopping = asyncio.Event()
         self._claiming = asyncio.Lock()
 
@@ -46,10 +49,21 @@ class Worker:
             try:
                 pause = timedelta() if await self._take_up() else await self._until_next()
             except (JournalUnavailable, Overloaded) as error:
+                # Perhaps it was written, and only the answer was lost.
+                self._claim_lost = True
                 log.warning("no runs can be claimed", error=str(error))
                 pause = self._ports.pace.hold
             if pause:
                 await self._hint.wait(self._ports.clock, pause)
+
+    async def abandon(self) -> None:
+        """Drop everything at once: another node has it by now. Idempotent."""
+        self._stopping.set()
+        self._hint.poke()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stop(self) -> None:
         """Claim no more; let applies in flight finish or leave them journalled as begun."""
@@ -72,11 +86,16 @@ class Worker:
             free = self._ports.pace.concurrency - len(self._tasks)
             if free <= 0 or self._stopping.is_set():
                 return 0
-            claimed = await self._ports.journal.claim(at=self._ports.clock.now(), limit=free)
+            now = self._ports.clock.now()
+            if self._claim_lost:
+                await self._ports.journal.unhand(list(self._tasks.values()), at=now)
+                self._claim_lost = False
+            claimed = await self._ports.journal.claim(at=now, limit=free)
             for run in claimed:
                 task = asyncio.create_task(self._carry(run), name=f"run {run.id}")
-                self._tasks.add(task)
+                self._tasks[task] = run.id
                 task.add_done_callback(self._finished)
+            metrics.RUNS_IN_HAND.set(len(self._tasks))
             return len(claimed)
 
     async def _until_next(self) -> timedelta:
@@ -88,7 +107,8 @@ class Worker:
         return min(max(wake - self._ports.clock.now(), timedelta()), _SLOWEST_LOOK)
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
+        metrics.RUNS_IN_HAND.set(len(self._tasks))
         self._hint.poke()
         if not task.cancelled() and task.exception() is not None:
             log.error("a run's task broke", task=task.get_name(), exc_info=task.exception())

@@ -35,10 +35,11 @@ def ask(request: ApprovalRequest) -> Operation[None]:
 
 def close(run_ids: Sequence[str], status: ApprovalStatus) -> Operation[None]:
     """Close the open questions of these runs."""
-    yield Many(
-        "UPDATE approvals SET status = $2 WHERE run_id = $1 AND status = 'open'",
-        [(run_id, status.value) for run_id in run_ids],
-    )
+    if run_ids:
+        yield Many(
+            "UPDATE approvals SET status = $2 WHERE run_id = $1 AND status = 'open'",
+            [(run_id, status.value) for run_id in run_ids],
+        )
 
 
 def settle(approval_id: str, status: ApprovalStatus) -> Operation[bool]:
@@ -52,7 +53,7 @@ def settle(approval_id: str, status: ApprovalStatus) -> Operation[bool]:
 
 def get(approval_id: str, *, lock: bool = False) -> Operation[ApprovalRequest | None]:
     """Return one question; with `lock`, in order to write it."""
-    suffix = " FOR UPDATE" if lock else ""
+    suffix = " FOR NO KEY UPDATE" if lock else ""
     rows = yield Query(
         f"SELECT {_COLUMNS} FROM approvals WHERE id = $1{suffix}",  # noqa: S608 - constants
         (approval_id,),

@@ -59,7 +59,7 @@ def append(entries: Sequence[AuditEntry]) -> Operation[None]:
 
 def head(*, lock: bool = False) -> Operation[tuple[int, str]]:
     """Return the newest record's number and hash."""
-    suffix = " FOR UPDATE" if lock else ""
+    suffix = " FOR NO KEY UPDATE" if lock else ""
     rows = yield Query(f"SELECT seq, hash FROM audit_head WHERE id = 1{suffix}")  # noqa: S608 - constants
     seq, digest = rows[0]
     return seq, digest

@@ -11,13 +11,14 @@ from remediator.model.plans import Fact
 MAX_READ = 100
 
 
-def write(facts: Sequence[Fact], at: datetime) -> Operation[None]:
-    """Remember facts; one that is known already becomes the newest."""
-    if facts:
+def write(learned: Sequence[tuple[Fact, datetime]]) -> Operation[None]:
+    """Remember facts, each with its time; one that is known already becomes the newest."""
+    newest = {(fact.kind, fact.subject, fact.value): at for fact, at in learned}
+    if newest:
         yield Many(
             "INSERT INTO facts (kind, subject, value, at_us) VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (kind, subject, value) DO UPDATE SET at_us = excluded.at_us",
-            [(fact.kind, fact.subject, fact.value, to_us(at)) for fact in facts],
+            [(*key, to_us(newest[key])) for key in sorted(newest)],
         )
 
 

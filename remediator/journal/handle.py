@@ -10,13 +10,13 @@ from datetime import datetime
 from remediator.journal import (
     approvals,
     audit,
+    clocks,
     controls,
     decisions,
     facts,
     history,
     incidents,
     interventions,
-    nodes,
     notifications,
     outbox,
     pruning,
@@ -28,6 +28,7 @@ from remediator.journal import (
 from remediator.journal import intake as intakes
 from remediator.journal import runbooks as versions
 from remediator.journal.engine import Engine
+from remediator.journal.intake import Taken
 from remediator.journal.protocol import (
     AuditEntry,
     AuditRecord,
@@ -46,7 +47,7 @@ from remediator.journal.protocol import (
     Truncated,
     UpdateOutcome,
 )
-from remediator.journal.statements import Env
+from remediator.journal.statements import Env, Together
 from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
@@ -65,6 +66,10 @@ class Handle:
         self._engine = engine
         self._env = env
         self._clock = clock
+        self._takes: Together[Taken, Receipt] = Together(1, lambda batch: intakes.take(env, batch))
+        self._updates: Together[RunUpdate, UpdateOutcome] = Together(
+            2, lambda batch: updates.write(env, batch)
+        )
 
     async def close(self) -> None:
         """See `Journal.close`."""
@@ -77,7 +82,20 @@ class Handle:
 
     async def beat(self, *, at: datetime) -> None:
         """See `Journal.beat`."""
-        await self._engine.write(lambda: nodes.beat(self._env, at))
+        await self._engine.beat(at)
+
+    @property
+    def alive(self) -> bool:
+        """See `Journal.alive`."""
+        return self._engine.alive
+
+    async def prove_alive(self) -> None:
+        """See `Journal.prove_alive`."""
+        await self._engine.prove_alive()
+
+    def on_duty(self, duty: str) -> bool:
+        """See `Journal.on_duty`."""
+        return self._engine.on_duty(duty)
 
     # intake
 
@@ -87,8 +105,9 @@ class Handle:
             body = await asyncio.to_thread(notifications.pack, intake.body)
         else:
             body = notifications.pack(intake.body)
-        return await self._engine.write(
-            lambda: intakes.take(self._env, intake, body),
+        return await self._engine.write_together(
+            self._takes,
+            Taken(intake, body),
             weight=1 + len(intake.candidates),
             patient=True,
         )
@@ -118,13 +137,17 @@ class Handle:
         """See `Journal.claim`."""
         return await self._engine.write(lambda: runs.claim(self._env, at=at, limit=limit))
 
+    async def unhand(self, in_hand: Sequence[str], *, at: datetime) -> int:
+        """See `Journal.unhand`."""
+        return await self._engine.write(lambda: runs.unhand(self._env, in_hand, at=at))
+
     async def next_wake(self) -> datetime | None:
         """See `Journal.next_wake`."""
         return await self._engine.read(runs.next_wake)
 
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """See `Journal.write`."""
-        return await self._engine.write(lambda: updates.write(self._env, update))
+        return await self._engine.write_together(self._updates, update)
 
     async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
         """See `Journal.decide`."""
@@ -276,13 +299,15 @@ class Handle:
 
     # housekeeping
 
+    async def straighten(self, *, at: datetime) -> int:
+        """See `Journal.straighten`."""
+        return await self._engine.write(lambda: clocks.straighten(at))
+
     async def prune(self, *, before: datetime, limit: int = 1000) -> int:
         """See `Journal.prune`; one transaction after the other, so that others get between."""
         total = 0
         while True:
-            gone = await self._engine.write(
-                lambda: pruning.prune(self._env, before=before, limit=limit)
-            )
+            gone = await self._engine.write(lambda: pruning.prune(before=before, limit=limit))
             total += gone
             if gone < limit:
                 return total

@@ -25,7 +25,7 @@ _LATEST = f"""
         SELECT id FROM incidents WHERE sender = $2 AND fingerprint = f.value
         ORDER BY episode DESC LIMIT 1
     )
-    ORDER BY i.id FOR UPDATE OF i
+    ORDER BY i.id FOR NO KEY UPDATE OF i
 """  # noqa: S608 - constants
 _INSERT = f"""
     INSERT INTO incidents (episode, {COLUMNS})
@@ -83,6 +83,15 @@ def open_of_run(run_id: str) -> Operation[bool | None]:
     )
     still: bool | None = rows[0][0] == IncidentStatus.OPEN.value if rows else None
     return still
+
+
+def which_are_open(incident_ids: Iterable[str]) -> Operation[dict[str, bool]]:
+    """Return whether each of these incidents goes on."""
+    rows = yield Query(
+        "SELECT id, status FROM incidents WHERE id IN (SELECT value FROM each($1) AS i)",
+        (coding.dumps(sorted(incident_ids)),),
+    )
+    return {row[0]: row[1] == IncidentStatus.OPEN.value for row in rows}
 
 
 def listed(

@@ -1,16 +1,19 @@
-"""One notification in one transaction: incidents, the runs they start, the runs they end, audit.
+"""Notifications in one transaction: incidents, the runs they start, the runs they end, audit.
 
-Set-based, since a storm puts 20,000 alerts into one body: one statement reads the newest incident
-of all fingerprints, the rule (`model.incidents.fold`) is applied in memory in the body's order, and
-each table is written once.
+Set-based, since a storm puts 20,000 alerts into one body, and a busy hour as many bodies into one
+batch: one statement reads the newest incident of all fingerprints, the rule
+(`model.incidents.fold`) is applied in memory, body after body, in each body's order, and each table
+is written once.
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from remediator.journal import incidents, interventions, notifications, runs, steps, transitions
 from remediator.journal.notifications import StoredBody
-from remediator.journal.protocol import AuditEntry, Intake, Receipt, RunStart
+from remediator.journal.protocol import AuditEntry, Candidate, Intake, Receipt, RunStart
 from remediator.journal.statements import Env, Many, Operation, Record
 from remediator.journal.times import to_us
 from remediator.journal.transitions import Move
@@ -29,55 +32,97 @@ _CANCELLABLE = frozenset(
 _STALE_ON_RECORD = 20
 
 
-@dataclass(slots=True)
-class _Folded:
-    """What a body makes of the incidents, gathered in memory."""
+class Taken(NamedTuple):
+    """One notification on its way into the journal."""
 
-    newest: dict[str, tuple[Incident, int]]
-    known: frozenset[str]
+    intake: Intake
+    body: StoredBody
+
+
+@dataclass(slots=True)
+class _Told:
+    """What became of one notification."""
+
+    id: str
     fates: list[Fate] = field(default_factory=list)
     ids: list[str | None] = field(default_factory=list)
-    inserted: dict[str, tuple[Incident, int]] = field(default_factory=dict)
-    updated: dict[str, Incident] = field(default_factory=dict)
-    starts: list[tuple[str, RunStart]] = field(default_factory=list)
     entries: list[AuditEntry] = field(default_factory=list)
     stale: int = 0
+    started: list[str] = field(default_factory=list)
+    cancelled: list[Run] = field(default_factory=list)
 
 
-def take(env: Env, intake: Intake, body: StoredBody) -> Operation[Receipt]:
-    """Fold a notification into incidents, start and cancel runs."""
-    newest = yield from incidents.latest_of(
-        intake.sender, (c.alert.fingerprint for c in intake.candidates)
+class _Start(NamedTuple):
+    """A run that a notification asks for, by the notification's place in the batch."""
+
+    place: int
+    incident_id: str
+    start: RunStart
+
+
+@dataclass(slots=True)
+class _Folded:
+    """What the notifications make of the incidents, gathered in memory."""
+
+    newest: dict[tuple[str, str], tuple[Incident, int]]
+    known: frozenset[str]
+    inserted: dict[str, tuple[Incident, int]] = field(default_factory=dict)
+    updated: dict[str, Incident] = field(default_factory=dict)
+    starts: list[_Start] = field(default_factory=list)
+    closed_by: dict[str, int] = field(default_factory=dict)
+    """Incident → the place of the notification that closed it."""
+
+
+def take(env: Env, batch: Sequence[Taken]) -> Operation[list[Receipt]]:
+    """Fold notifications into incidents, start and cancel runs; a receipt for each."""
+    newest: dict[tuple[str, str], tuple[Incident, int]] = {}
+    for sender in sorted({one.intake.sender for one in batch}):
+        asked = (c.alert.fingerprint for c in _candidates(batch, sender))
+        found = yield from incidents.latest_of(sender, asked)
+        newest.update({(sender, fingerprint): pair for fingerprint, pair in found.items()})
+    folded = _Folded(newest, frozenset(incident.id for incident, _ in newest.values()))
+    told = [_Told(env.ids.new()) for _ in batch]
+    for place, (one, tells) in enumerate(zip(batch, told, strict=True)):
+        _fold_all(env, one.intake, folded, tells, place)
+    yield from notifications.insert(
+        [(tells.id, *one) for one, tells in zip(batch, told, strict=True)]
     )
-    known = frozenset(incident.id for incident, _ in newest.values())
-    folded = _Folded(newest, known)
-    _fold_all(env, intake, folded)
-    notification_id = env.ids.new()
-    yield from notifications.insert(notification_id, intake, body)
-    received = _received(notification_id, intake, body, folded.fates)
-    yield Record([received, *folded.entries, *_failed_conditions(intake)])
+    yield Record([entry for pair in zip(batch, told, strict=True) for entry in _entries(*pair)])
     # Old episodes are closed before new ones open: at most one may be open at any time.
     yield from incidents.update(list(folded.updated.values()))
     # By their unique key, so that two replicas that take the same storm don't wait for each other.
-    opened = sorted(folded.inserted.values(), key=lambda pair: (pair[0].fingerprint, pair[1]))
-    yield from incidents.insert(opened)
-    started = yield from _start(env, intake, folded)
-    closed = [incident.id for incident in folded.updated.values() if not incident.open]
-    cancelled = yield from _end(env, intake, closed)
-    return Receipt(
-        notification_id=notification_id,
-        fates=tuple(folded.fates),
-        incident_ids=tuple(folded.ids),
-        started=started,
-        cancelled=tuple(run.id for run in cancelled),
-        cancelled_runbooks=tuple(run.runbook for run in cancelled),
-    )
+    yield from incidents.insert(sorted(folded.inserted.values(), key=_unique_key))
+    yield from _start(env, batch, folded, told)
+    yield from _end(env, batch, folded, told)
+    return [
+        Receipt(
+            notification_id=tells.id,
+            fates=tuple(tells.fates),
+            incident_ids=tuple(tells.ids),
+            started=tuple(tells.started),
+            cancelled=tuple(run.id for run in tells.cancelled),
+            cancelled_runbooks=tuple(run.runbook for run in tells.cancelled),
+        )
+        for tells in told
+    ]
 
 
-def _fold_all(env: Env, intake: Intake, folded: _Folded) -> None:
+def _candidates(batch: Sequence[Taken], sender: str) -> Iterator[Candidate]:
+    for one in batch:
+        if one.intake.sender == sender:
+            yield from one.intake.candidates
+
+
+def _unique_key(opened: tuple[Incident, int]) -> tuple[str, str, int]:
+    incident, episode = opened
+    return incident.sender, incident.fingerprint, episode
+
+
+def _fold_all(env: Env, intake: Intake, folded: _Folded, told: _Told, place: int) -> None:
     for candidate in intake.candidates:
         alert = candidate.alert
-        latest, episode = folded.newest.get(alert.fingerprint, (None, 0))
+        key = (intake.sender, alert.fingerprint)
+        latest, episode = folded.newest.get(key, (None, 0))
         opens = latest is None or (alert.firing and not latest.open)
         fate, incident = fold(
             latest,
@@ -86,84 +131,99 @@ def _fold_all(env: Env, intake: Intake, folded: _Folded) -> None:
             new_id=env.ids.new() if opens else "",
             now=intake.received_at,
         )
-        folded.fates.append(fate)
+        told.fates.append(fate)
         if incident is None:
-            folded.ids.append(latest.id if latest else None)
-            if latest and folded.stale < _STALE_ON_RECORD:
-                folded.stale += 1
-                folded.entries.append(_stale(intake, alert, latest))
+            told.ids.append(latest.id if latest else None)
+            if latest and told.stale < _STALE_ON_RECORD:
+                told.stale += 1
+                told.entries.append(_stale(intake, alert, latest))
             continue
-        folded.ids.append(incident.id)
+        told.ids.append(incident.id)
         if opens:
             episode += 1
-        folded.newest[alert.fingerprint] = (incident, episode)
+        folded.newest[key] = (incident, episode)
         if incident.id in folded.known:
             folded.updated[incident.id] = incident
         else:
             folded.inserted[incident.id] = (incident, episode)
+        if not incident.open:
+            folded.closed_by[incident.id] = place
         if fate is not Fate.UNKNOWN_RESOLVED:
             starts = candidate.on_resolved if fate is Fate.CLOSED else candidate.on_firing
-            folded.starts += [(incident.id, start) for start in starts]
+            folded.starts += [_Start(place, incident.id, start) for start in starts]
         if fate is not Fate.REFRESHED:
-            folded.entries.append(_entry(intake, fate, incident, episode))
+            told.entries.append(_entry(intake, fate, incident, episode))
 
 
-def _start(env: Env, intake: Intake, folded: _Folded) -> Operation[tuple[str, ...]]:
+def _entries(one: Taken, told: _Told) -> list[AuditEntry]:
+    intake = one.intake
+    received = _received(told.id, intake, one.body, told.fates)
+    return [received, *told.entries, *_failed_conditions(intake)]
+
+
+def _start(
+    env: Env, batch: Sequence[Taken], folded: _Folded, told: Sequence[_Told]
+) -> Operation[None]:
     if not folded.starts:
-        return ()
+        return
     final = {**folded.updated, **{id_: pair[0] for id_, pair in folded.inserted.items()}}
-    taken = yield from runs.begun_for({id_ for id_, _ in folded.starts if id_ in folded.known})
+    known = {one.incident_id for one in folded.starts if one.incident_id in folded.known}
+    taken = (yield from runs.begun_for(known)) if known else set()
     begun: list[Run] = []
-    for incident_id, start in folded.starts:
+    for place, incident_id, start in folded.starts:
         key = (incident_id, start.runbook, start.trigger.value)
-        # An alert that came and went within one body needs no repair.
+        # An alert that came and went before it was on record needs no repair.
         over = start.trigger is Trigger.FIRING and not final[incident_id].open
         if key in taken or over:
             continue
         taken.add(key)
-        begun.append(
-            interventions.new_run(
-                env,
-                start,
-                incident_id=incident_id,
-                by=f"sender:{intake.sender}",
-                at=intake.received_at,
-            )
+        intake = batch[place].intake
+        run = interventions.new_run(
+            env,
+            start,
+            incident_id=incident_id,
+            by=f"sender:{intake.sender}",
+            at=intake.received_at,
         )
+        begun.append(run)
+        told[place].started.append(run.id)
     yield from runs.insert(begun)
-    return tuple(run.id for run in begun)
 
 
-def _end(env: Env, intake: Intake, closed: list[str]) -> Operation[tuple[Run, ...]]:
+def _end(
+    env: Env, batch: Sequence[Taken], folded: _Folded, told: Sequence[_Told]
+) -> Operation[None]:
     """Cancel the runs of closed incidents that changed nothing yet; wake those that verify."""
+    closed = [incident.id for incident in folded.updated.values() if not incident.open]
     if not closed:
-        return ()
+        return
     live = [
         run
         for run in (yield from runs.of_incidents(closed))
         if run.trigger is Trigger.FIRING and run.state.claimable
     ]
     if not live:
-        return ()
+        return
     changed = yield from steps.runs_that_changed([run.id for run in live])
     untouched = [run for run in live if run.state in _CANCELLABLE and run.id not in changed]
+    closed_by = {run.id: folded.closed_by[run.incident_id or ""] for run in live}
+    at = {run.id: batch[closed_by[run.id]].intake.received_at for run in live}
     if untouched:
-        yield from transitions.carry_out(
-            env,
-            [
-                Move(
-                    run=run,
-                    to=RunState.CANCELLED,
-                    reason=Reason.RESOLVED_BY_ITSELF,
-                    message="The alert resolved by itself before anything was changed",
-                    at=intake.received_at,
-                    actor="remediator",
-                    fence=True,
-                )
-                for run in untouched
-            ],
-            announce=True,
-        )
+        moves = [
+            Move(
+                run=run,
+                to=RunState.CANCELLED,
+                reason=Reason.RESOLVED_BY_ITSELF,
+                message="The alert resolved by itself before anything was changed",
+                at=at[run.id],
+                actor="remediator",
+                fence=True,
+            )
+            for run in untouched
+        ]
+        yield from transitions.carry_out(env, moves, announce=True)
+    for run in untouched:
+        told[closed_by[run.id]].cancelled.append(run)
     watching = (RunState.VERIFYING, RunState.AWAITING_APPROVAL)
     over = {run.id for run in untouched}
     verifying = [run for run in live if run.state in watching and run.id not in over]
@@ -171,9 +231,8 @@ def _end(env: Env, intake: Intake, closed: list[str]) -> Operation[tuple[Run, ..
         # They look at the alert again now.
         yield Many(
             "UPDATE runs SET wake_us = $2 WHERE id = $1 AND wake_us > $2",
-            [(run.id, to_us(intake.received_at)) for run in verifying],
+            [(run.id, to_us(at[run.id])) for run in verifying],
         )
-    return tuple(untouched)
 
 
 def _received(

@@ -2,11 +2,12 @@
 
 import hashlib
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from remediator.journal.protocol import Intake, Truncated
-from remediator.journal.statements import Execute, Operation, Query
+from remediator.journal.statements import Execute, Many, Operation, Query
 from remediator.journal.times import to_us
 
 # The fastest level: bodies are repetitive JSON, and level 1 already makes them ten times smaller.
@@ -32,23 +33,26 @@ def unpack(deflated: bytes) -> bytes:
     return zlib.decompress(deflated)
 
 
-def insert(notification_id: str, intake: Intake, body: StoredBody) -> Operation[None]:
-    """Keep one notification."""
-    yield Execute(
+def insert(received: Sequence[tuple[str, Intake, StoredBody]]) -> Operation[None]:
+    """Keep notifications, each with its id."""
+    yield Many(
         "INSERT INTO notifications"
         " (id, sender, source, received_us, sha256, size, alerts, truncated, body)"
         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        (
-            notification_id,
-            intake.sender,
-            intake.source,
-            to_us(intake.received_at),
-            body.sha256,
-            body.size,
-            len(intake.candidates),
-            intake.truncated,
-            body.deflated,
-        ),
+        [
+            (
+                id_,
+                intake.sender,
+                intake.source,
+                to_us(intake.received_at),
+                body.sha256,
+                body.size,
+                len(intake.candidates),
+                intake.truncated,
+                body.deflated,
+            )
+            for id_, intake, body in received
+        ],
     )
 
 

@@ -36,6 +36,11 @@ class JournalUnavailable(Exception):
     """The database can't be written now (full disk, lost connection); answered 503."""
 
 
+class NodeDead(JournalUnavailable):
+    """This node was declared dead; what it had in hand is another's. It writes no more, for good:
+    a new start joins as a new node."""
+
+
 # ---------------------------------------------------------------------------------- audit
 
 
@@ -339,7 +344,11 @@ class Opening:
     on_commit: Callable[[], None] = field(default=lambda: None)
     """Called in the event loop after each commit that changed something: a hint to look."""
     on_broken: Callable[[], None] = field(default=lambda: None)
-    """Called in the event loop when the journal will never be written again by this process."""
+    """Called in the event loop when the journal will never be written again through this handle."""
+    on_dead: Callable[[], None] = field(default=lambda: None)
+    """Called in the event loop when this node was declared dead: stop, and join anew."""
+    duties: tuple[str, ...] = ()
+    """What this node is ready to do for all, each of which one node at a time does."""
 
 
 class Journal(Protocol):
@@ -355,6 +364,24 @@ class Journal(Protocol):
 
     async def beat(self, *, at: datetime) -> None:
         """Say that this daemon lives; finds out, too, whether the journal can be written."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether no other node can have declared this one dead yet. Where it is False, nothing
+        may be changed in the world before `prove_alive` has returned."""
+        ...
+
+    async def prove_alive(self) -> None:
+        """Return once it is certain that this node was not declared dead.
+
+        Raises:
+            NodeDead: it was, for good.
+            JournalUnavailable: it can't be found out now.
+        """
+
+    def on_duty(self, duty: str) -> bool:
+        """Whether a duty that one node at a time may do is this node's now."""
+        ...
 
     # intake
     async def take(self, intake: Intake) -> Receipt:
@@ -382,6 +409,10 @@ class Journal(Protocol):
 
     async def claim(self, *, at: datetime, limit: int) -> Sequence[Run]:
         """Take runs whose time has come and that nobody has in hand; raises their epoch."""
+        ...
+
+    async def unhand(self, in_hand: Sequence[str], *, at: datetime) -> int:
+        """Hand back what this node claimed besides these runs: a claim whose answer was lost."""
         ...
 
     async def next_wake(self) -> datetime | None:
@@ -523,6 +554,10 @@ class Journal(Protocol):
         ...
 
     # housekeeping
+    async def straighten(self, *, at: datetime) -> int:
+        """Bring back what waits for a time that was set under a clock that was ahead."""
+        ...
+
     async def prune(self, *, before: datetime, limit: int = 1000) -> int:
         """Delete notifications, ended runs and resolved incidents older than `before`, in
         bounded steps; the audit chain stays whole. Returns how many rows went."""

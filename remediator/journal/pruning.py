@@ -8,7 +8,7 @@ How far back limits count, and so what must not be deleted yet, the caller knows
 
 from datetime import datetime
 
-from remediator.journal.statements import Env, Execute, Operation
+from remediator.journal.statements import Execute, Operation
 from remediator.journal.times import to_us
 
 # In this order: an incident goes after its runs, a runbook version after all runs that used it.
@@ -40,32 +40,30 @@ _DELETIONS = (
         SELECT scope FROM controls WHERE until_us IS NOT NULL AND until_us < $1 LIMIT $2
     )
     """,
-)
-# Every start of a daemon leaves a row; ours stays, since the versions' rule below looks at it.
-_NODES = """
+    # Every start of a daemon leaves a row.
+    """
     DELETE FROM nodes WHERE id IN (
-        SELECT id FROM nodes WHERE seen_us < $1 AND id <> $3 LIMIT $2
+        SELECT id FROM nodes WHERE dead_us IS NOT NULL AND seen_us < $1 LIMIT $2
     )
-"""
-# A version that was registered before this node's start, and not since, is loaded nowhere.
-_VERSIONS = """
+    """,
+    # A version that was registered before any living node's start, and not since, is loaded
+    # nowhere.
+    """
     DELETE FROM runbooks WHERE version IN (
         SELECT version FROM runbooks AS b
-        WHERE b.registered_us < $1 AND b.registered_us < (SELECT MIN(started_us) FROM nodes
-                WHERE id = $3)
+        WHERE b.registered_us < $1
+            AND b.registered_us < (SELECT MIN(started_us) FROM nodes WHERE dead_us IS NULL)
             AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.version = b.version)
         LIMIT $2
     )
-"""
+    """,
+)
 
 
-def prune(env: Env, *, before: datetime, limit: int) -> Operation[int]:
+def prune(*, before: datetime, limit: int) -> Operation[int]:
     """Delete at most `limit` rows that are older than `before`; returns how many went."""
     gone = 0
     for sql in _DELETIONS:
         if gone < limit:
             gone += yield Execute(sql, (to_us(before), limit - gone))
-    for sql in (_NODES, _VERSIONS):
-        if gone < limit:
-            gone += yield Execute(sql, (to_us(before), limit - gone, env.node))
     return gone

@@ -48,7 +48,7 @@ def _waiting(parent: Run) -> Operation[dict[str, Run]]:
     rows = yield Query(
         f"SELECT {runs.COLUMNS} FROM runs"  # noqa: S608 - constants
         " WHERE started_by = $1 AND trigger = 'expiry' AND ended_us IS NULL"
-        " ORDER BY id FOR UPDATE",
+        " ORDER BY id FOR NO KEY UPDATE",
         (_started_by(parent),),
     )
     found: dict[str, Run] = {}

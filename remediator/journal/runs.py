@@ -8,7 +8,7 @@ from remediator.journal.ids import ALPHABET
 from remediator.journal.ids import LENGTH as ID_LENGTH
 from remediator.journal.paging import bounded, page_of
 from remediator.journal.protocol import AuditEntry, Page
-from remediator.journal.statements import Env, Many, Operation, Query, Record, Row
+from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger
@@ -23,15 +23,15 @@ COLUMNS = (
 MIN_PIECE = 6
 
 _INSERT = f"""
-    INSERT INTO runs ({COLUMNS}, verdicts)
+    INSERT INTO runs ({COLUMNS}, moved_us, verdicts)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        '[]')
+        $14, '[]')
 """  # noqa: S608 - constants
 _CLAIM = f"""
     UPDATE runs SET owner = $1, epoch = epoch + 1, started_us = COALESCE(started_us, $2)
     WHERE id IN (
         SELECT id FROM runs WHERE owner IS NULL AND wake_us IS NOT NULL AND wake_us <= $2
-        ORDER BY wake_us LIMIT $3 FOR UPDATE SKIP LOCKED
+        ORDER BY wake_us LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
     )
     RETURNING {COLUMNS}
 """  # noqa: S608 - constants
@@ -50,15 +50,15 @@ def claim(env: Env, *, at: datetime, limit: int) -> Operation[list[Run]]:
     return sorted(map(from_row, rows), key=lambda run: (run.wake_at or at, run.id))
 
 
-def free(*, at: datetime) -> Operation[int]:
-    """Hand back what former nodes had in hand, to be claimed at once.
+def free(nodes: Sequence[str], *, at: datetime) -> Operation[int]:
+    """Hand back what nodes that are gone had in hand, to be claimed at once.
 
-    For engines where only one node can live; others free the runs of nodes that were declared
-    dead. What becomes of a step that was in hand, recovery decides.
+    What becomes of a step that was in hand, recovery decides.
     """
     rows = yield Query(
-        "SELECT id, incident_id, state, owner FROM runs"
-        " WHERE ended_us IS NULL AND owner IS NOT NULL ORDER BY id FOR UPDATE"
+        "SELECT id, incident_id, state, owner FROM runs WHERE ended_us IS NULL"
+        " AND owner IN (SELECT value FROM each($1) AS n) ORDER BY id FOR NO KEY UPDATE",
+        (coding.dumps(sorted(nodes)),),
     )
     if rows:
         yield Many(
@@ -85,6 +85,16 @@ def free(*, at: datetime) -> Operation[int]:
     return len(rows)
 
 
+def unhand(env: Env, in_hand: Sequence[str], *, at: datetime) -> Operation[int]:
+    """Hand back what this node claimed, and does not know of: the claim's answer was lost."""
+    changed: int = yield Execute(
+        "UPDATE runs SET owner = NULL, wake_us = $3"
+        " WHERE owner = $1 AND id NOT IN (SELECT value FROM each($2) AS i)",
+        (env.node, coding.dumps(sorted(in_hand)), to_us(at)),
+    )
+    return changed
+
+
 def next_wake() -> Operation[datetime | None]:
     """Return when the next run is due."""
     rows = yield Query(
@@ -96,9 +106,19 @@ def next_wake() -> Operation[datetime | None]:
 
 def get(run_id: str, *, lock: bool = False) -> Operation[Run | None]:
     """Return the run with exactly this id; with `lock`, in order to write it."""
-    suffix = " FOR UPDATE" if lock else ""
+    suffix = " FOR NO KEY UPDATE" if lock else ""
     rows = yield Query(f"SELECT {COLUMNS} FROM runs WHERE id = $1{suffix}", (run_id,))  # noqa: S608 - constants
     return from_row(rows[0]) if rows else None
+
+
+def locked(run_ids: Sequence[str]) -> Operation[dict[str, Run]]:
+    """Return these runs by id, in order to write them."""
+    rows = yield Query(
+        f"SELECT {COLUMNS} FROM runs"  # noqa: S608 - constants
+        " WHERE id IN (SELECT value FROM each($1) AS i) ORDER BY id FOR NO KEY UPDATE",
+        (coding.dumps(sorted(run_ids)),),
+    )
+    return {row[0]: from_row(row) for row in rows}
 
 
 def find(piece: str) -> Operation[Run | None]:
@@ -145,7 +165,7 @@ def of_incidents(incident_ids: Iterable[str]) -> Operation[list[Run]]:
     """Return all runs of these incidents, in order to write them."""
     rows = yield Query(
         f"SELECT {COLUMNS} FROM runs"  # noqa: S608 - constants
-        " WHERE incident_id IN (SELECT value FROM each($1) AS i) ORDER BY id FOR UPDATE",
+        " WHERE incident_id IN (SELECT value FROM each($1) AS i) ORDER BY id FOR NO KEY UPDATE",
         (coding.dumps(sorted(incident_ids)),),
     )
     return [from_row(row) for row in rows]

@@ -6,19 +6,21 @@ is the common part of SQLite 3.40 and PostgreSQL: `$1` placeholders, RETURNING, 
 spellings are left to the engine, which translates each text once:
 
 * `each($1) AS x` is a row source: the strings of a JSON array, in the column `value`;
-* `FOR UPDATE`, with `OF x` or `SKIP LOCKED`, where an engine has row locks;
+* `FOR NO KEY UPDATE`, with `OF x` or `SKIP LOCKED`, where an engine has row locks (this strength
+  lets others insert rows that refer to the locked one);
 * `IDENTITY_KEY` in migrations: a primary key that the database numbers.
 
 Times are integer microseconds since 1970 UTC (columns end in `_us`), JSON is text.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from remediator.journal.ids import Ids
 from remediator.journal.protocol import AuditEntry
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 Row: TypeAlias = Sequence[Any]
@@ -53,6 +55,19 @@ class Record(NamedTuple):
 
 Statement: TypeAlias = Query | Execute | Many | Record
 Operation: TypeAlias = Generator[Statement, Any, T]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Together(Generic[P, T]):
+    """A kind of operation of which all that wait in a batch are carried out as one, set by set.
+
+    Args:
+        rank: kinds of a batch go in this order, everywhere, so that two replicas lock alike.
+        start: makes one operation of many items; its answers are in the items' order.
+    """
+
+    rank: int
+    start: Callable[[Sequence[P]], Operation[Sequence[T]]]
 
 
 @dataclass(frozen=True, slots=True)

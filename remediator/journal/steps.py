@@ -8,7 +8,7 @@ from remediator.journal.protocol import PastChange
 from remediator.journal.statements import Many, Operation, Query, Row
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
 from remediator.model.plans import Plan
-from remediator.model.runs import Step, StepState
+from remediator.model.runs import Run, Step, StepState, Trigger
 
 _COLUMNS = (
     "run_id, sequence, attempt, step_id, action, state, plan, params, message, output, changed,"
@@ -25,13 +25,15 @@ _UPSERT = f"""
         target_key = excluded.target_key, pods = excluded.pods
 """  # noqa: S608 - constants
 # A change was begun once its intent was stored, whatever became of it.
-_BEGUN = "('started', 'done', 'failed', 'undoing', 'undone')"
+_BEGUN_SET = ("started", "done", "failed", "undoing", "undone")
+_BEGUN = str(_BEGUN_SET)
 
 
 def write(steps: Sequence[Step]) -> Operation[None]:
-    """Insert or replace attempts."""
-    if steps:
-        yield Many(_UPSERT, [_to_row(step) for step in steps])
+    """Insert or replace attempts; of one that comes twice the last counts."""
+    newest = {(step.run_id, step.sequence, step.attempt): step for step in steps}
+    if newest:
+        yield Many(_UPSERT, [_to_row(step) for step in newest.values()])
 
 
 def of_run(run_id: str) -> Operation[list[Step]]:
@@ -96,6 +98,24 @@ def changes(*, since: datetime) -> Operation[tuple[PastChange, ...]]:
         )
         for row in rows
     )
+
+
+def as_changes(run: Run, steps: Sequence[Step]) -> list[PastChange]:
+    """Return what `changes` will find once these steps of a run are written."""
+    if run.trigger is Trigger.EXPIRY:
+        return []
+    return [
+        PastChange(
+            run_id=run.id,
+            sequence=step.sequence,
+            runbook=run.runbook,
+            target_key=step.plan.target.key,
+            pods=step.plan.impact.pods,
+            at=step.started_at,
+        )
+        for step in steps
+        if step.plan and not step.plan.empty and step.started_at and step.state.value in _BEGUN_SET
+    ]
 
 
 def _to_row(step: Step) -> tuple[object, ...]:

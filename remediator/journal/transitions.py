@@ -12,7 +12,7 @@ from datetime import datetime
 from remediator.journal import approvals, coding, locks, outbox
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Many, Operation, Record
-from remediator.journal.times import to_us_or_none
+from remediator.journal.times import to_us, to_us_or_none
 from remediator.model import runs
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.reasons import Reason
@@ -23,7 +23,7 @@ from remediator.model.views import Note, NoteKind
 _UPDATE = """
     UPDATE runs SET state = $2, reason = $3, message = $4, target = $5, epoch = $6, owner = $7,
         wake_us = $8, started_us = $9, ended_us = $10, cancel_requested_by = $11,
-        deadline_us = $12, verdicts = COALESCE($13, verdicts)
+        deadline_us = $12, verdicts = COALESCE($13, verdicts), moved_us = $14
     WHERE id = $1
 """
 
@@ -81,11 +81,18 @@ def after(move: Move) -> Run:
     )
 
 
-def carry_out(env: Env, moves: Sequence[Move], *, announce: bool) -> Operation[list[Run]]:
+def carry_out(
+    env: Env,
+    moves: Sequence[Move],
+    *,
+    announce: bool,
+    before: Sequence[Sequence[AuditEntry]] = (),
+) -> Operation[list[Run]]:
     """Write moves of runs that were read in this transaction.
 
     Args:
         announce: queue a note of each for all subscribers; a worker brings its own notes.
+        before: what goes on record before each of the moves.
 
     Raises:
         IllegalTransition, ValueError: see `after`; the transaction must not be committed.
@@ -104,10 +111,15 @@ def carry_out(env: Env, moves: Sequence[Move], *, announce: bool) -> Operation[l
     if left:
         yield from approvals.close(left, ApprovalStatus.VOID)
     changed = [move for move in moves if move.to is not move.run.state]
-    if changed:
-        yield Record([_entry(move) for move in changed])
-        if announce:
-            yield from outbox.put(env, [_note(move) for move in changed])
+    entries: list[AuditEntry] = []
+    for place, move in enumerate(moves):
+        entries += before[place] if before else ()
+        if move.to is not move.run.state:
+            entries.append(_entry(move))
+    if entries:
+        yield Record(entries)
+    if changed and announce:
+        yield from outbox.put(env, [_note(move) for move in changed])
     return written
 
 
@@ -126,6 +138,7 @@ def _row(move: Move, run: Run) -> tuple[object, ...]:
         run.cancel_requested_by,
         to_us_or_none(run.deadline_at),
         None if move.verdicts is None else coding.verdicts_to_text(move.verdicts),
+        to_us(move.at),
     )
 
 

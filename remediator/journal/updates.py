@@ -1,8 +1,13 @@
-"""One transition of a claimed run, with all that belongs to it, or nothing of it.
+"""Transitions of claimed runs, each with all that belongs to it, or nothing of it.
 
-The order: is the run still ours, is the transition legal, does the guard allow it on what this very
-transaction sees, are the targets free; only then is anything written.
+The order, for each: is the run still ours, is the transition legal, does the guard allow it on what
+this very transaction sees, are the targets free; only then is anything written. What waits at the
+same time is judged one after the other, in memory, and written set by set.
 """
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from remediator.journal import (
     approvals,
@@ -15,53 +20,127 @@ from remediator.journal import (
     steps,
     transitions,
 )
+from remediator.journal.history import Past
 from remediator.journal.protocol import RunUpdate, UpdateOutcome, Written
-from remediator.journal.statements import Env, Operation, Record
+from remediator.journal.statements import Env, Operation
 from remediator.journal.transitions import Move
+from remediator.model.approvals import ApprovalStatus
 from remediator.model.runs import Run, RunState
 from remediator.model.verdicts import Ruling, Verdict
 
 ACTOR = "remediator"
 
 
-def write(env: Env, update: RunUpdate) -> Operation[UpdateOutcome]:
-    """Carry out one transition of a claimed run.
+class _Accepted(NamedTuple):
+    """An update that is to be written."""
+
+    update: RunUpdate
+    run: Run
+    move: Move
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(slots=True)
+class _Judged:
+    """What was decided about updates of different runs."""
+
+    outcomes: dict[str, UpdateOutcome] = field(default_factory=dict)
+    accepted: list[_Accepted] = field(default_factory=list)
+
+
+def write(env: Env, updates: Sequence[RunUpdate]) -> Operation[list[UpdateOutcome]]:
+    """Carry out transitions of claimed runs; an outcome for each.
 
     Raises:
-        IllegalTransition: the table does not have it.
-        ValueError: the run would go on and nothing would take it up, or a step, note or question
+        IllegalTransition: the table does not have one of them.
+        ValueError: a run would go on and nothing would take it up, or a step, note or question
             of another run came along.
     """
-    run = yield from runs.get(update.run_id, lock=True)
-    if run is None or run.epoch != update.epoch or run.owner != env.node:
-        return UpdateOutcome(Written.FENCED)
-    move = _move(run, update)
-    transitions.after(move)  # refuse what is wrong before a guard is asked
-    _same_run(update)
+    outcomes: dict[int, UpdateOutcome] = {}
+    for places in _waves(updates):
+        written = yield from _write_wave(env, [updates[place] for place in places])
+        outcomes.update({place: written[updates[place].run_id] for place in places})
+    return [outcomes[place] for place in range(len(updates))]
+
+
+def _waves(updates: Sequence[RunUpdate]) -> Iterator[list[int]]:
+    """Part updates so that each part has at most one of a run, in their order."""
+    waiting = list(range(len(updates)))
+    while waiting:
+        seen: set[str] = set()
+        now: list[int] = []
+        later: list[int] = []
+        for place in waiting:
+            run_id = updates[place].run_id
+            (later if run_id in seen else now).append(place)
+            seen.add(run_id)
+        yield now
+        waiting = later
+
+
+def _write_wave(env: Env, wave: Sequence[RunUpdate]) -> Operation[dict[str, UpdateOutcome]]:
+    found = yield from runs.locked([update.run_id for update in wave])
+    ours = {id_: run for id_, run in found.items() if run.owner == env.node}
+    judged = _judge(wave, ours, (yield from history.gather(wave, ours)))
+    accepted = judged.accepted
+    if not accepted:
+        return judged.outcomes
+    updates = [one.update for one in accepted]
+    yield from locks.insert([(one.run, one.update.lock) for one in accepted], at=updates[0].at)
+    yield from steps.write([step for update in updates for step in update.steps])
+    for status in ApprovalStatus:
+        closing = [update.run_id for update in updates if update.close_approval is status]
+        yield from approvals.close(closing, status)
+    moved = yield from transitions.carry_out(
+        env,
+        [one.move for one in accepted],
+        announce=False,
+        before=[update.audit for update in updates],
+    )
+    for update in updates:
+        if update.ask is not None:
+            yield from approvals.ask(update.ask)
+    yield from facts.write([(fact, update.at) for update in updates for fact in update.facts])
+    yield from outbox.put(env, [note for update in updates for note in update.notes])
+    for one in accepted:
+        yield from raised_limits.keep(env, one.run, one.update)
+    for one, run in zip(accepted, moved, strict=True):
+        judged.outcomes[run.id] = UpdateOutcome(Written.DONE, verdicts=one.verdicts, run=run)
+    return judged.outcomes
+
+
+def _judge(wave: Sequence[RunUpdate], ours: dict[str, Run], past: Past) -> _Judged:
+    judged = _Judged()
+    for update in wave:
+        run = ours.get(update.run_id)
+        if run is None or run.epoch != update.epoch:
+            judged.outcomes[update.run_id] = UpdateOutcome(Written.FENCED)
+            continue
+        move = _move(run, update)
+        transitions.after(move)  # refuse what is wrong before a guard is asked
+        _same_run(update)
+        outcome = _outcome(run, update, past)
+        if outcome.written is Written.DONE:
+            judged.accepted.append(_Accepted(update, run, move, outcome.verdicts))
+            past.add(run, update)
+        else:
+            judged.outcomes[run.id] = outcome
+    return judged
+
+
+def _outcome(run: Run, update: RunUpdate, past: Past) -> UpdateOutcome:
+    """Say whether an update may be written, on the past that includes those before it."""
     verdicts: tuple[Verdict, ...] = ()
-    if update.guard is not None and run.cancel_requested_by:
-        return UpdateOutcome(Written.STOPPED, run=run)
     if update.guard is not None:
-        known = yield from history.read(run_id=run.id, since=update.guard.since, at=update.at)
-        verdicts = update.guard.check(known)
+        if run.cancel_requested_by:
+            return UpdateOutcome(Written.STOPPED, run=run)
+        verdicts = update.guard.check(past.of(run, since=update.guard.since, at=update.at))
         if any(verdict.ruling is not Ruling.ALLOW for verdict in verdicts):
             return UpdateOutcome(Written.GUARDED, verdicts=verdicts)
-    if update.lock:
-        holder = yield from locks.take(update.lock, run_id=run.id, epoch=run.epoch, at=update.at)
-        if holder:
-            return UpdateOutcome(Written.LOCKED, verdicts=verdicts, holder=holder)
-    yield from steps.write(update.steps)
-    if update.close_approval is not None:
-        yield from approvals.close([run.id], update.close_approval)
-    if update.audit:
-        yield Record(update.audit)
-    (written,) = yield from transitions.carry_out(env, [move], announce=False)
-    if update.ask is not None:
-        yield from approvals.ask(update.ask)
-    yield from facts.write(update.facts, update.at)
-    yield from outbox.put(env, update.notes)
-    yield from raised_limits.keep(env, run, update)
-    return UpdateOutcome(Written.DONE, verdicts=verdicts, run=written)
+    holder = past.holder_of_any(update.lock, besides=run.id)
+    if holder:
+        return UpdateOutcome(Written.LOCKED, verdicts=verdicts, holder=holder)
+    return UpdateOutcome(Written.DONE, verdicts=verdicts)
 
 
 def _move(run: Run, update: RunUpdate) -> Move:

@@ -1,7 +1,16 @@
 """Aware UTC times. Time is passed in everywhere; only a `Clock` reads it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """Something that is due later."""
+
+    def cancel(self) -> object:
+        """Do not let it come; harmless when it has come."""
+        ...
 
 
 class Clock(Protocol):
@@ -17,6 +26,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
+        ...
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call back in the event loop in `seconds`; cheaper than a task that sleeps."""
         ...
 
 

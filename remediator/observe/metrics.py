@@ -8,7 +8,9 @@ journal.
 """
 
 import platform
+import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
 
 import prometheus_client
@@ -103,6 +105,21 @@ BATCH_SIZE = _histogram(
 QUEUE_LENGTH = _gauge(
     "remediator_journal_queue_length", "Operations that wait for the journal's writer."
 )
+JOURNAL_CONFLICTS = _counter(
+    "remediator_journal_conflicts_total",
+    "Batches that were carried out again on PostgreSQL: another replica was in the way, or the "
+    "connection was lost.",
+    "kind",
+)
+NODE_LEASE = _gauge(
+    "remediator_node_lease_seconds",
+    "How long this node may still be sure to live, on PostgreSQL; below zero it changes nothing.",
+)
+DUTIES = _gauge(
+    "remediator_duty",
+    "What one node at a time does: 1 where it is this one, on PostgreSQL.",
+    "duty",
+)
 
 # ------------------------------------------------------------------------------ telling people
 
@@ -138,7 +155,16 @@ HTTP_DURATION = _histogram(
     "code",
 )
 
+CONNECTIONS = _gauge("remediator_http_connections", "Open connections to the listener.")
+
 # ------------------------------------------------------------------------------ the daemon
+
+TASKS = _gauge("remediator_tasks", "Tasks of the event loop; read at each scrape.")
+THREADS = _gauge("remediator_threads", "Threads of the process; read at each scrape.")
+THREADS.set_function(threading.active_count)
+RUNS_IN_HAND = _gauge(
+    "remediator_runs_in_hand", "Runs that are being carried on now; `worker.concurrency` at most."
+)
 
 LIMIT_HIT = _counter(
     "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
@@ -155,6 +181,18 @@ BUILD_INFO = _gauge(
     "remediator_build_info", "Always 1; the labels say what is running.", "version", "python"
 )
 BUILD_INFO.labels(version("remediator"), platform.python_version()).set(1)
+
+
+@lru_cache(maxsize=4096)
+def counter(metric: Counter, *labels: str) -> Counter:
+    """Return what `labels` returns, sooner: for what is counted with every alert or step."""
+    return metric.labels(*labels)
+
+
+@lru_cache(maxsize=4096)
+def histogram(metric: Histogram, *labels: str) -> Histogram:
+    """Likewise."""
+    return metric.labels(*labels)
 
 
 def run_ended(runbook: str, state: str, reason: str) -> None:

@@ -1,6 +1,7 @@
 """The engine over a real journal, in the process, without HTTP; time stands still between calls."""
 
 import asyncio
+import inspect
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -338,6 +339,8 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._journal, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
 
         async def counted(*args: Any, **kwargs: Any) -> Any:
             self.begun += 1

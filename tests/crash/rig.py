@@ -85,7 +85,7 @@ class Rig:
         self.daemon = RemediatorProcess(
             folder / "daemon", {**own, **(settings or {})}, {"runbook": text}, **more
         )
-        self._acknowledged: set[str] = set()
+        self.acknowledged: set[str] = set()
         self._known: set[str] = set()
         self.trace: Strace | None = None
 
@@ -196,7 +196,7 @@ class Rig:
         sent now.
         """
         digest = hashlib.sha256(body).hexdigest()
-        if digest in self._acknowledged and not again:
+        if digest in self.acknowledged and not again:
             return False
         answer = request("POST", self.daemon.webhook, body, timeout_s=60.0)
         if answer.status == 503:
@@ -207,7 +207,7 @@ class Rig:
 
     def acknowledge(self, body: bytes) -> None:
         """This body was answered 200, whoever posted it."""
-        self._acknowledged.add(hashlib.sha256(body).hexdigest())
+        self.acknowledged.add(hashlib.sha256(body).hexdigest())
 
     def approve(self, run: Run) -> None:
         """Say yes; that it was said already is fine, as after an answer that was lost."""
@@ -255,4 +255,4 @@ class Rig:
     ) -> None:
         """See `whole.check`; the changes are those of the ledger unless others are given."""
         made = Counter(self.ledger()) if changes is None else changes
-        whole.check(self.daemon, acknowledged=self._acknowledged, changes=made, waiting=waiting)
+        whole.check(self.daemon, acknowledged=self.acknowledged, changes=made, waiting=waiting)

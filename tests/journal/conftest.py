@@ -1,20 +1,36 @@
-"""Where journals live in the tests; PostgreSQL will be one more `Place` in `PLACES`."""
+"""Where journals live in the tests: every conformance test runs over each of `PLACES`.
 
+`serializable` is PostgreSQL with nothing that a distributed engine of its protocol may lack:
+LISTEN/NOTIFY off, every transaction at SERIALIZABLE. `REMEDIATOR_TEST_JOURNALS=sqlite,postgres`
+picks some of them, to be quick; all is the default.
+"""
+
+import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from remediator.journal.opening import open_journal
+from remediator.journal.opening import open_journal, postgres_access
+from remediator.journal.postgres import migrate
 from remediator.journal.protocol import Journal, Opening
-from tests.journal.factories import HandClock
+from remediator.settings import PostgresSettings
+from tests.journal import factories as make
+from tests.journal.factories import T0, HandClock
+from tests.servers.postgres import Postgres
 
 
-class Place(Protocol):
+class Place:
     """An empty journal of one engine, made for one test."""
 
-    clock: HandClock
+    def __init__(self, url: str, postgres: PostgresSettings | None = None) -> None:
+        self.clock = HandClock()
+        self.url = url
+        self.postgres = postgres
+        self._opened: list[Journal] = []
+        self._nodes: set[str] = set()
 
     async def open(
         self,
@@ -24,56 +40,103 @@ class Place(Protocol):
         pagers: tuple[str, ...] = (),
         write_queue: int = 4096,
         on_commit: Callable[[], None] = lambda: None,
+        on_dead: Callable[[], None] = lambda: None,
+        duties: tuple[str, ...] = (),
     ) -> Journal:
         """Open it; again after it was closed, to see what is left."""
-        ...
-
-    async def close(self) -> None:
-        """Close all that were opened."""
-
-
-class SqlitePlace:
-    """A file in the test's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = HandClock()
-        self.url = f"sqlite:///{folder / 'journal.db'}"
-        self._opened: list[Journal] = []
-
-    async def open(
-        self,
-        *,
-        node: str = "node-1",
-        subscribers: tuple[str, ...] = ("slack",),
-        pagers: tuple[str, ...] = (),
-        write_queue: int = 4096,
-        on_commit: Callable[[], None] = lambda: None,
-    ) -> Journal:
-        """See `Place.open`."""
+        if node in self._nodes and self.postgres:
+            node = f"{node}-{len(self._nodes) + 1}"  # a new identity at each start
+        self._nodes.add(node)
         opening = Opening(
             node=node,
             subscribers=subscribers,
             pagers=pagers,
             write_queue=write_queue,
             on_commit=on_commit,
+            on_dead=on_dead,
+            duties=duties,
         )
-        journal = await open_journal(self.url, self.clock, opening)
+        journal = await open_journal(self.url, self.clock, opening, postgres=self.postgres)
         self._opened.append(journal)
         return journal
 
+    def gate(self) -> make.Gate:
+        """Return what holds this journal's writer."""
+        return make.RowGate(self.url) if self.postgres else make.GuardGate()
+
     async def close(self) -> None:
-        """See `Place.close`."""
+        """Close all that were opened."""
         for journal in self._opened:
             await journal.close()
 
 
-PLACES: dict[str, Callable[[Path], Place]] = {"sqlite": SqlitePlace}
+SETTINGS = {
+    "postgres": PostgresSettings(),
+    "serializable": PostgresSettings(isolation="serializable", listen_notify=False),
+}
+PLACES = ("sqlite", *SETTINGS)
+CHOSEN = os.environ.get("REMEDIATOR_TEST_JOURNALS", ",".join(PLACES)).split(",")
 
 
-@pytest.fixture(params=sorted(PLACES))
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+_EMPTY = """
+    DO $$ BEGIN
+        EXECUTE (
+            SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ') || ' RESTART IDENTITY'
+            FROM pg_tables WHERE schemaname = 'public'
+                AND tablename NOT IN ('schema_version', 'gates', 'audit_head')
+        );
+    END $$;
+    UPDATE audit_head SET seq = 0, hash = repeat('0', 64);
+"""
+
+
+@pytest.fixture(scope="session")
+def database(postgres: Postgres) -> str:
+    """The address of a database with the schema, emptied for each test."""
+    dsn = postgres.create_database()
+    with ThreadPoolExecutor(1) as apart:  # a fixture may be asked for inside of a loop
+        apart.submit(lambda: asyncio.run(_migrate(dsn))).result()
+    return dsn
+
+
+async def _migrate(dsn: str) -> None:
+    await migrate.upgrade(postgres_access(dsn, None), T0)
+
+
+Places = Callable[[Path], Place]
+"""Makes an empty journal; the folder is for engines that need one."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(kind, marks=pytest.mark.servers) if kind in SETTINGS else kind
+        for kind in CHOSEN
+    ]
+)
+def places(request: pytest.FixtureRequest) -> Places:
+    """What makes empty journals of each engine."""
+    kind = str(request.param)
+    if kind == "sqlite":
+        return lambda folder: Place(f"sqlite:///{folder / 'journal.db'}")
+    return postgres_places(request, kind)
+
+
+def postgres_places(request: pytest.FixtureRequest, kind: str = "postgres") -> Places:
+    """Return what makes empty journals on PostgreSQL."""
+    server: Postgres = request.getfixturevalue("postgres")
+    dsn: str = request.getfixturevalue("database")
+
+    def make_empty(_: Path) -> Place:
+        server.psql(_EMPTY, dsn)
+        return Place(dsn, SETTINGS[kind])
+
+    return make_empty
+
+
+@pytest.fixture
+async def place(places: Places, tmp_path: Path) -> AsyncIterator[Place]:
     """An empty journal of each engine."""
-    made = PLACES[request.param](tmp_path)
+    made = places(tmp_path)
     yield made
     await made.close()
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
+
+import asyncpg
 
 from remediator.journal.protocol import (
     Candidate,
@@ -22,6 +24,7 @@ from remediator.journal.protocol import (
 from remediator.model.alerts import Alert, AlertStatus
 from remediator.model.alerts import fingerprint as fingerprint_of
 from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision
+from remediator.model.clock import Timer
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
@@ -62,6 +65,10 @@ class HandClock:
         """See `Clock.sleep`."""
         self.time += timedelta(seconds=seconds)
         await asyncio.sleep(0)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """See `Clock.after`."""
+        raise AssertionError("the journal sets no timers")
 
 
 def alert(
@@ -241,28 +248,78 @@ def nobody_else_changed(history: History) -> tuple[Verdict, ...]:
     return (Verdict("rate", ruling, f"{len(history.changes)} changes, the limit is 1"),)
 
 
-class Gate:
-    """Holds the journal's writer inside of a guard, so that operations gather behind it."""
+class Gate(Protocol):
+    """Holds the journal's writer inside of an operation, so that others gather behind it."""
+
+    async def shut(self, journal: Journal, run: Run) -> "asyncio.Task[UpdateOutcome]":
+        """Send the writer into the gate and wait until it is there; returns the task."""
+        ...
+
+    def open(self) -> None:
+        """Let the writer go on."""
+
+
+class GuardGate:
+    """A guard that waits: holds a writer that has a thread of its own."""
 
     def __init__(self) -> None:
         self._entered = threading.Event()
         self._open = threading.Event()
 
     async def shut(self, journal: Journal, run: Run) -> "asyncio.Task[UpdateOutcome]":
-        """Send the writer into the gate and wait until it is there; returns the task."""
+        """See `Gate.shut`."""
         guarded = update(run, RunState.PLANNING, guard=Guard(self._wait, None))
         task = asyncio.create_task(journal.write(guarded))
         assert await asyncio.to_thread(self._entered.wait, 10)
         return task
 
     def open(self) -> None:
-        """Let the writer go on."""
+        """See `Gate.open`."""
         self._open.set()
 
     def _wait(self, _: History) -> tuple[Verdict, ...]:
         self._entered.set()
         assert self._open.wait(10)
         return ()
+
+
+class RowGate:
+    """The lock on a run's row, held by a session of our own: holds a writer on PostgreSQL."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._open = asyncio.Event()
+        self._holding: asyncio.Task[None] | None = None
+
+    async def shut(self, journal: Journal, run: Run) -> "asyncio.Task[UpdateOutcome]":
+        """See `Gate.shut`."""
+        held = asyncio.Event()
+        self._holding = asyncio.create_task(self._hold(run.id, held))
+        await held.wait()
+        task = asyncio.create_task(journal.write(update(run, RunState.PLANNING)))
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            async with asyncio.timeout(10):
+                blocked = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"
+                while not await connection.fetchval(blocked):  # noqa: ASYNC110 - no event for it
+                    await asyncio.sleep(0)
+        finally:
+            await connection.close()
+        return task
+
+    def open(self) -> None:
+        """See `Gate.open`."""
+        self._open.set()
+
+    async def _hold(self, run_id: str, held: asyncio.Event) -> None:
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT 1 FROM runs WHERE id = $1 FOR UPDATE", run_id)
+                held.set()
+                await self._open.wait()
+        finally:
+            await connection.close()
 
 
 def with_epoch(run: Run, epoch: int) -> Run:

@@ -275,7 +275,7 @@ async def test_commits_that_change_something_are_hinted(place: Place) -> None:
 async def test_a_full_queue_refuses_notifications_at_once_and_others_later(place: Place) -> None:
     journal = await place.open(write_queue=2)
     run = await make.claimed(journal)
-    gate = make.Gate()
+    gate = place.gate()
     shut = await gate.shut(journal, run)
     waiting = [
         asyncio.create_task(journal.take(make.notification(make.alert(f"svc-{i}"))))
@@ -299,7 +299,7 @@ async def test_a_full_queue_refuses_notifications_at_once_and_others_later(place
 async def test_close_commits_what_is_queued(place: Place) -> None:
     journal = await place.open()
     run = await make.claimed(journal)
-    gate = make.Gate()
+    gate = place.gate()
     shut = await gate.shut(journal, run)
     taken = asyncio.create_task(journal.take(make.notification(make.alert("late"))))
     closing = asyncio.create_task(journal.close())

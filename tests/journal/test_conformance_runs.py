@@ -121,9 +121,9 @@ async def test_an_update_can_not_write_to_another_run(journal: Journal) -> None:
     assert not await journal.steps(two.id)
 
 
-async def test_only_the_guilty_operation_of_a_batch_fails(journal: Journal) -> None:
+async def test_only_the_guilty_operation_of_a_batch_fails(place: Place, journal: Journal) -> None:
     first, guilty, good = [await make.claimed(journal, name) for name in ("a", "b", "c")]
-    gate = make.Gate()
+    gate = place.gate()
     shut = await gate.shut(journal, first)
     together = [
         journal.write(make.update(good, RunState.PLANNING)),
@@ -143,9 +143,11 @@ async def test_only_the_guilty_operation_of_a_batch_fails(journal: Journal) -> N
     assert len((await journal.incidents()).items) == 4
 
 
-async def test_entries_that_are_not_json_fail_their_operation_alone(journal: Journal) -> None:
+async def test_entries_that_are_not_json_fail_their_operation_alone(
+    place: Place, journal: Journal
+) -> None:
     run = await make.claimed(journal)
-    gate = make.Gate()
+    gate = place.gate()
     shut = await gate.shut(journal, run)
     bad = AuditEntry("x", "y", T0, {"not": {1, 2}})  # type: ignore[dict-item]
     tasks = [

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -20,7 +19,7 @@ from remediator.journal.protocol import Candidate, Receipt
 from remediator.model.alerts import Alert
 from remediator.model.incidents import Fate, Incident, IncidentStatus, fold
 from tests.journal import factories as make
-from tests.journal.conftest import PLACES
+from tests.journal.conftest import Places
 from tests.journal.factories import RUNBOOK, T0
 
 _MINUTES = st.integers(0, 12).map(lambda m: T0 + timedelta(minutes=m))
@@ -32,13 +31,13 @@ _BODIES = st.lists(st.one_of(_FIRING, _RESOLVED), min_size=1, max_size=5)
 
 
 class _Senders(RuleBasedStateMachine):
-    engine = ""
+    places: Places
 
     def __init__(self) -> None:
         super().__init__()
         self._folder = TemporaryDirectory()
         self._loop = asyncio.new_event_loop()
-        self._place = PLACES[self.engine](Path(self._folder.name))
+        self._place = type(self).places(Path(self._folder.name))
         self._journal = self._loop.run_until_complete(self._place.open())
         self._loop.run_until_complete(self._journal.register([RUNBOOK]))
         self._newest: dict[tuple[str, str], Incident] = {}
@@ -94,9 +93,8 @@ class _Senders(RuleBasedStateMachine):
         assert verify.verify(records).ok
 
 
-@pytest.mark.parametrize("engine", sorted(PLACES))
-def test_incidents_follow_the_model(engine: str) -> None:
-    machine = type("Senders", (_Senders,), {"engine": engine})
+def test_incidents_follow_the_model(places: Places) -> None:
+    machine = type("Senders", (_Senders,), {"places": staticmethod(places)})
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from remediator.journal import schema
 from remediator.journal.errors import CannotOpen, ReadOnly
-from remediator.journal.opening import open_journal, sqlite_path
+from remediator.journal.opening import open_journal
 from remediator.journal.protocol import Guard, History, Journal, JournalUnavailable, Opening
-from remediator.journal.sqlite import connection, migrate
+from remediator.journal.sqlite import connection
+from remediator.journal.urls import sqlite_path
 from remediator.model.incidents import Fate
 from remediator.model.runs import RunState, StepState
 from remediator.model.verdicts import Verdict
@@ -155,7 +157,7 @@ async def test_an_older_schema_is_not_read_but_brought_up_to_date(tmp_path: Path
 
 
 def test_migrations_are_numbered_without_gaps() -> None:
-    versions = [migration.version for migration in migrate.known()]
+    versions = [migration.version for migration in schema.known()]
     assert versions == list(range(1, len(versions) + 1))
 
 
@@ -182,7 +184,7 @@ async def test_reading_needs_a_journal_and_writes_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://u:secret@db/x", "PostgreSQL is not supported by this version"),
+        ("postgresql://u:secret@127.0.0.1:1/x", "127.0.0.1:1/x does not answer"),
         ("sqlite://var/x.db", "sqlite:///relative"),
         ("sqlite:///", "sqlite:///relative"),
         ("mysql://u:secret@db/x", "is no journal"),
@@ -298,9 +300,9 @@ if _may_mount():
     [
         ("SELECT $1, $12", "SELECT ?1, ?12"),
         ("FROM each($2) AS f CROSS JOIN x", "FROM json_each(?2) AS f CROSS JOIN x"),
-        ("WHERE id = $1 FOR UPDATE", "WHERE id = ?1 "),
-        ("LIMIT $3 FOR UPDATE SKIP LOCKED)", "LIMIT ?3 )"),
-        ("x FOR UPDATE OF i\n", "x \n"),
+        ("WHERE id = $1 FOR NO KEY UPDATE", "WHERE id = ?1 "),
+        ("LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)", "LIMIT ?3 )"),
+        ("x FOR NO KEY UPDATE OF i\n", "x \n"),
     ],
 )
 def test_portable_sql_is_translated(portable: str, own: str) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +64,31 @@ def test_regular_expressions_that_can_not_match_are_not_asked_either() -> None:
         assert index.candidates({"severity": "x"}) == []
         found = index.candidates({"alertname": "A7FooBar" if "Foo" in shape else "A7"})
         assert len(found) <= 128
+
+
+# What thousands of runbooks are told apart by, when they share everything else.
+_TOLD_APART = {
+    "a name": 'severity="x", alertname="A{0}"',
+    "an expression beside a shared value": 'severity=~"x|y", alertname=~"A{0}(B.*)?"',
+    "one of two expressions": 'namespace=~"sh.+", alertname=~"A{0}(B.*)?"',
+    "a value beside a shared name": 'alertname="Slow", namespace="shop", severity="x", who="A{0}"',
+}
+
+
+@pytest.mark.parametrize("line", _TOLD_APART.values(), ids=_TOLD_APART)
+def test_only_what_tells_runbooks_apart_is_asked(line: str) -> None:
+    index = Index([runbook(n, line.format(n)) for n in range(600)])
+    labels = {"namespace": "shop", "severity": "x"}
+    name = {"alertname": "Slow", "who": "A7"} if "who" in line else {"alertname": "A7"}
+    assert [r.name for r in index.candidates({**labels, **name})] == ["r7"]
+    # Again, and for values that nobody has seen: what is remembered must be true.
+    assert [r.name for r in index.candidates({**labels, **name})] == ["r7"]
+    for n in range(5000):
+        assert index.candidates({**labels, "alertname": f"Other{n}"}) == []
+    assert [r.name for r in index.candidates({**labels, **name})] == ["r7"]
+
+
+def test_equal_lines_that_need_nothing_are_asked_together() -> None:
+    index = Index([runbook(n, 'severity!="none", namespace!~"kube-.*"') for n in range(50)])
+    assert index.candidates({"namespace": "kube-system"}) == []
+    assert len(index.candidates({"namespace": "shop"})) == 50

@@ -88,6 +88,11 @@ class RemediatorProcess(Server):
         self._reservation.close()
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.running
+
+    @property
     def process(self) -> Process:
         """The process: for its id, or to freeze it."""
         assert self._process is not None, "this daemon was not started"
@@ -177,8 +182,12 @@ class RemediatorProcess(Server):
     def _program(self) -> list[str]:
         return [*self._place.enter, sys.executable, "-m", "remediator"]
 
-    def _make(self) -> Process:
+    def write_settings(self) -> None:
+        """Writes the settings file, for a command that comes before the daemon."""
         self.config.write_text(json.dumps(self._effective()))  # JSON, which YAML contains
+
+    def _make(self) -> Process:
+        self.write_settings()
         return Process(
             "remediator",
             [*self._program, "serve", "--config", self.config],

@@ -8,6 +8,7 @@ a cut cable: datagrams are lost, and connections hang instead of being refused.
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -19,12 +20,21 @@ _POLL_S = 0.2
 
 
 class Link:
-    """Passes TCP on to `target_port`; with `udp`, datagrams too (towards the target only)."""
+    """Passes TCP on to `target_port`; with `udp`, datagrams too (towards the target only).
+
+    Each piece of TCP is held for `delay_s` on its way.
+    """
 
     def __init__(
-        self, target_port: int, *, udp: bool = False, listener: socket.socket | None = None
+        self,
+        target_port: int,
+        *,
+        udp: bool = False,
+        delay_s: float = 0.0,
+        listener: socket.socket | None = None,
     ) -> None:
         """A `listener` is where else than on loopback the clients connect."""
+        self._delay_s = delay_s
         self._target = ("127.0.0.1", target_port)
         self._whole = threading.Event()
         self._whole.set()
@@ -102,6 +112,7 @@ class Link:
                 except TimeoutError:
                     continue
                 self._whole.wait()
+                time.sleep(self._delay_s)
                 if not chunk:
                     break
                 sink.sendall(chunk)

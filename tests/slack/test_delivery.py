@@ -5,6 +5,7 @@ test moves.
 """
 
 import asyncio
+import inspect
 import io
 import json
 import logging
@@ -52,6 +53,8 @@ class Watched:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._journal, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
 
         async def watched(*args: Any, **kwargs: Any) -> Any:
             self.begun += 1

@@ -25,7 +25,7 @@ _CACHED_STATEMENTS = 256
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 
 _EACH = re.compile(r"\beach\((\$\d+)\)")
-_ROW_LOCK = re.compile(r"\bFOR UPDATE(?: OF \w+)?(?: SKIP LOCKED)?")
+_ROW_LOCK = re.compile(r"\bFOR NO KEY UPDATE(?: OF \w+)?(?: SKIP LOCKED)?")
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 _EXPECTED = {

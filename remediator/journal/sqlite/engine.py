@@ -5,17 +5,18 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from remediator.journal import nodes, runs
+from remediator.journal import nodes
 from remediator.journal.errors import CannotOpen, ReadOnly
 from remediator.journal.protocol import JournalUnavailable, Opening
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import migrate
 from remediator.journal.sqlite.filelock import FileLock
 from remediator.journal.sqlite.writer import Writer
-from remediator.journal.statements import Env, Operation
+from remediator.journal.statements import Env, Operation, P, Together
 from remediator.model.clock import Clock
 
 T = TypeVar("T")
@@ -27,8 +28,11 @@ _READERS = 4
 class SqliteEngine:
     """See `open_engine` and `open_for_reading`."""
 
-    def __init__(self, path: Path, writer: Writer | None, lock: FileLock | None) -> None:
+    def __init__(
+        self, path: Path, env: Env, writer: Writer | None = None, lock: FileLock | None = None
+    ) -> None:
         self._path = path
+        self._env = env
         self._writer = writer
         self._lock = lock
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="journal-reader")
@@ -42,8 +46,33 @@ class SqliteEngine:
         """See `Engine.write`."""
         if self._writer is None:
             raise ReadOnly(f"the journal {self._path} was opened for reading only")
-        result: T = await self._writer.submit(start, weight=weight, patient=patient)
+        result: T = await self._writer.submit(None, start, weight=weight, patient=patient)
         return result
+
+    async def write_together(
+        self, kind: Together[P, T], item: P, *, weight: int = 1, patient: bool = False
+    ) -> T:
+        """See `Engine.write_together`."""
+        if self._writer is None:
+            raise ReadOnly(f"the journal {self._path} was opened for reading only")
+        result: T = await self._writer.submit(kind, item, weight=weight, patient=patient)
+        return result
+
+    @property
+    def alive(self) -> bool:
+        """The file's lock is ours as long as this process lives."""
+        return True
+
+    async def prove_alive(self) -> None:
+        """See `Engine.prove_alive`."""
+
+    def on_duty(self, duty: str) -> bool:
+        """One node alone does everything."""
+        return True
+
+    async def beat(self, at: datetime) -> None:
+        """See `Engine.beat`."""
+        await self.write(lambda: nodes.beat(self._env, at))
 
     @property
     def writable(self) -> bool:
@@ -101,7 +130,7 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
             on_commit=opening.on_commit,
             on_broken=opening.on_broken,
         )
-        engine = SqliteEngine(path, writer, lock)
+        engine = SqliteEngine(path, env, writer, lock)
     except BaseException:
         connection.close()
         lock.release()
@@ -109,8 +138,7 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
     try:
         now = clock.now()
         await engine.write(lambda: nodes.join(env, now))
-        # Only one node can live here, so whatever a run's owner is called, it is gone.
-        await engine.write(lambda: runs.free(at=now))
+        await engine.write(lambda: nodes.bury_others(env, now))
     except BaseException as error:
         await engine.close()
         if isinstance(error, JournalUnavailable):
@@ -119,14 +147,14 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
     return engine
 
 
-async def open_for_reading(path: Path) -> SqliteEngine:
+async def open_for_reading(path: Path, env: Env) -> SqliteEngine:
     """Open the file for reads, beside a running daemon or without one.
 
     Raises:
         CannotOpen: there is no such file, or its schema is not the one that this version reads.
     """
     await asyncio.to_thread(_look, path)
-    return SqliteEngine(path, None, None)
+    return SqliteEngine(path, env)
 
 
 def _prepare(path: Path, clock: Clock) -> tuple[FileLock, sqlite3.Connection]:

@@ -1,38 +1,16 @@
-"""The schema: numbered SQL files, forward only, each in one transaction with its number."""
+"""The schema on SQLite: brought up to date whenever a daemon opens the file."""
 
-import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
+from remediator.journal import schema
 from remediator.journal.errors import CannotOpen
 from remediator.journal.times import to_us
 
-_NAME = re.compile(r"(\d{4})_\w+\.sql")
 # AUTOINCREMENT: a number is never given twice, even after its row was pruned.
 _IDENTITY_KEY = "INTEGER PRIMARY KEY AUTOINCREMENT"
-
-
-class Migration(NamedTuple):
-    """One step of the schema."""
-
-    version: int
-    name: str
-    sql: str
-
-
-def known() -> list[Migration]:
-    """Return the migrations of this version, in order."""
-    folder = resources.files("remediator.journal") / "migrations"
-    found = []
-    for file in folder.iterdir():
-        match = _NAME.fullmatch(file.name)
-        if match:
-            found.append(Migration(int(match[1]), file.name, file.read_text(encoding="utf-8")))
-    return sorted(found)
 
 
 def upgrade(connection: sqlite3.Connection, path: Path, at: datetime) -> None:
@@ -44,12 +22,9 @@ def upgrade(connection: sqlite3.Connection, path: Path, at: datetime) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_version"
-            " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_us BIGINT NOT NULL)"
-        )
+        connection.execute(schema.TABLE)
         present = _present(connection)
-        migrations = known()
+        migrations = schema.known()
         _refuse_newer(path, present, migrations[-1].version)
         for migration in migrations:
             if migration.version <= present:
@@ -79,7 +54,7 @@ def require_current(connection: sqlite3.Connection, path: Path) -> None:
         if "no such table" not in str(error):
             raise
         raise CannotOpen(f"{path} is no journal of remediator") from None
-    current = known()[-1].version
+    current = schema.known()[-1].version
     _refuse_newer(path, present, current)
     if present < current:
         raise CannotOpen(

@@ -1,7 +1,7 @@
 """Group commit: one thread takes what has gathered, commits it at once, answers all at once.
 
 A commit to disk costs milliseconds whatever is in it, so operations of many requests share one.
-When an operation fails, the batch is rolled back and what came before is replayed without it; when
+When an operation fails, the batch is rolled back and what is left is replayed without it; when
 the commit itself fails, one by one: only the guilty fails. Answers are given after the commit, in
 the event loop.
 """
@@ -11,37 +11,16 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remediator.journal import audit
-from remediator.journal.protocol import AuditEntry, JournalUnavailable, Overloaded
+from remediator.journal import audit, batch
+from remediator.journal.batch import Job, Outcome
+from remediator.journal.protocol import AuditEntry, JournalUnavailable
 from remediator.journal.sqlite import connection as connections
-from remediator.journal.statements import Operation
+from remediator.journal.statements import Together
 from remediator.observe import metrics
-
-# Bounds of one transaction: others wait for it, and its answers come at its end.
-MAX_BATCH = 512
-MAX_BATCH_S = 0.1
-# Alerts that may wait in memory; five storms of 20,000, about half a gigabyte as Python objects.
-MAX_WAITING_WEIGHT = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    start: Callable[[], Operation[Any]]
-    weight: int
-    answer: asyncio.Future[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    job: _Job
-    value: Any = None
-    error: BaseException | None = None
 
 
 class Writer:
@@ -50,8 +29,7 @@ class Writer:
     Args:
         connection: opened and migrated; closed by the thread at the end.
         path: for error texts.
-        max_waiting: patient operations beyond this are refused. Others have as much again, since
-            the outcome of a change must find room when senders have filled the queue.
+        max_waiting: see `batch.Queue`.
         on_commit: called in the event loop after a commit that changed something.
         on_broken: called in the event loop when the thread ends without having been told to.
     """
@@ -67,67 +45,52 @@ class Writer:
     ) -> None:
         self._connection = connection
         self._path = path
-        self._max_waiting = max_waiting
         self._on_commit = on_commit
         self._on_broken = on_broken
-        self._taken: list[_Job] = []
+        self._queue = batch.Queue(max_waiting)
+        self._taken: Sequence[Job] = ()
         self.healthy = True
         """Whether the last batch could be written; read from any thread."""
         self._loop = asyncio.get_running_loop()
-        self._jobs: deque[_Job] = deque()
-        self._weight = 0
-        self._closing = False
-        self._gathered = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._thread.start()
 
     def submit(
-        self, start: Callable[[], Operation[Any]], *, weight: int, patient: bool
-    ) -> asyncio.Future[Any]:
-        """Queue an operation; its future is done after the commit.
+        self, kind: Together[Any, Any] | None, item: Any, *, weight: int, patient: bool
+    ) -> "asyncio.Future[Any]":
+        """Queue a job; its future is done after the commit.
 
         Raises:
             Overloaded: too much waits.
             JournalUnavailable: the journal was closed.
         """
-        with self._gathered:
-            if self._closing:
-                raise JournalUnavailable("the journal is closed")
-            waiting = len(self._jobs)
-            room = self._max_waiting if patient else 2 * self._max_waiting
-            if waiting >= room or (patient and self._weight >= MAX_WAITING_WEIGHT):
-                raise Overloaded(f"{waiting} operations ({self._weight} alerts) wait to be written")
-            job = _Job(start, weight, self._loop.create_future())
-            self._jobs.append(job)
-            self._weight += weight
-            if waiting == 0:
-                self._gathered.notify()
+        job = Job(kind, item, weight, self._loop.create_future())
+        self._queue.put(job, patient=patient)
         return job.answer
 
     async def close(self) -> None:
         """Commit what is queued, then close the connection. Idempotent."""
-        with self._gathered:
-            self._closing = True
-            self._gathered.notify()
+        self._queue.close()
         await asyncio.to_thread(self._thread.join)
 
     # in the writer's thread
 
     def _work(self) -> None:
         try:
-            while self._wait():
+            while self._queue.wait():
                 before = self._connection.total_changes
-                outcomes = self._attempt()
+                self._taken = self._queue.take()
+                outcomes = self._write(self._taken)
                 # What was rolled back counts as changes, too.
                 changed = self._connection.total_changes != before and any(
                     outcome.error is None for outcome in outcomes
                 )
-                self._taken = []
+                self._taken = ()
                 self.healthy = not any(
                     isinstance(outcome.error, JournalUnavailable) for outcome in outcomes
                 )
                 metrics.BATCH_SIZE.observe(len(outcomes))
-                metrics.QUEUE_LENGTH.set(len(self._jobs))
+                metrics.QUEUE_LENGTH.set(len(self._queue))
                 # A loop that was closed under us has nobody left to answer.
                 with contextlib.suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._deliver, outcomes, changed)
@@ -135,64 +98,36 @@ class Writer:
             self._connection.close()
             self._give_up()
 
-    def _wait(self) -> bool:
-        with self._gathered:
-            while not self._jobs and not self._closing:
-                self._gathered.wait()
-            return bool(self._jobs)
-
-    def _next(self) -> _Job | None:
-        with self._gathered:
-            if not self._jobs:
-                return None
-            job = self._jobs.popleft()
-            self._weight -= job.weight
-            return job
-
-    def _attempt(self) -> Sequence[_Outcome]:
-        """Commit what has gathered; when that fails, all but the guilty."""
-        taken = self._taken = []
-        values: list[Any] = []
+    def _write(self, jobs: Sequence[Job]) -> Sequence[Outcome]:
+        """Commit these together; when that fails, all but the guilty."""
         entries: list[AuditEntry] = []
-        until = time.monotonic() + MAX_BATCH_S
+        outcomes: list[Outcome] = []
+        driven: Sequence[Job] = ()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            while len(taken) < MAX_BATCH and (not taken or time.monotonic() < until):
-                job = self._next()
-                if job is None:
-                    break
-                taken.append(job)
-                values.append(connections.drive(self._connection, job.start(), entries))
-            self._commit(entries)
         except Exception as error:
-            self._roll_back()
-            if not taken:
-                # Not even a transaction could be begun: all that wait would meet the same.
-                return [self._failed(job, error) for job in self._take_all()]
-            if len(values) < len(taken):
-                # The last one failed, and nothing after it was taken: what came before is good.
-                *good, guilty = taken
-                return [*self._replay(good), self._failed(guilty, error)]
-            if len(taken) == 1:
-                return [self._failed(taken[0], error)]
-            return [outcome for job in taken for outcome in self._replay([job])]
-        return [_Outcome(job, value) for job, value in zip(taken, values, strict=True)]
-
-    def _replay(self, jobs: Sequence[_Job]) -> Sequence[_Outcome]:
-        """Commit these operations together, and if that fails, each by itself."""
-        if not jobs:
-            return []
+            # Not even a transaction could be begun: all that wait would meet the same.
+            return [self._failed(job, error) for job in [*jobs, *self._queue.take_all()]]
         try:
-            entries: list[AuditEntry] = []
-            self._connection.execute("BEGIN IMMEDIATE")
-            values = [connections.drive(self._connection, job.start(), entries) for job in jobs]
+            for group in batch.groups(jobs):
+                driven = group.jobs
+                values = connections.drive(self._connection, group.start(), entries)
+                outcomes += [Outcome(*pair) for pair in zip(group.jobs, values, strict=True)]
+            driven = ()
             self._commit(entries)
         except Exception as error:
             self._roll_back()
             if len(jobs) == 1:
                 return [self._failed(jobs[0], error)]
-            return [outcome for job in jobs for outcome in self._replay([job])]
-        return [_Outcome(job, value) for job, value in zip(jobs, values, strict=True)]
+            if not driven:
+                return [outcome for job in jobs for outcome in self._write([job])]
+            suspects = set(map(id, driven))
+            others = [job for job in jobs if id(job) not in suspects]
+            cleared = self._write(others) if others else ()
+            if len(driven) == 1:
+                return [*cleared, self._failed(driven[0], error)]
+            return [*cleared, *(outcome for job in driven for outcome in self._write([job]))]
+        return outcomes
 
     def _commit(self, entries: list[AuditEntry]) -> None:
         if entries:
@@ -207,22 +142,13 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
 
-    def _take_all(self) -> list[_Job]:
-        with self._gathered:
-            jobs = list(self._jobs)
-            self._jobs.clear()
-            self._weight = 0
-            return jobs
-
     def _give_up(self) -> None:
         """Answer what was in hand or came later; only a dying thread leaves anything here."""
-        with self._gathered:
-            broken = not self._closing
-            self._closing = True
+        broken = self._queue.close()
         self.healthy = False
         left = [
-            _Outcome(job, error=JournalUnavailable("the journal's writer has stopped"))
-            for job in [*self._taken, *self._take_all()]
+            Outcome(job, error=JournalUnavailable("the journal's writer has stopped"))
+            for job in [*self._taken, *self._queue.take_all()]
         ]
         with contextlib.suppress(RuntimeError):
             if left:
@@ -230,19 +156,13 @@ class Writer:
             if broken:
                 self._loop.call_soon_threadsafe(self._on_broken)
 
-    def _failed(self, job: _Job, error: Exception) -> _Outcome:
-        return _Outcome(job, error=connections.as_unavailable(error, self._path))
+    def _failed(self, job: Job, error: Exception) -> Outcome:
+        return Outcome(job, error=connections.as_unavailable(error, self._path))
 
     # in the event loop
 
-    def _deliver(self, outcomes: Sequence[_Outcome], changed: bool) -> None:
+    def _deliver(self, outcomes: Sequence[Outcome], changed: bool) -> None:
         for outcome in outcomes:
-            answer = outcome.job.answer
-            if answer.done():  # its caller was cancelled; what it asked for is written all the same
-                continue
-            if outcome.error is not None:
-                answer.set_exception(outcome.error)
-            else:
-                answer.set_result(outcome.value)
+            outcome.tell()
         if changed:
             self._on_commit()
