@@ -1,9 +1,9 @@
 """The wall clock is set forward and back while the daemon runs.
 
 Forward: what waits for a time finds it over. An approval that nobody gave expires, a delay ends; a
-change in hand is not given up for it. Back: what comes is treated as ever, a yes counts, what
-waits for a time waits no longer for it, and a change in hand gets no longer than its step allows. Nothing is done twice, and the audit
-chain, whose order is its numbers, verifies with times that went back.
+change in hand is not given up for it. Back: what comes is treated as ever, a yes counts, what waits
+for a time waits no longer for it, and a change in hand gets no longer than its step allows. Nothing
+is done twice, and the audit chain, whose order is its numbers, verifies with times that went back.
 """
 
 from collections.abc import Callable
