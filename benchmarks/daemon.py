@@ -70,10 +70,6 @@ class Daemon(RemediatorProcess):
         """Stop it, if it runs, and give its port back."""
         self.stop()
 
-    def write_settings(self) -> None:
-        """Write the settings file, as `start` does."""
-        self._make()
-
     def applies(self) -> dict[str, int]:
         """Name → when its first apply began, in nanoseconds of the monotonic clock."""
         found: dict[str, int] = {}
