@@ -66,6 +66,8 @@ def test_a_change_in_hand_is_not_given_up(timed: MakeTimed, clock: WallClock, ah
     clock.set(ahead_s)
     rig.send("news", "resolved")  # something that the daemon writes at the new time
     eventually(lambda: _sees(rig, ahead_s), what="the new time to be on record")
+    looks = rig.looks()
+    eventually(lambda: rig.looks() > looks + 2, what="it to be looked at several times")
     assert rig.run_of()["state"] == "applying"
     (rig.folder / "ready").touch()
     rig.until("succeeded")
