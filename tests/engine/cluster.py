@@ -53,6 +53,8 @@ T = TypeVar("T")
 
 # As in `remediator.testing.daemon`: after so many rounds without a journal call nothing moves.
 _QUIET_ROUNDS = 40
+# More than anything needs in which no time passes; beyond it, something goes round in a circle.
+_MANY_CALLS = 5000
 _PACE = Pace(
     concurrency=8,
     poll=timedelta(seconds=2),
@@ -395,11 +397,17 @@ class Cluster:
 
     async def settle(self) -> None:
         """Return when nothing moves any more until time passes or somebody acts."""
-        quiet = 0
+        quiet, until = 0, self.engine.calls + _MANY_CALLS
         while quiet < _QUIET_ROUNDS:
             calls = self.engine.calls
             await asyncio.sleep(0)
             quiet = quiet + 1 if self.engine.calls == calls else 0
+            if calls > until:
+                busy = self.engine.select(
+                    "SELECT id, runbook, state, reason, message, epoch, owner, wake_us, deadline_us"
+                    " FROM runs WHERE ended_us IS NULL"
+                )
+                raise AssertionError(f"at {self.clock.now()} it never comes to rest: {busy}")
 
     async def advance(self, span: timedelta) -> None:
         """Let time pass; whatever is due on the way happens at its time."""
