@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from remediator.journal.errors import CannotOpen
 from remediator.journal.handle import Handle
@@ -108,6 +109,14 @@ def sqlite_path(url: str) -> Path:
             " sqlite:////absolute/path or postgresql://USER@HOST/DATABASE"
         )
     return Path(path)
+
+
+def shown(url: str) -> str:
+    """Return a journal's address for texts: without user, password and options."""
+    if not is_postgres(url):
+        return _masked(url)
+    parts = urlsplit(url)
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _masked(url: str) -> str:
