@@ -37,9 +37,13 @@ async def upgrade(access: Access, at: datetime) -> list[str]:
             try:
                 await _upgrade(connection, access, at, done)
                 break
-            except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError):
+            except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError) as error:
                 if attempt == _MOST_TRIES:
-                    raise
+                    raise CannotOpen(
+                        f"the database {access.shown} holds tables that no migration on record made"
+                        f" ({error}); if a restore was broken off, make a new database and restore"
+                        " again"
+                    ) from error
             except connections.CONFLICTS:
                 if attempt == _MOST_TRIES:
                     raise
