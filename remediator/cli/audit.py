@@ -77,7 +77,7 @@ def verify(
                 "records": result.records,
                 "head": {"seq": result.head[0], "hash": result.head[1]},
                 "signed_heads": result.heads,
-                "given_up_heads": len(signed.given_up),
+                "heads_before_restore": len(signed.before_restore),
                 "pruned": result.pruned,
                 "problem": result.problem,
                 "first_bad": result.first_bad,
@@ -219,11 +219,11 @@ def _about_heads(result: "Verification", signed: Heads) -> str:
         return "no signed heads were looked at, so a cut tail would not show; see --anchors"
     agree = " agrees" if result.heads == 1 else "s agree"
     text = f"{result.heads} signed head{agree} ({signed.file})"
-    if signed.given_up:
-        last = max(signed.given_up, key=lambda head: head.seq)
+    if signed.before_restore:
+        line = signed.heads[0]
         text += (
-            f"\n{len(signed.given_up)} more, up to record {last.seq} signed at"
-            f" {last.at.isoformat(timespec='seconds')}, belong to what a restore gave up: see the"
-            " record journal.restored"
+            f"\nthe journal was restored at {line.at.isoformat(timespec='seconds')} from a copy"
+            f" that ended at record {line.seq}: a signed line says so, and the record"
+            f" journal.restored; {len(signed.before_restore)} signed before that not looked at"
         )
     return text

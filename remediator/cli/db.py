@@ -164,7 +164,7 @@ def restore(file: Path, force: bool, config: Path | None, output: str) -> None:
         f" for a person to look at; {_counted(done.notes_dropped, 'undelivered note')} dropped"
     )
     if confirmed:
-        click.echo(f"signed in {places.heads}: heads above record {copy.head[0]} were given up")
+        click.echo(f"signed in {places.heads}: the journal goes on from record {copy.head[0]}")
     else:
         click.echo(
             f"no signing key at {places.key}: bring it from where the copy was made, or the heads"
@@ -252,7 +252,7 @@ def _restore(
 
     path = opening.sqlite_path(settings.journal)
     offline.require_free(path, force=force)
-    copy = copying.look(file, name=str(file), heads=signed.heads, keys=signed.keys)
+    copy = copying.look(file, name=str(file), parts=signed.parts, keys=signed.keys)
     done, kept = offline.restore(
         path,
         file,
@@ -271,7 +271,7 @@ async def _restore_dump(
     dump = dumping.Dump(file)
     await dumping.require_empty(access)
     await asyncio.to_thread(dump.load, access)
-    copy = await dumping.check(access, dump, heads=signed.heads, keys=signed.keys)
+    copy = await dumping.check(access, dump, parts=signed.parts, keys=signed.keys)
     return copy, await dumping.finish(access, dump, _mark(settings, copy, file, at), at)
 
 

@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 class Heads:
     """Signed heads to hold the chain against, and the keys that may have signed them.
 
-    `given_up` are those of tails that a restore gave up, as a signed line among them says.
+    `parts` are all of them, parted by the restores between them; `heads` is the last part.
     """
 
-    heads: Sequence["SignedHead"] = ()
+    parts: Sequence[Sequence["SignedHead"]] = ((),)
     keys: Mapping[str, "Ed25519PublicKey"] | None = None
     file: Path | None = None
-    given_up: Sequence["SignedHead"] = ()
+
+    @property
+    def heads(self) -> Sequence["SignedHead"]:
+        """Those that count for the journal as it is now."""
+        return self.parts[-1]
+
+    @property
+    def before_restore(self) -> Sequence["SignedHead"]:
+        """Those that a restore's own line stands for now."""
+        return [head for part in self.parts[:-1] for head in part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +86,9 @@ def find(file: Path | None, key: Path | None, settings: "Settings | None") -> He
     try:
         public = anchors.load_public_key(key)
         keys = {anchors.key_id(public): public}
-        kept, given_up = verify.without_given_up(tuple(anchors.read(file)), keys)
+        parts = verify.by_restore(tuple(anchors.read(file)), keys)
     except (anchors.BadKey, anchors.BadHead) as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"{file}: cannot be read: {error.strerror}") from None
-    return Heads(kept, keys, file, given_up)
+    return Heads(parts, keys, file)

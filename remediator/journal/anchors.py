@@ -45,7 +45,7 @@ class SignedHead:
     """A head, and who signed it when. `signature` is in hexadecimal.
 
     One that is `restored` says more: at that time the journal was restored from a copy with this
-    head, and the records above it that were signed until then were given up.
+    head, and goes on from it, whatever was signed until then.
     """
 
     seq: int

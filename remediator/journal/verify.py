@@ -210,22 +210,53 @@ def verify(
     return checked.end(expected_head)
 
 
-def without_given_up(
+def by_restore(
     heads: Sequence[SignedHead], keys: Mapping[str, Ed25519PublicKey]
-) -> tuple[Sequence[SignedHead], Sequence[SignedHead]]:
-    """Part heads that count from those of tails that a restore gave up, as a signed line says.
+) -> Sequence[Sequence[SignedHead]]:
+    """Part heads by the restores between them, the oldest part first; each begins with its restore.
 
-    A restore's line counts only with a good signature; a bad one is left for `Chain` to refuse.
+    The line that a restore signed covers all that led to it. So a journal is held against the last
+    part, and what came before it needs no look; a copy may belong to any of them. A restore's line
+    counts only with a good signature; a bad one is left in the last part for `Chain` to refuse.
     """
-    restores = [head for head in heads if head.restored and _is_good(head, keys)]
-
-    def given_up(head: SignedHead) -> bool:
-        return any(head is not one and head.seq > one.seq and head.at <= one.at for one in restores)
-
-    return (
-        [head for head in heads if not given_up(head)],
-        [head for head in heads if given_up(head)],
+    restores = sorted(
+        (head for head in heads if head.restored and _is_good(head, keys)),
+        key=lambda head: head.at,
     )
+    parts: list[list[SignedHead]] = [[], *([one] for one in restores)]
+    for head in heads:
+        if head in restores:
+            continue
+        bad = head.restored
+        place = len(restores) if bad else sum(one.at < head.at for one in restores)
+        parts[place].append(head)
+    return parts
+
+
+class Copied:
+    """The chain of a copy, which must agree with the heads of one part; see `by_restore`."""
+
+    def __init__(
+        self,
+        head: tuple[int, str],
+        parts: Sequence[Sequence[SignedHead]],
+        keys: Mapping[str, Ed25519PublicKey] | None,
+    ) -> None:
+        self._head = head
+        below = [[one for one in part if one.seq <= head[0]] for part in parts]
+        # A part that says nothing of the copy speaks for it only where no other does.
+        said = [part for part in below if part] or [[]]
+        self._chains = [Chain(heads=part, keys=keys) for part in said]
+
+    def feed(self, records: Sequence[AuditRecord]) -> bool:
+        """Check the next records; False once no part is left that they agree with."""
+        agree = [one.feed(records) for one in self._chains]
+        return any(agree)
+
+    def end(self) -> Verification:
+        """Return what was found; by the newest part, where they agree with none."""
+        ended = [one.end(self._head) for one in self._chains]
+        return next((one for one in reversed(ended) if one.ok), ended[-1])
 
 
 def read_export(lines: Iterable[str]) -> Iterator[AuditRecord]:

@@ -187,7 +187,7 @@ def test_after_a_restore_nothing_is_done_twice(fresh: Box, tmp_path: Path) -> No
         assert fresh.is_on("radio")
     whole = remediator("audit", "verify", "--config", fresh.config)
     assert whole.returncode == 0, whole.stderr
-    assert "belong to what a restore gave up: see the record journal.restored" in whole.stdout
+    assert f"from a copy that ended at record {told['audit_head']['seq']}: a signed" in whole.stdout
     exported = remediator("audit", "export", "--config", fresh.config).stdout
     (record,) = (
         r for r in map(json.loads, exported.splitlines()) if r["kind"] == "journal.restored"
@@ -260,6 +260,26 @@ def test_a_restore_keeps_the_journal_that_was_there(used: Box, tmp_path: Path) -
     assert asked(kept, "SELECT COUNT(*) FROM runs")[0][0] == 3
     assert asked(used.folder / "journal.db", "SELECT COUNT(*) FROM runs")[0][0] == 2
     assert stat.S_IMODE((used.folder / "journal.db").stat().st_mode) == 0o600
+
+
+def test_a_restore_by_mistake_is_taken_back_by_another(used: Box, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    done(db(used, "backup", str(copy)))
+    with serving(used):
+        used.until(used.fire("Looks", "seen-2")[0], "observed")
+    mistake = json.loads(done(db(used, "restore", str(copy), "--force", "-o", "json")))
+    with serving(used):  # signs heads with numbers that the journal put aside has, too
+        used.until(used.fire("Looks", "seen-3")[0], "observed")
+    aside = tmp_path / "aside.db"
+    Path(mistake["kept"]).rename(aside)
+    done(db(used, "restore", str(aside), "--force"))
+    with serving(used):
+        used.until(used.fire("Looks", "seen-4")[0], "observed")
+        known = {one["labels"]["item"] for one in used.api("/api/v1/incidents")["items"]}
+    assert known >= {"seen-2", "seen-4"}
+    assert "seen-3" not in known
+    whole = remediator("audit", "verify", "--config", used.config)
+    assert whole.returncode == 0, whole.stderr
 
 
 def test_a_restore_on_a_new_machine_says_that_the_key_is_missing(used: Box, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_dump_beside_a_daemon_and_a_restore_after_which_nothing_is_done_twice(
     assert not box.is_on("lamp")
     whole = remediator("audit", "verify", "--config", new.config)
     assert whole.returncode == 0, whole.stderr
-    assert "belong to what a restore gave up" in whole.stdout
+    assert "a signed line says so, and the record journal.restored" in whole.stdout
     assert dsn_of(new).rpartition("@")[0] not in whole.stdout
     (count,) = postgres.psql("SELECT COUNT(*) FROM runs", dsn_of(new)).splitlines()
     assert int(count) == 4

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -142,10 +142,10 @@ async def check(
     access: Access,
     dump: Dump,
     *,
-    heads: Iterable[SignedHead] = (),
+    parts: Sequence[Sequence[SignedHead]] = ((),),
     keys: Mapping[str, Ed25519PublicKey] | None = None,
 ) -> Copy:
-    """Check the audit chain that was loaded, against the heads below its own.
+    """Check the audit chain that was loaded, against the signed heads below its own.
 
     Raises:
         BadCopy: it is not whole.
@@ -153,7 +153,7 @@ async def check(
     connection = await connections.connect(access, "remediator restore")
     try:
         head, _ = await connections.drive(connection, audit.head(), [])
-        chain = verify.Chain(heads=[one for one in heads if one.seq <= head[0]], keys=keys)
+        chain = verify.Copied(head, parts, keys)
         after, newest_at = 0, None
         while True:
             page, _ = await connections.drive(
@@ -162,7 +162,7 @@ async def check(
             if not page or not chain.feed(page):
                 break
             after, newest_at = page[-1].seq, page[-1].entry.at
-        found = chain.end(head)
+        found = chain.end()
     finally:
         await connections.close(connection)
     if not found.ok:

@@ -5,7 +5,7 @@ committed before it began is in it, and nothing by half.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ def backup(path: Path, target: Path, *, force: bool) -> Copy:
                 migrate.not_newer(live, path)
                 _copy(live, partial)
         except sqlite3.Error as error:
-            raise CannotOpen(_said(path, error)) from error
+            raise CannotOpen(f"{path} can't be copied to {target}: {error}") from error
         return look(partial, name=str(target))
 
 
@@ -45,10 +45,10 @@ def look(
     path: Path,
     *,
     name: str,
-    heads: Iterable[SignedHead] = (),
+    parts: Sequence[Sequence[SignedHead]] = ((),),
     keys: Mapping[str, Ed25519PublicKey] | None = None,
 ) -> Copy:
-    """Check a copy: the file, its schema, and its audit chain against the heads below its own.
+    """Check a copy: the file, its schema, its audit chain against the signed heads below its own.
 
     Raises:
         CannotOpen: its schema is newer than the code, or it is no journal.
@@ -61,7 +61,7 @@ def look(
                 raise BadCopy(f"{name} is damaged: {'; '.join(faults)}; take an older copy")
             present = migrate.not_newer(connection, Path(name))
             connection.execute("BEGIN")
-            found, newest_at = _chain(connection, heads, keys)
+            found, newest_at = _chain(connection, parts, keys)
     except sqlite3.Error as error:
         raise BadCopy(_said(Path(name), error)) from error
     if not found.ok:
@@ -71,11 +71,11 @@ def look(
 
 def _chain(
     connection: sqlite3.Connection,
-    heads: Iterable[SignedHead],
+    parts: Sequence[Sequence[SignedHead]],
     keys: Mapping[str, Ed25519PublicKey] | None,
 ) -> tuple[verify.Verification, datetime | None]:
     head = connections.drive(connection, audit.head(), [])
-    chain = verify.Chain(heads=[one for one in heads if one.seq <= head[0]], keys=keys)
+    chain = verify.Copied(head, parts, keys)
     after, newest_at = 0, None
     while page := connections.drive(
         connection, audit.page(after=after, run_id=None, limit=_PAGE), []
@@ -83,7 +83,7 @@ def _chain(
         if not chain.feed(page):
             break
         after, newest_at = page[-1].seq, page[-1].entry.at
-    return chain.end(head), newest_at
+    return chain.end(), newest_at
 
 
 def _copy(source: sqlite3.Connection, target: Path) -> None:
