@@ -1,30 +1,18 @@
 """`remediator db`: bring the journal's schema up to date, copy it, restore a copy, prune it."""
 
 import asyncio
-import getpass
-import os
-import secrets
-import shutil
-import socket
-from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from remediator.cli import options, signed_heads
+from remediator.cli import db_work, options, signed_heads
 from remediator.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from remediator.cli.signed_heads import Places
-    from remediator.journal.copies import Copy, Restored
-    from remediator.journal.postgres.connection import Access
-    from remediator.journal.restoring import Mark
+    from remediator.journal.copies import Copy
     from remediator.settings import Settings
-
-T = TypeVar("T")
 
 
 def _age(ctx: click.Context, parameter: click.Parameter, given: str | None) -> timedelta | None:
@@ -63,8 +51,8 @@ def migrate(config: Path | None, output: str) -> None:
     SQLite a daemon does it by itself when it starts.
     """
     settings = options.read_settings(config)
-    made = _sentences(
-        lambda: _migrate(settings),
+    made = db_work.told(
+        lambda: db_work.migrate(settings),
         "stop it and start the new version, which migrates by itself",
     )
     from remediator.journal import schema  # noqa: PLC0415 - keeps --help quick
@@ -96,14 +84,14 @@ def backup(file: Path, force: bool, config: Path | None, output: str) -> None:
     places = signed_heads.places(settings)
     # Read before the copy is made, so that none of them lies beyond it.
     heads = places.heads.read_bytes() if places.heads.exists() else None
-    copy = _sentences(lambda: _backup(settings, file, force))
-    beside = _put_beside(file, places, heads)
+    schema, copy = db_work.told(lambda: db_work.back_up(settings, file, force))
+    beside = db_work.put_beside(file, places, heads)
     if output == "json":
         _as_json(
             {
                 "file": str(file),
                 "bytes": file.stat().st_size,
-                "schema": copy.schema if copy else None,
+                "schema": schema,
                 "audit_head": _head_json(copy) if copy else None,
                 "beside": [str(path) for path in beside],
                 "signing_key": str(places.key),
@@ -119,7 +107,7 @@ def backup(file: Path, force: bool, config: Path | None, output: str) -> None:
 
 
 @command.command("restore")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--force",
     is_flag=True,
@@ -135,12 +123,14 @@ def restore(file: Path, force: bool, config: Path | None, output: str) -> None:
     person, as `interrupted`; and everything is paused until `remediator resume`, because the copy
     knows nothing of what came after it.
     """
+    if not file.is_file():
+        raise Failure(f"there is no file {file}")
     settings = options.read_settings(config)
     places = signed_heads.places(settings)
     signed = signed_heads.find(None, None, settings)
-    at = _now()
-    copy, done, kept = _sentences(lambda: _restore(settings, file, signed, force, at))
-    confirmed = _confirm(places, copy, at)
+    at = db_work.now()
+    copy, done, kept = db_work.told(lambda: db_work.restore(settings, file, signed, force, at))
+    confirmed = db_work.confirm(places, copy, at)
     if output == "json":
         _as_json(
             {
@@ -194,13 +184,13 @@ def prune(age: timedelta | None, dry_run: bool, config: Path | None, output: str
     `audit.retention` is set; the chain stays provable from where it then begins.
     """
     settings = options.read_settings(config)
-    now = _now()
+    now = db_work.now()
     retention = age or settings.retention
-    before = _kept_from(settings, retention, now)
+    before = db_work.kept_from(settings, retention, now)
     audit = settings.audit.retention
     audit_before = now - audit if audit is not None else None
-    counts = _sentences(
-        lambda: asyncio.run(_prune(settings, before, audit_before, dry_run)),
+    counts = db_work.told(
+        lambda: asyncio.run(db_work.prune(settings, before, audit_before, dry_run)),
         "it prunes by itself every hour; --dry-run shows what would go",
     )
     if output == "json":
@@ -212,198 +202,6 @@ def prune(age: timedelta | None, dry_run: bool, config: Path | None, output: str
     click.echo(f"older than {before:%Y-%m-%d %H:%M} UTC")
     if before < now - retention:
         click.echo("kept longer than asked: a limit looks back that far")
-
-
-def _migrate(settings: "Settings") -> list[str]:
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
-
-    if (access := _postgres(settings)) is not None:
-        from remediator.journal.postgres import migrate as migrations  # noqa: PLC0415 - an extra
-
-        return asyncio.run(migrations.upgrade(access, _now()))
-    from remediator.journal.sqlite import offline  # noqa: PLC0415
-
-    return offline.upgrade(opening.sqlite_path(settings.journal), _now())
-
-
-def _backup(settings: "Settings", file: Path, force: bool) -> "Copy | None":
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
-
-    if (access := _postgres(settings)) is not None:
-        from remediator.journal.postgres import dumping  # noqa: PLC0415 - an extra
-
-        asyncio.run(dumping.require_journal(access))
-        dumping.backup(access, file, force=force)
-        return None
-    from remediator.journal.sqlite import copying  # noqa: PLC0415
-
-    return copying.backup(opening.sqlite_path(settings.journal), file, force=force)
-
-
-def _restore(
-    settings: "Settings", file: Path, signed: signed_heads.Heads, force: bool, at: datetime
-) -> "tuple[Copy, Restored, Path | None]":
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
-
-    if (access := _postgres(settings)) is not None:
-        copy, done = asyncio.run(_restore_dump(settings, access, file, signed, at))
-        return copy, done, None
-    from remediator.journal.sqlite import copying, offline  # noqa: PLC0415
-
-    path = opening.sqlite_path(settings.journal)
-    offline.require_free(path, force=force)
-    copy = copying.look(file, name=str(file), parts=signed.parts, keys=signed.keys)
-    done, kept = offline.restore(
-        path,
-        file,
-        _mark(settings, copy, file, at),
-        at=at,
-        force=force,
-    )
-    return copy, done, kept
-
-
-async def _restore_dump(
-    settings: "Settings", access: "Access", file: Path, signed: signed_heads.Heads, at: datetime
-) -> "tuple[Copy, Restored]":
-    from remediator.journal.postgres import dumping  # noqa: PLC0415 - an extra
-
-    dump = dumping.Dump(file)
-    await dumping.require_empty(access)
-    await asyncio.to_thread(dump.load, access)
-    copy = await dumping.check(access, dump, parts=signed.parts, keys=signed.keys)
-    return copy, await dumping.finish(access, dump, _mark(settings, copy, file, at), at)
-
-
-def _kept_from(settings: "Settings", retention: timedelta, now: datetime) -> datetime:
-    from remediator.cli import runbook_files  # noqa: PLC0415 - keeps --help quick
-    from remediator.engine import housekeeping  # noqa: PLC0415
-
-    runbooks = runbook_files.load(settings.runbooks, runbook_files.registry())
-    limits = (runbook.limits for runbook in runbooks)
-    return housekeeping.kept_from(now, retention, limits, settings.policy)
-
-
-async def _prune(
-    settings: "Settings", before: datetime, audit_before: datetime | None, dry_run: bool
-) -> dict[str, int]:
-    from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
-    from remediator.journal.opening import open_journal  # noqa: PLC0415
-    from remediator.journal.protocol import Opening  # noqa: PLC0415
-
-    journal = await open_journal(
-        settings.journal,
-        SystemClock(),
-        Opening(node=f"prune-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"),
-        postgres=settings.postgres,
-        read_only=dry_run,
-    )
-    try:
-        counts = await journal.prunable(before=before, audit_before=audit_before)
-        rows = 0
-        if not dry_run:
-            rows = await journal.prune(before=before)
-            if audit_before is not None:
-                await journal.prune_audit(before=audit_before)
-    finally:
-        await journal.close()
-    return {**asdict(counts), **({} if dry_run else {"rows": rows})}
-
-
-def _mark(settings: "Settings", copy: "Copy", file: Path, at: datetime) -> "Mark":
-    """Return what is done to the copy's runs, and who is told of it once a daemon runs."""
-    from remediator.app import configured_notifiers  # noqa: PLC0415 - imports everything
-    from remediator.cli import runbook_files  # noqa: PLC0415
-    from remediator.engine.clock import SystemClock  # noqa: PLC0415
-    from remediator.journal import restoring  # noqa: PLC0415
-    from remediator.journal.ids import Ids  # noqa: PLC0415
-    from remediator.journal.statements import Env  # noqa: PLC0415
-
-    notifiers = configured_notifiers(settings, runbook_files.registry())
-    env = Env(
-        node=f"restore-{socket.gethostname()}-{os.getpid()}",
-        subscribers=tuple(name for name, one in notifiers.items() if not one.escalates),
-        pagers=tuple(name for name, one in notifiers.items() if one.escalates),
-        ids=Ids(SystemClock()),
-    )
-    return lambda: restoring.restored(
-        env,
-        copy,
-        file=file.name,
-        by=f"cli:{getpass.getuser()}",
-        at=at,
-        escalate_to=settings.escalate_to,
-    )
-
-
-def _put_beside(file: Path, places: "Places", heads: bytes | None) -> list[Path]:
-    """Put the heads and the public key beside a copy, where `audit verify` looks for them."""
-    from remediator.journal import anchors  # noqa: PLC0415 - keeps --help quick
-
-    put = []
-    try:
-        if heads is not None:
-            put.append(anchors.heads_path(file))
-            put[-1].write_bytes(heads)
-        if places.public.exists():
-            put.append(anchors.public_path(anchors.beside(file)))
-            shutil.copyfile(places.public, put[-1])
-    except OSError as error:
-        raise Failure(
-            f"the copy {file} is whole, but {put[-1]} can't be written beside it: {error.strerror}"
-        ) from None
-    return put
-
-
-def _confirm(places: "Places", copy: "Copy", at: datetime) -> bool:
-    """Sign that the heads above the copy's were given up, where there is the key."""
-    from remediator.journal import anchors  # noqa: PLC0415 - keeps --help quick
-
-    if not places.key.exists():
-        return False
-    try:
-        key = anchors.load_key(places.key)
-        head = anchors.sign(key, seq=copy.head[0], digest=copy.head[1], at=at, restored=True)
-        anchors.append(places.heads, head)
-    except (anchors.BadKey, OSError) as error:
-        raise Failure(
-            f"the journal was restored, but that could not be signed: {error}; `remediator audit"
-            " verify` will say that its tail was cut off"
-        ) from None
-    return True
-
-
-def _postgres(settings: "Settings") -> "Access | None":
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
-
-    if not opening.is_postgres(settings.journal):
-        return None
-    return opening.postgres_access(settings.journal, settings.postgres)
-
-
-def _sentences(do: Callable[[], T], in_use: str = "stop it first") -> T:
-    """Do it; what the operator can act on becomes a failure with its sentence.
-
-    Args:
-        in_use: what is said where a daemon has the journal's file.
-    """
-    from remediator.journal.copies import BadCopy  # noqa: PLC0415 - keeps --help quick
-    from remediator.journal.errors import CannotOpen, InUse  # noqa: PLC0415
-    from remediator.journal.protocol import JournalUnavailable  # noqa: PLC0415
-    from remediator.settings import SettingsError  # noqa: PLC0415
-
-    try:
-        return do()
-    except InUse as error:
-        raise Failure(f"a daemon (process {error.holder}) has the journal: {in_use}") from None
-    except (BadCopy, CannotOpen, JournalUnavailable, SettingsError) as error:
-        raise Failure(str(error)) from None
-
-
-def _now() -> datetime:
-    from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
-
-    return SystemClock().now()
 
 
 def _shown(settings: "Settings") -> str:

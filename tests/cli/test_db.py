@@ -148,6 +148,11 @@ def test_a_copy_overwrites_nothing_unless_told(used: Box, tmp_path: Path) -> Non
 
 def test_without_a_journal_there_is_nothing_to_copy(fresh: Box, tmp_path: Path) -> None:
     assert "there is no journal at" in refused(db(fresh, "backup", str(tmp_path / "copy.db")))
+    assert "there is no journal at" in refused(db(fresh, "prune"))
+    assert refused(db(fresh, "restore", str(tmp_path / "copy.db"))) == (
+        f"there is no file {tmp_path}/copy.db"
+    )
+    assert [path.name for path in fresh.folder.glob("journal.db*")] == []
     assert not (tmp_path / "copy.db").exists()
 
 

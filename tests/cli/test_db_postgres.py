@@ -101,6 +101,8 @@ def test_a_dump_beside_a_daemon_and_a_restore_after_which_nothing_is_done_twice(
         done(box.cli("approve", waits, "--yes"))
         box.until(waits, "verifying")
     assert told["bytes"] == dump.stat().st_size > 10_000
+    assert told["schema"] == CURRENT
+    assert dump.stat().st_mode & 0o777 == 0o600
     assert "is not empty" in refused(db(box, "restore", str(dump)))
     (box.folder / "switch.lamp").unlink()
 

@@ -85,8 +85,8 @@ class Dump:
             )
 
 
-def backup(access: Access, target: Path, *, force: bool) -> None:
-    """Dump a journal beside its daemons, in pg_dump's own format.
+def backup(access: Access, target: Path, *, force: bool) -> int:
+    """Dump a journal beside its daemons, in pg_dump's own format; returns its schema's number.
 
     Raises:
         CannotOpen: pg_dump is not there, the database does not let us, or the file can't be
@@ -102,7 +102,7 @@ def backup(access: Access, target: Path, *, force: bool) -> None:
             ],
             environment,
         )
-        Dump(partial)
+        return Dump(partial).schema
 
 
 async def require_journal(access: Access) -> int:
@@ -166,7 +166,10 @@ async def check(
     finally:
         await connections.close(connection)
     if not found.ok:
-        raise BadCopy(f"the audit chain in the copy is broken: {found.problem}")
+        raise BadCopy(
+            f"the audit chain in the copy is broken: {found.problem}; the database {access.shown},"
+            " which it was loaded into, stays shut: drop it"
+        )
     return Copy(dump.schema, found.head, found.records, newest_at)
 
 
