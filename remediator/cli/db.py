@@ -116,7 +116,9 @@ def backup(file: Path, force: bool, config: Path | None, output: str) -> None:
 @options.config
 @options.output
 def restore(file: Path, force: bool, config: Path | None, output: str) -> None:
-    """Put the copy FILE in the journal's place, so that nothing is done twice.
+    """Go on from the copy FILE; nothing is done twice.
+
+    Puts the copy in the journal's place. On PostgreSQL it goes into an empty database.
 
     The copy is checked first: the file, its schema, its audit chain against the signed heads. Runs
     that it shows as waiting are cancelled; those that had begun to change something wait for a
@@ -177,11 +179,12 @@ def restore(file: Path, force: bool, config: Path | None, output: str) -> None:
 @options.config
 @options.output
 def prune(age: timedelta | None, dry_run: bool, config: Path | None, output: str) -> None:
-    """Delete notifications, ended runs and resolved incidents that are older than the retention.
+    """Delete what is over and older than the retention.
 
-    The daemon does the same every hour. What a limit still looks back on stays, whatever its age:
-    the rates and cooldowns of the policy and of all runbooks. Audit records go only where
-    `audit.retention` is set; the chain stays provable from where it then begins.
+    Notifications, ended runs and resolved incidents; the daemon does the same every hour. What a
+    limit still looks back on stays, whatever its age: the rates and cooldowns of the policy and of
+    all runbooks. Audit records go only where `audit.retention` is set; the chain stays provable
+    from where it then begins.
     """
     settings = options.read_settings(config)
     now = db_work.now()
@@ -196,10 +199,11 @@ def prune(age: timedelta | None, dry_run: bool, config: Path | None, output: str
     if output == "json":
         _as_json({"dry_run": dry_run, "before": before.isoformat(), **counts})
         return
-    would = "would delete" if dry_run else "deleted"
+    rows = counts.pop("rows", None)
+    would = "would delete" if rows is None else f"deleted {_counted(rows, 'row')}"
     what = ", ".join(_counted(count, name.rstrip("s")) for name, count in counts.items())
     click.echo(f"{would} from {_shown(settings)}: {what.replace('_', ' ')}")
-    click.echo(f"older than {before:%Y-%m-%d %H:%M} UTC")
+    click.echo(f"kept: what is newer than {before:%Y-%m-%d %H:%M} UTC, and what is not over")
     if before < now - retention:
         click.echo("kept longer than asked: a limit looks back that far")
 

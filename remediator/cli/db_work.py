@@ -190,7 +190,7 @@ async def prune(
         if not dry_run:
             rows = await journal.prune(before=before)
             if audit_before is not None:
-                await journal.prune_audit(before=audit_before)
+                rows += await journal.prune_audit(before=audit_before)
     finally:
         await journal.close()
     return {**asdict(counts), **({} if dry_run else {"rows": rows})}

@@ -304,7 +304,7 @@ def test_prune_leaves_a_chain_that_verifies(used: Box) -> None:
     journal = used.folder / "journal.db"
     _age(journal, days=20)
     shown = done(db(used, "prune", "--before", "10d", "--dry-run"))
-    assert shown.split(": ")[1].startswith("2 notifications, 1 run, ")
+    assert ": 2 notifications, 1 run, " in shown
     told = json.loads(done(db(used, "prune", "--before", "10d", "-o", "json")))
     assert (told["notifications"], told["runs"], told["audit_records"]) == (2, 1, 0)
     assert told["rows"] >= 3

@@ -202,6 +202,28 @@ async def test_an_old_daemon_that_dies_is_taken_over(postgres_dsn: str) -> None:
         await new.close()
 
 
+async def test_a_dump_of_the_schema_before_is_restored_on_the_new_one(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    old, new = postgres.create_database(), postgres.create_database()
+    await (await before(old)).close()
+    box = Box.make(tmp_path / "b")
+    dump = str(tmp_path / "old.dump")
+    told = json.loads(done(db(box, "backup", dump, "-o", "json", REMEDIATOR_JOURNAL=old)))
+    assert told["schema"] == 1
+    told = json.loads(done(db(box, "restore", dump, "-o", "json", REMEDIATOR_JOURNAL=new)))
+    assert (told["runs_cancelled"], told["runs_interrupted"], told["notes_dropped"]) == (0, 2, 3)
+    assert "is up to date" in done(db(box, "migrate", REMEDIATOR_JOURNAL=new))
+    journal = await open_journal(new, HandClock(), Opening("new"))
+    try:
+        found = verify.verify(await journal.audit(), expected_head=await journal.audit_head())
+        assert found.ok, found.problem
+        states = {run.state for run in (await journal.runs()).items if run.ended_at is None}
+        assert states == {RunState.INTERRUPTED}
+    finally:
+        await journal.close()
+
+
 # --- SQLite -------------------------------------------------------------------------------
 
 
