@@ -279,7 +279,7 @@ class Daemon:
         settings = self.settings
         path = kept_beside(settings.journal)
         key = anchors.load_or_make_key(settings.audit.signing_key_file or anchors.beside(path))
-        heads = settings.audit.anchor_file or path.with_name(path.name + ".heads.jsonl")
+        heads = settings.audit.anchor_file or anchors.heads_path(path)
 
         async def anchor(seq: int, digest: str) -> None:
             head = anchors.sign(key, seq=seq, digest=digest, at=self.clock.now())
@@ -293,6 +293,7 @@ class Daemon:
             anchor=anchor,
             anchor_every=settings.audit.anchor_every,
             retention=settings.retention,
+            audit_retention=settings.audit.retention,
             library=self._library,
             policy=settings.policy,
         )

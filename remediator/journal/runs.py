@@ -111,6 +111,16 @@ def get(run_id: str, *, lock: bool = False) -> Operation[Run | None]:
     return from_row(rows[0]) if rows else None
 
 
+def unended(*, besides: RunState) -> Operation[list[Run]]:
+    """Return all runs that have not ended and are not in this state, in order to write them."""
+    rows = yield Query(
+        f"SELECT {COLUMNS} FROM runs WHERE ended_us IS NULL AND state <> $1"  # noqa: S608 - constants
+        " ORDER BY id FOR NO KEY UPDATE",
+        (besides.value,),
+    )
+    return [from_row(row) for row in rows]
+
+
 def locked(run_ids: Sequence[str]) -> Operation[dict[str, Run]]:
     """Return these runs by id, in order to write them."""
     rows = yield Query(

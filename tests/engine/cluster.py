@@ -26,7 +26,7 @@ from remediator.engine.library import Library
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
-from remediator.journal import audit, nodes, runs
+from remediator.journal import audit, nodes
 from remediator.journal.handle import Handle
 from remediator.journal.ids import Ids
 from remediator.journal.protocol import (
@@ -38,7 +38,7 @@ from remediator.journal.protocol import (
 )
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import migrate
-from remediator.journal.statements import Env, Operation
+from remediator.journal.statements import Env, Operation, P, Together
 from remediator.model.plans import Plan, Result
 from remediator.plugin.action import Stale
 from remediator.plugin.context import Context
@@ -89,6 +89,28 @@ class InlineEngine:
         """See `Engine.write`; one transaction for each operation."""
         return self.write_now(start())
 
+    async def write_together(
+        self, kind: Together[P, T], item: P, *, weight: int = 1, patient: bool = False
+    ) -> T:
+        """See `Engine.write_together`; each item by itself."""
+        (value,) = self.write_now(kind.start([item]))
+        return value
+
+    async def beat(self, at: datetime) -> None:
+        """Nothing notices that a node is silent but the test."""
+
+    @property
+    def alive(self) -> bool:
+        """The node's lease is looked at where it changes the world."""
+        return True
+
+    async def prove_alive(self) -> None:
+        """See `alive`."""
+
+    def on_duty(self, duty: str) -> bool:
+        """Nothing here is done by one node alone."""
+        return True
+
     def write_now(self, operation: Operation[T]) -> T:
         """Drive an operation in a transaction, at once."""
         self.calls += 1
@@ -120,19 +142,6 @@ class InlineEngine:
     async def close(self) -> None:
         """See `Engine.close`."""
         self._connection.close()
-
-
-def free_runs_of(identity: str, at: datetime) -> Operation[int]:
-    """Free the runs of one node that was declared dead: `runs.free`, shown only its rows."""
-    operation = runs.free(at=at)
-    rows = yield next(operation)
-    shown = [row for row in rows if row[3] == identity]
-    try:
-        statement = operation.send(shown)
-        while True:
-            statement = operation.send((yield statement))
-    except StopIteration as stop:
-        return cast(int, stop.value)
 
 
 class Wire:
@@ -376,10 +385,11 @@ class Cluster:
             if result.written is Written.DONE and identity in self.dead:
                 self.violations.append(f"a write of {identity} landed after it was declared dead")
 
-    def declare_dead(self, node: Node) -> int:
+    def declare_dead(self, node: Node) -> None:
         """Free the runs of a node, as a reaper does."""
         self.dead.add(node.identity)
-        return self.engine.write_now(free_runs_of(node.identity, self.clock.now()))
+        now = self.clock.now()
+        self.engine.write_now(nodes.bury([node.identity], by="observer", at=now))
 
     def set_clock(self, by: timedelta) -> None:
         """Set the clock forward or back, without that the time passes."""
