@@ -57,8 +57,8 @@ _QUIET_ROUNDS = 40
 _MANY_CALLS = 5000
 _PACE = Pace(
     concurrency=8,
-    poll=timedelta(seconds=2),
-    hold=timedelta(seconds=15),
+    poll=timedelta(seconds=10),
+    hold=timedelta(seconds=60),
     give_up=timedelta(minutes=30),
 )
 
