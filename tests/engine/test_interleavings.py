@@ -148,6 +148,20 @@ class Interleavings(RuleBasedStateMachine):
         """A node that was declared dead goes on with what it has in hand, and starts again."""
         self.do(self._thaw(self.cluster.nodes[number]))
 
+    @rule(n=_n, seconds=_A_WHILE)
+    def stands_still_and_is_replaced(self, n: str, seconds: int) -> None:
+        """Between the check of the lease and the call; then another takes over, then it goes on."""
+        for node in self.cluster.nodes:
+            node.freezes_at_call = True
+        self.fires(n, 0, held_back=False)
+        for node in self.cluster.nodes:
+            node.freezes_at_call = False
+            if node.frozen and not node.declared_dead:
+                self.cluster.declare_dead(node)
+        self.do(self.cluster.advance(timedelta(seconds=seconds)))
+        for node in self.cluster.nodes:
+            self.do(self._thaw(node))
+
     @rule(number=_node)
     def starts(self, number: int) -> None:
         self.do(self._start(self.cluster.nodes[number]))
@@ -349,9 +363,11 @@ class Interleavings(RuleBasedStateMachine):
             node.disarm()
             await self._thaw(node)
             await self._start(node)
-        for _ in range(4):
+        for _ in range(24):
             await self._resume(undo=False)
-            await cluster.advance(timedelta(hours=1))
+            if all(run.state.ended for run in await self._all()):
+                break
+            await cluster.advance(timedelta(minutes=10))
         assert [run for run in await self._all() if not run.state.ended] == []
         head = await cluster.journal.audit_head()
         await cluster.new_records()
@@ -372,7 +388,7 @@ async def _made(folder: Path, world: Witness) -> Cluster:
 TestInterleavings = Interleavings.TestCase
 _MORE = os.environ.get("REMEDIATOR_TEST_EXAMPLES")
 TestInterleavings.settings = settings(
-    max_examples=int(_MORE or 20),
+    max_examples=int(_MORE or 60),
     stateful_step_count=25,
     # The same ones each time, so that a change is judged by what it does; others when asked for.
     derandomize=_MORE is None,
