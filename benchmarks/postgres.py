@@ -1,34 +1,42 @@
-"""A real PostgreSQL with an empty journal."""
+"""A real PostgreSQL with an empty, migrated database, for the rows that need one."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from benchmarks.measure import NotMeasured
+from remediator.journal.errors import CannotOpen
 from remediator.journal.opening import postgres_access
-from remediator.journal.postgres import migrate
 from tests.servers.binaries import BinaryMissing
 from tests.servers.postgres import Postgres
 
 
 @contextmanager
-def database(folder: Path) -> Iterator[str]:
-    """Start a server and give the URL of an empty journal.
+def database() -> Iterator[str]:
+    """Start a server and give the URL of a database that a daemon can open.
 
     Raises:
-        NotMeasured: PostgreSQL is not installed.
+        NotMeasured: PostgreSQL, or the driver for it, is not installed.
     """
+    server = Postgres()
     try:
-        server = Postgres()
         server.start()
     except BinaryMissing as error:
         raise NotMeasured(str(error)) from None
     try:
         url = server.create_database()
-        access = postgres_access(url, None)
-        asyncio.run(migrate.upgrade(access, datetime.now(UTC)))
+        asyncio.run(_migrate(url))
         yield url
     finally:
         server.stop()
+
+
+async def _migrate(url: str) -> None:
+    try:
+        access = postgres_access(url, None)
+    except CannotOpen as error:
+        raise NotMeasured(str(error)) from None
+    from remediator.journal.postgres import migrate  # noqa: PLC0415 - needs the driver
+
+    await migrate.upgrade(access, datetime.now(UTC))

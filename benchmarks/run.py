@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(row: Row, *, quick: bool) -> Measured:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remediator-bench-")))
-        url = stack.enter_context(postgres.database(folder)) if row.postgres else ""
+        url = stack.enter_context(postgres.database()) if row.postgres else ""
         return row.measure(Bench(folder, quick, url))
 
 

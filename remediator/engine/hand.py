@@ -58,6 +58,8 @@ class Hand:
     approval: ApprovalRequest | None
     stopping: asyncio.Event | None = None
     """The daemon stops: go to the next safe place and release."""
+    incident_read_s: float = float("-inf")
+    """When the incident was read out of the journal, on the monotonic clock."""
 
     @property
     def now(self) -> datetime:
@@ -308,6 +310,7 @@ async def load(ports_: ports.Ports, run: Run, stopping: asyncio.Event | None = N
         rows={row.sequence: row for row in view.steps} if view else {},
         approval=view.approval if view else None,
         stopping=stopping,
+        incident_read_s=ports_.clock.monotonic(),
     )
 
 

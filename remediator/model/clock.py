@@ -46,7 +46,9 @@ def aware(value: datetime) -> datetime:
 
 def to_text(value: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds; sorts as text in the order of time."""
-    return aware(value).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # Nearly every time is in UTC already, and this is done with every alert.
+    utc = value if value.tzinfo is UTC else aware(value)
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_text(value: str) -> datetime:

@@ -49,6 +49,31 @@ def test_the_index_finds_what_asking_all_finds(
     assert found == by_asking_all
 
 
+@given(
+    st.lists(LINES, min_size=1, max_size=4),
+    st.integers(2, 12),
+    st.lists(
+        st.dictionaries(NAMES, st.sampled_from(["a", "b", "c", "bb", "a1", "a11", ""]), max_size=3),
+        min_size=1,
+        max_size=8,
+    ),
+)
+def test_the_index_finds_as_much_where_many_share_their_lines(
+    books: list[list[str]], times: int, alerts: list[dict[str, str]]
+) -> None:
+    """Lines that stand in dozens of runbooks are filed by another rule, and values come again."""
+    shared = [runbook(n, *lines) for n, lines in enumerate(books * times)]
+    own = [
+        runbook(1000 + n, f'namespace="a", severity=~"a|b", alertname=~"a{n}(1.*)?"')
+        for n in range(times)
+    ]
+    runbooks = [one for pair in zip(shared, [*own, *shared], strict=False) for one in pair]
+    index = Index(runbooks)
+    for labels in [*alerts, *alerts]:
+        by_asking_all = [r.name for r in runbooks if r.matches(labels)]
+        assert [r.name for r in index.candidates(labels) if r.matches(labels)] == by_asking_all
+
+
 def test_runbooks_that_can_not_match_are_not_asked() -> None:
     many = [runbook(n, f'alertname="Alert{n}", severity=~"x|y"') for n in range(300)]
     index = Index([*many, runbook(999, 'severity="x"'), runbook(1000, 'namespace!="kube-system"')])
