@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick lint servers lock bench clean help
+.PHONY: demo test quick lint servers lock bench soak clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1  /p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,7 +27,13 @@ lint: $(READY) ## format, style, types and layers
 	$(BIN)/lint-imports
 
 servers: ## install or build the servers that the tests talk to
-	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults
+	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults models
+
+soak: $(READY) ## run the daemon under mixed load for half an hour and see whether anything grows
+	@$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+
+bench: $(READY) ## measure speed and memory; writes benchmarks/results and docs/performance.md
+	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 lock: $(READY) ## pin every dependency with its hashes, and no addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

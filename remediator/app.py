@@ -35,7 +35,7 @@ from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
-from remediator.journal.opening import kept_beside, open_journal
+from remediator.journal.opening import open_journal
 from remediator.journal.protocol import (
     AuditEntry,
     Journal,
@@ -43,6 +43,7 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
+from remediator.journal.urls import kept_beside
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -55,6 +56,9 @@ from remediator.runbook.compile import compile_runbook
 from remediator.settings import Settings, SettingsError
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
+
+# A tenth of what a run may wait for its first change; each look is a claim and a few reads.
+_LOOKS_APART_S = 0.005
 
 log = logs.get(__name__)
 
@@ -100,7 +104,7 @@ class Daemon:
 
     async def _start(self) -> Address:
         settings, clock = self.settings, self.clock
-        hint, note_hint = Hint(), Hint()
+        hint, note_hint = Hint(_LOOKS_APART_S), Hint(_LOOKS_APART_S)
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
@@ -142,6 +146,7 @@ class Daemon:
             journal, lambda source, file: compile_runbook(source, file, self.registry)
         )
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
+        await journal.straighten(at=clock.now())
         self._watcher = store.Watcher(settings.runbooks)
         await self._load_first()
         truncated = Hint()
@@ -294,8 +299,13 @@ class Daemon:
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
-        await self._record("daemon.stopped", {"pid": os.getpid()})
-        await housekeeper.anchor()
+        if self.dead:
+            return  # others go on with the chain
+        try:
+            await self._record("daemon.stopped", {"pid": os.getpid()})
+            await housekeeper.anchor()
+        except (JournalUnavailable, Overloaded, OSError) as error:
+            log.warning("the end is not on record", error=str(error))
 
     def _background(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work, name=name)

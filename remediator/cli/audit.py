@@ -67,7 +67,9 @@ def verify(
         settings = options.read_settings(config)
         signed = signed_heads.find(anchor_file, key, settings)
         result = asyncio.run(_verify_journal(settings, signed))
-        what = _shown(settings)
+        from remediator.journal.urls import shown  # noqa: PLC0415 - keeps --help quick
+
+        what = shown(settings.journal)
     if output == "json":
         from remediator.cli import show  # noqa: PLC0415 - rich is slow to import
 
@@ -174,12 +176,6 @@ async def _pages(
         if len(wanted) < len(page):
             return
         after = page[-1].seq
-
-
-def _shown(settings: "Settings") -> str:
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
-
-    return opening.shown(settings.journal)
 
 
 def _verify_export(path: Path, signed: Heads) -> "Verification":

@@ -209,9 +209,9 @@ def prune(age: timedelta | None, dry_run: bool, config: Path | None, output: str
 
 
 def _shown(settings: "Settings") -> str:
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
+    from remediator.journal import urls  # noqa: PLC0415 - keeps --help quick
 
-    return opening.shown(settings.journal)
+    return urls.shown(settings.journal)
 
 
 def _as_json(value: object) -> None:

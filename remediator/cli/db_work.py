@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 def migrate(settings: "Settings") -> list[str]:
     """Bring the schema up to date; returns the migrations that were made."""
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
+    from remediator.journal import urls  # noqa: PLC0415 - keeps --help quick
 
     if (access := _postgres(settings)) is not None:
         from remediator.journal.postgres import migrate as migrations  # noqa: PLC0415 - an extra
@@ -37,12 +37,12 @@ def migrate(settings: "Settings") -> list[str]:
         return asyncio.run(migrations.upgrade(access, now()))
     from remediator.journal.sqlite import offline  # noqa: PLC0415
 
-    return offline.upgrade(opening.sqlite_path(settings.journal), now())
+    return offline.upgrade(urls.sqlite_path(settings.journal), now())
 
 
 def back_up(settings: "Settings", file: Path, force: bool) -> "tuple[int, Copy | None]":
     """Copy the journal; returns the copy's schema, and what was found where it was looked at."""
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
+    from remediator.journal import urls  # noqa: PLC0415 - keeps --help quick
 
     if (access := _postgres(settings)) is not None:
         from remediator.journal.postgres import dumping  # noqa: PLC0415 - an extra
@@ -51,7 +51,7 @@ def back_up(settings: "Settings", file: Path, force: bool) -> "tuple[int, Copy |
         return dumping.backup(access, file, force=force), None
     from remediator.journal.sqlite import copying  # noqa: PLC0415
 
-    copy = copying.backup(opening.sqlite_path(settings.journal), file, force=force)
+    copy = copying.backup(urls.sqlite_path(settings.journal), file, force=force)
     return copy.schema, copy
 
 
@@ -59,7 +59,7 @@ def restore(
     settings: "Settings", file: Path, signed: "Heads", force: bool, at: datetime
 ) -> "tuple[Copy, Restored, Path | None]":
     """Restore a copy; returns what was in it, what became of its runs, and where the old one is."""
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
+    from remediator.journal import urls  # noqa: PLC0415 - keeps --help quick
 
     mark = _marking(settings, file, at)  # first: settings that are wrong should harm nothing
     if (access := _postgres(settings)) is not None:
@@ -67,7 +67,7 @@ def restore(
         return copy, done, None
     from remediator.journal.sqlite import copying, offline  # noqa: PLC0415
 
-    path = opening.sqlite_path(settings.journal)
+    path = urls.sqlite_path(settings.journal)
     offline.require_free(path, force=force)
     copy = copying.look(file, name=str(file), parts=signed.parts, keys=signed.keys)
     done, kept = offline.restore(path, file, mark(copy), at=at, force=force)
@@ -169,12 +169,12 @@ async def prune(
 ) -> dict[str, int]:
     """Delete what is older, or only count it; returns the figures by their names."""
     from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
-    from remediator.journal import opening  # noqa: PLC0415
+    from remediator.journal import opening, urls  # noqa: PLC0415
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
     from remediator.journal.protocol import Opening  # noqa: PLC0415
 
-    if not opening.is_postgres(settings.journal):
-        path = opening.sqlite_path(settings.journal)
+    if not urls.is_postgres(settings.journal):
+        path = urls.sqlite_path(settings.journal)
         if not path.is_file():  # to open it would make one
             raise CannotOpen(f"there is no journal at {path}")
     journal = await opening.open_journal(
@@ -197,9 +197,9 @@ async def prune(
 
 
 def _postgres(settings: "Settings") -> "Access | None":
-    from remediator.journal import opening  # noqa: PLC0415 - keeps --help quick
+    from remediator.journal import opening, urls  # noqa: PLC0415 - keeps --help quick
 
-    if not opening.is_postgres(settings.journal):
+    if not urls.is_postgres(settings.journal):
         return None
     return opening.postgres_access(settings.journal, settings.postgres)
 

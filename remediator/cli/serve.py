@@ -1,6 +1,7 @@
 """`remediator serve`: the daemon, in the foreground, until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -78,6 +79,7 @@ async def _serve(settings: "Settings") -> None:
             return
         scheme = "https" if settings.tls else "http"
         print(f"remediator listens on {scheme}://{address}", flush=True)
+        _keep_what_was_loaded()
         waits = [asyncio.ensure_future(one.wait()) for one in (stopping, daemon.broken)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -93,6 +95,17 @@ async def _serve(settings: "Settings") -> None:
             )
         # Declared dead by other replicas after too long a pause: join them again as a new node.
         started = False
+
+
+def _keep_what_was_loaded() -> None:
+    """Leave what there is now out of collections of garbage: it stays as long as the process.
+
+    To look through it takes a tenth of a second in which everything stands still, and would come in
+    the middle of a storm, or between an alert and its repair.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def start_errors() -> tuple[type[Exception], ...]:

@@ -56,7 +56,7 @@ def places(settings: "Settings") -> Places:
     """
     from remediator.journal import anchors  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-    from remediator.journal.opening import kept_beside  # noqa: PLC0415 - and all of SQLite
+    from remediator.journal.urls import kept_beside  # noqa: PLC0415 - and all of SQLite
 
     try:
         journal = kept_beside(settings.journal)

@@ -133,12 +133,9 @@ async def _journal(settings: "Settings") -> Any:
     """Open the journal for its history; without one, limits are judged as on the first day."""
     from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-    from remediator.journal.opening import (  # noqa: PLC0415
-        is_postgres,
-        open_journal,
-        sqlite_path,
-    )
+    from remediator.journal.opening import open_journal  # noqa: PLC0415
     from remediator.journal.protocol import Opening  # noqa: PLC0415
+    from remediator.journal.urls import is_postgres, sqlite_path  # noqa: PLC0415
 
     try:
         url = settings.journal

@@ -207,7 +207,7 @@ async def _after(
             unwritten.add(held, row, "step.done", facts)
             if not _plan_of(row).checkable:
                 # Nobody could find out after a crash that it was done: write it at once.
-                await _write(
+                await _keep(
                     held, held.update(held.run.state, held.run.reason, row.message), unwritten
                 )
             return True
@@ -215,7 +215,7 @@ async def _after(
             held.rows[row.sequence] = row
             run = held.run
             update = held.update(run.state, run.reason, row.message, steps=(row,), facts=facts)
-            await _write(held, update, unwritten)
+            await _keep(held, update, unwritten)
             return False
         case step.Again(bad, row, at):
             unwritten.add(held, bad, "step.failed")
@@ -229,11 +229,11 @@ async def _after(
                 steps=(bad, row),
             )
             unwritten.rows = ()
-            await _write(held, update, unwritten)
+            await _keep(held, update, unwritten)
             return False
         case step.Failed(row, reason, facts):
             unwritten.add(held, row, "step.failed", facts)
-            await _write(
+            await _keep(
                 held, failing(held, reason, f"{one.id}: {row.message}", rows=(row,)), unwritten
             )
             return False
@@ -380,6 +380,12 @@ async def _write(held: Hand, update: RunUpdate, unwritten: Unwritten) -> UpdateO
     if outcome.written is Written.DONE:
         unwritten.clear()
     return outcome
+
+
+async def _keep(held: Hand, update: RunUpdate, unwritten: Unwritten) -> None:
+    """Write what came of a change, however long the journal can't be written."""
+    await held.keep(unwritten.into(update))
+    unwritten.clear()
 
 
 def _following(held: Hand) -> CompiledStep | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 
 from remediator.journal.protocol import Control, History
 from remediator.model.plans import Plan
@@ -306,13 +307,14 @@ def _raise_mode(q: Question) -> str:
 
 
 def _matches(value: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in patterns)
+    return "*" in patterns or any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def _whole(span: timedelta) -> timedelta:
     return timedelta(seconds=int(span.total_seconds()))
 
 
+@cache
 def _allow(rule: str) -> Verdict:
     return Verdict(rule, Ruling.ALLOW)
 

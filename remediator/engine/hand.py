@@ -13,6 +13,8 @@ from typing import Any
 from remediator.engine import ports
 from remediator.journal.protocol import (
     AuditEntry,
+    JournalUnavailable,
+    Overloaded,
     RunUpdate,
     UpdateOutcome,
     Written,
@@ -56,6 +58,8 @@ class Hand:
     approval: ApprovalRequest | None
     stopping: asyncio.Event | None = None
     """The daemon stops: go to the next safe place and release."""
+    incident_read_s: float = float("-inf")
+    """When the incident was read out of the journal, on the monotonic clock."""
 
     @property
     def now(self) -> datetime:
@@ -144,8 +148,43 @@ class Hand:
             if self.run.state.ended and before is not self.run.state:
                 metrics.run_ended(self.run.runbook, self.run.state, self.run.reason)
         for verdict in outcome.verdicts:
-            metrics.VERDICTS.labels(rule=verdict.rule, ruling=verdict.ruling).inc()
+            metrics.counter(metrics.VERDICTS, verdict.rule, verdict.ruling).inc()
         return outcome
+
+    async def keep(self, update: RunUpdate) -> UpdateOutcome:
+        """Write what was done, and wait while the journal can't be written.
+
+        Only for what came of a change: nobody else knows it, and for some nobody could find out.
+        An intent is not kept like that; by the time it could be written it must be decided anew.
+
+        Raises:
+            Fenced: as for `write`.
+            JournalUnavailable, Overloaded: it could not be written until the daemon stopped.
+        """
+        while True:
+            try:
+                return await self.write(update)
+            except (JournalUnavailable, Overloaded) as error:
+                log.warning("what was done can't be written yet", error=str(error))
+                if await self.pause():
+                    raise
+
+    async def pause(self) -> bool:
+        """Wait a little between two looks. Returns whether the daemon stops."""
+        span_s = self.ports.pace.poll.total_seconds()
+        if self.stopping is None:
+            await self.ports.clock.sleep(span_s)
+            return False
+        if self.stops:
+            return True
+        sleep = asyncio.ensure_future(self.ports.clock.sleep(span_s))
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            stop.cancel()
+        return self.stops
 
     def update(self, to: RunState, reason: Reason, message: str, **more: Any) -> RunUpdate:
         """Start a transition from the run as it is in hand; it wakes at once unless told later."""
@@ -271,6 +310,7 @@ async def load(ports_: ports.Ports, run: Run, stopping: asyncio.Event | None = N
         rows={row.sequence: row for row in view.steps} if view else {},
         approval=view.approval if view else None,
         stopping=stopping,
+        incident_read_s=ports_.clock.monotonic(),
     )
 
 

@@ -17,6 +17,7 @@ DUTY = "housekeeping"
 """One node at a time signs, prunes and straightens."""
 
 _PRUNE_EVERY = timedelta(hours=1)
+_LOOK_AGAIN = timedelta(seconds=2)
 
 Anchor = Callable[[int, str], Awaitable[None]]
 """Signs (number, hash) of the newest audit record and sends it out."""
@@ -67,20 +68,32 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""
-        prune_at = self._clock.now() + _PRUNE_EVERY
+        # By the clock that nobody sets: one that is set years ahead by mistake can be mended within
+        # the hour, and has made nothing old before.
+        every_s = _PRUNE_EVERY.total_seconds()
+        prune_at_s = self._clock.monotonic() + every_s
         while True:
-            await self._clock.sleep(self._anchor_every.total_seconds())
+            await self._until_due()
             try:
                 await self._journal.beat(at=self._clock.now())
                 if not self._journal.on_duty(DUTY):
                     continue
                 await self._journal.straighten(at=self._clock.now())
                 await self.anchor()
-                if self._clock.now() >= prune_at:
-                    prune_at = self._clock.now() + _PRUNE_EVERY
+                if self._clock.monotonic() >= prune_at_s:
+                    prune_at_s = self._clock.monotonic() + every_s
                     await self.prune()
             except (JournalUnavailable, Overloaded, OSError) as error:
                 log.warning("housekeeping will be tried again", error=str(error))
+
+    async def _until_due(self) -> None:
+        """Sleep until the next round; shorter while the journal can't be written, since as long as
+        nothing is written nobody finds out that it can be again."""
+        due_s = self._clock.monotonic() + self._anchor_every.total_seconds()
+        while (left_s := due_s - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(left_s, _LOOK_AGAIN.total_seconds()))
+            if not self._journal.writable:
+                return
 
     async def anchor(self) -> None:
         """Sign the newest audit record, if there is a newer one than last time."""

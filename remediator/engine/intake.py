@@ -4,6 +4,7 @@ Called by `web` for each notification, and by `reconcile` for what Alertmanager 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -138,8 +139,8 @@ class IntakeDesk:
         if failed:
             metrics.CONDITIONS_FAILED.inc(len(failed))
             log.warning("conditions of runbooks can't be evaluated", first=failed[0], n=len(failed))
-        for fate in receipt.fates:
-            metrics.ALERTS.labels(fate=fate.value).inc()
+        for fate, alerts in Counter(receipt.fates).items():
+            metrics.counter(metrics.ALERTS, fate.value).inc(alerts)
         for runbook in receipt.cancelled_runbooks:
             metrics.run_ended(runbook, RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF)
         if receipt.started or receipt.cancelled:

@@ -28,11 +28,15 @@ def candidates(
     found: list[Candidate] = []
     grouped: dict[str, tuple[Runbook, list[Alert]]] = {}
     for alert in notification.alerts:
+        runbooks = index.candidates(alert.labels)
+        if not runbooks:
+            found.append(Candidate(alert, (), ()))
+            continue
         told = context(alert, group)
         firing: list[RunStart] = []
         resolved: list[RunStart] = []
         failed: list[str] = []
-        for runbook in index.candidates(alert.labels):
+        for runbook in runbooks:
             try:
                 if not runbook.applies(alert.labels, alert.annotations, told, received_at):
                     continue

@@ -8,6 +8,10 @@ from remediator.engine.hand import Hand, asks_alertmanager
 from remediator.model.alerts import GROUP
 from remediator.model.signals import Signal
 
+# A step that takes no time need not read again what was read for the one before it: what came
+# meanwhile is seen in the transaction of its intent, which looks at the incident once more.
+_FRESH_S = 0.05
+
 
 async def signal(hand: Hand) -> Signal | None:
     """Return whether the run's alert still fires, None for runs that no firing alert started.
@@ -16,7 +20,12 @@ async def signal(hand: Hand) -> Signal | None:
     """
     if not asks_alertmanager(hand.run) or hand.incident is None:
         return None
-    incident = await hand.ports.journal.incident(hand.incident.id)
+    now_s = hand.ports.clock.monotonic()
+    if now_s - hand.incident_read_s >= _FRESH_S:
+        incident = await hand.ports.journal.incident(hand.incident.id)
+        hand.incident_read_s = now_s
+    else:
+        incident = hand.incident
     if incident is not None:
         hand.incident = incident
         if not incident.open:

@@ -6,7 +6,6 @@ transaction. What comes out is an `Outcome`; writing it is the caller's, so that
 step and the intent of the next share a commit.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -147,7 +146,10 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = 
     plan = row.plan
     assert plan is not None  # noqa: S101 - written by `intent`
     assert row.started_at is not None  # noqa: S101 - likewise
-    deadline = row.started_at + step.timeout
+    # From here on by a clock that nobody sets: a wall clock that jumps is no reason to give up.
+    clock = hand.ports.clock
+    left = row.started_at + step.timeout - hand.now
+    until_s = clock.monotonic() + left.total_seconds()
     began = time.monotonic()
     # An earlier attempt, or the daemon before a crash, may have done what is found done now.
     maybe = again or row.attempt > 1
@@ -155,9 +157,8 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = 
     try:
         if not row.changed:
             await hand.prove_alive()
-            limit = max(deadline - hand.now, _SHORTEST_APPLY)
             call = step.action.apply(plan, hand.ctx)
-            result = await within.within(call, limit, hand.ports.clock)
+            result = await within.within(call, max(left, _SHORTEST_APPLY), clock)
             row = replace(
                 row,
                 changed=result.changed or maybe,
@@ -168,11 +169,11 @@ async def carry_out(hand: Hand, step: CompiledStep, row: Step, *, again: bool = 
             if not plan.checkable:
                 # Nobody could find out later: put it on record before settling takes its time.
                 run = hand.run
-                await hand.write(
+                await hand.keep(
                     hand.update(run.state, run.reason, row.message, steps=(row,), facts=facts)
                 )
                 facts = ()
-        outcome = await _settle(hand, step, plan, row, deadline)
+        outcome = await _settle(hand, step, plan, row, until_s)
     except TimeoutError:
         row = replace(row, changed=True)  # it may have been made; undo finds out
         outcome = Failed(_ended(hand, row, _too_long(step)), Reason.STEP_TIMEOUT)
@@ -198,7 +199,8 @@ async def look_only(hand: Hand, step: CompiledStep, row: Step) -> Outcome:
     assert plan is not None  # noqa: S101 - written by `intent`
     began = time.monotonic()
     row = replace(row, changed=True, message="was begun before the daemon stopped")
-    outcome = await _settle(hand, step, plan, row, hand.now + step.timeout)
+    until_s = hand.ports.clock.monotonic() + step.timeout.total_seconds()
+    outcome = await _settle(hand, step, plan, row, until_s)
     _count(step, outcome, began)
     return outcome
 
@@ -214,9 +216,8 @@ async def settle_once(hand: Hand, step: CompiledStep, plan: Plan) -> tuple[Progr
     return settled.progress, settled.message
 
 
-async def _settle(
-    hand: Hand, step: CompiledStep, plan: Plan, row: Step, deadline: datetime
-) -> Outcome:
+async def _settle(hand: Hand, step: CompiledStep, plan: Plan, row: Step, until_s: float) -> Outcome:
+    """Watch until it is well or not, or until the clock's monotonic time is `until_s`."""
     while True:
         progress, message = await settle_once(hand, step, plan)
         if progress is Progress.HEALTHY:
@@ -225,28 +226,11 @@ async def _settle(
             return Done(done)
         if progress is Progress.FAILED:
             return Failed(_ended(hand, row, message), Reason.NOT_HEALTHY)
-        if hand.now >= deadline:
+        if hand.ports.clock.monotonic() >= until_s:
             text = f"{_too_long(step)}: {message}"
             return Failed(_ended(hand, row, text), Reason.STEP_TIMEOUT)
-        if await pause(hand, hand.ports.pace.poll):
+        if await hand.pause():
             return Stopped(row)
-
-
-async def pause(hand: Hand, span: timedelta) -> bool:
-    """Wait a little between two looks. Returns whether the daemon stops."""
-    if hand.stopping is None:
-        await hand.ports.clock.sleep(span.total_seconds())
-        return False
-    if hand.stops:
-        return True
-    sleep = asyncio.ensure_future(hand.ports.clock.sleep(span.total_seconds()))
-    stop = asyncio.ensure_future(hand.stopping.wait())
-    try:
-        await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        sleep.cancel()
-        stop.cancel()
-    return hand.stops
 
 
 def _again(
@@ -280,8 +264,8 @@ def _too_long(step: CompiledStep) -> str:
 
 def _count(step: CompiledStep, outcome: Outcome, began: float) -> None:
     name = step.operation.name
-    metrics.STEPS.labels(action=name, result=type(outcome).__name__.lower()).inc()
-    metrics.STEP_DURATION.labels(action=name).observe(time.monotonic() - began)
+    metrics.counter(metrics.STEPS, name, type(outcome).__name__.lower()).inc()
+    metrics.histogram(metrics.STEP_DURATION, name).observe(time.monotonic() - began)
 
 
 def described(row: Step) -> JSONObject:

@@ -63,7 +63,7 @@ async def _undo(held: Hand, row: Step) -> bool:
             if not plan.checkable:
                 # Nobody could find out later: put it on record before settling takes its time.
                 undoing = replace(undoing, changed=False, message=result.message)
-                await held.write(_going_on(held, until, steps=(undoing,)))
+                await held.keep(_going_on(held, until, steps=(undoing,)))
         progress, message = await _settled(held, row, until)
     except TimeoutError:
         message = f"did not end within {format_duration(one.timeout)}"
@@ -140,15 +140,17 @@ def _going_on(held: Hand, until: datetime, **more: Any) -> RunUpdate:
 async def _settled(held: Hand, row: Step, deadline: datetime) -> tuple[Progress, str]:
     assert row.plan is not None  # noqa: S101 - caller checks
     one = held.step_of(row)
-    until = min(deadline, held.now + one.timeout)
+    clock = held.ports.clock
+    left = min(deadline - held.now, one.timeout)
+    until_s = clock.monotonic() + left.total_seconds()
     back = row.plan.inverse()
     while True:
         progress, message = await step.settle_once(held, one, back)
         if progress is not Progress.PROGRESSING:
             return progress, message
-        if held.now >= until:
+        if clock.monotonic() >= until_s:
             return Progress.FAILED, f"not healthy in time: {message}"
-        if await step.pause(held, held.ports.pace.poll):
+        if await held.pause():
             return Progress.PROGRESSING, message
 
 
@@ -170,7 +172,7 @@ async def _later(
 async def _stuck(held: Hand, row: Step, message: str) -> None:
     text = f"{row.step_id} could not be taken back ({row.plan}): {message}"
     bad = replace(row, state=StepState.FAILED, changed=True, message=text, ended_at=held.now)
-    await held.write(
+    await held.keep(
         failed(
             held,
             Reason.UNDO_FAILED,

@@ -7,7 +7,7 @@ Called by `planning`, `step`, `undo` and `verify` around every call of an action
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from remediator.model.clock import Clock
 from remediator.model.quantities import format_duration
@@ -18,6 +18,12 @@ T = TypeVar("T")
 LOOK = timedelta(minutes=2)
 """For plans, probes and looks at the target: clients end a request within seconds, and a command
 that checks something is meant to be short."""
+
+# A sleep that takes so much longer than it was to: the process stood still (SIGSTOP, a machine that
+# was suspended), and what came meanwhile has not been read yet.
+_STOOD_STILL = timedelta(seconds=1)
+# In which what came is read, and a command that ended may still be checked.
+_CATCH_UP = timedelta(seconds=10)
 
 
 async def look(call: Awaitable[T], clock: Clock) -> T:
@@ -35,25 +41,52 @@ async def look(call: Awaitable[T], clock: Clock) -> T:
 async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:
     """Await a plugin's call, and end it when its time is over.
 
+    Time in which the daemon stood still is not held against it: it gets a moment to show what it
+    had come to.
+
     Raises:
         TimeoutError: it took longer; it was cancelled and has ended.
         RuntimeError: it cancelled itself, which is a bug of the plugin and no stop of ours.
     """
-    called = asyncio.ensure_future(call)
-    slept = asyncio.ensure_future(clock.sleep(limit.total_seconds()))
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - we are in one
+    cancels = task.cancelling()
+    ending = _Ending(task, limit, clock)
     try:
-        await asyncio.wait({called, slept}, return_when=asyncio.FIRST_COMPLETED)
-        if called.done():
-            if called.cancelled():
-                raise RuntimeError("the plugin cancelled its own task")
-            return called.result()
-        called.cancel()
-        await asyncio.wait({called})
-        if not called.cancelled() and called.exception() is None:
-            return called.result()  # it came to its end while it was told to stop
-        raise TimeoutError
+        # No task of its own: a run makes two dozen such calls.
+        return await call
+    except asyncio.CancelledError:
+        if ending.over and task.uncancel() <= cancels:
+            raise TimeoutError from None
+        if not ending.over and task.cancelling() <= cancels:
+            raise RuntimeError("the plugin cancelled its own task") from None
+        raise
     finally:
-        slept.cancel()
-        if not called.done():
-            called.cancel()
-            await asyncio.wait({called})
+        ending.stop()
+        if ending.over and task.cancelling() > cancels:
+            task.uncancel()  # it came to its end, or raised, while it was told to stop
+
+
+class _Ending:
+    """Cancels a task when its time is over; `over` says that it did."""
+
+    def __init__(self, task: "asyncio.Task[Any]", limit: timedelta, clock: Clock) -> None:
+        self.over = False
+        self._task = task
+        self._clock = clock
+        self._caught_up = False
+        self._over_at = clock.monotonic() + limit.total_seconds()
+        self._timer = clock.after(limit.total_seconds(), self._end)
+
+    def stop(self) -> None:
+        """End nothing any more."""
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        late_s = self._clock.monotonic() - self._over_at
+        if late_s > _STOOD_STILL.total_seconds() and not self._caught_up:
+            self._caught_up = True
+            self._timer = self._clock.after(_CATCH_UP.total_seconds(), self._end)
+            return
+        self.over = True
+        self._task.cancel()

@@ -16,6 +16,7 @@ from remediator.engine.ports import Ports
 from remediator.journal.protocol import JournalUnavailable, Overloaded
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run
+from remediator.observe import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,7 @@ class Worker:
                 task = asyncio.create_task(self._carry(run), name=f"run {run.id}")
                 self._tasks[task] = run.id
                 task.add_done_callback(self._finished)
+            metrics.RUNS_IN_HAND.set(len(self._tasks))
             return len(claimed)
 
     async def _until_next(self) -> timedelta:
@@ -106,6 +108,7 @@ class Worker:
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._tasks.pop(task, None)
+        metrics.RUNS_IN_HAND.set(len(self._tasks))
         self._hint.poke()
         if not task.cancelled() and task.exception() is not None:
             log.error("a run's task broke", task=task.get_name(), exc_info=task.exception())

@@ -10,7 +10,7 @@ since, by hand or by the daemon whose journal was lost. So nothing of it is carr
 * everything is paused until a person lifts it, for the copy knows nothing of the pauses, limits and
   incidents that came after it.
 
-See docs/adr/0010-restored-changes-nothing.md.
+See docs/adr/0012-restored-changes-nothing.md.
 """
 
 from collections.abc import Callable, Sequence

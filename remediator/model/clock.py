@@ -1,7 +1,16 @@
 """Aware UTC times. Time is passed in everywhere; only a `Clock` reads it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """Something that is due later."""
+
+    def cancel(self) -> object:
+        """Do not let it come; harmless when it has come."""
+        ...
 
 
 class Clock(Protocol):
@@ -19,6 +28,10 @@ class Clock(Protocol):
         """Wait for `seconds`."""
         ...
 
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call back in the event loop in `seconds`; cheaper than a task that sleeps."""
+        ...
+
 
 def aware(value: datetime) -> datetime:
     """Return `value` in UTC.
@@ -33,7 +46,9 @@ def aware(value: datetime) -> datetime:
 
 def to_text(value: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds; sorts as text in the order of time."""
-    return aware(value).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # Nearly every time is in UTC already, and this is done with every alert.
+    utc = value if value.tzinfo is UTC else aware(value)
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_text(value: str) -> datetime:

@@ -137,6 +137,7 @@ class Plan:
     details: JSONObject = field(default_factory=dict)
     checkable: bool = True
     lasts: timedelta | None = None
+    _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def empty(self) -> bool:
@@ -146,6 +147,12 @@ class Plan:
     @property
     def digest(self) -> str:
         """What an approval is bound to, as 64 hex digits."""
+        if not self._digest:
+            # Asked for many times in a plan's life, by guardrails, journal and audit.
+            object.__setattr__(self, "_digest", self._worked_out())
+        return self._digest
+
+    def _worked_out(self) -> str:
         return canonical.digest(
             {
                 "action": self.action,

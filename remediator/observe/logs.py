@@ -93,7 +93,8 @@ def configure(log: settings.Log, stream: TextIO | None = None) -> None:
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
+        # Where lines go and how they look is the handler's, so a remembered logger stays right.
+        cache_logger_on_first_use=True,
     )
 
 

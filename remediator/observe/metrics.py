@@ -8,7 +8,9 @@ journal.
 """
 
 import platform
+import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
 
 import prometheus_client
@@ -97,6 +99,12 @@ COMMIT_DURATION = _histogram(
     "Time of one COMMIT of the journal's writer: how long the disk takes.",
     _COMMIT_BUCKETS_S,
 )
+CHAIN_DURATION = _histogram(
+    "remediator_journal_chain_duration_seconds",
+    "What the audit chain costs a batch: hashing and writing its records; on PostgreSQL until the "
+    "commit, since all replicas wait for its head meanwhile.",
+    _COMMIT_BUCKETS_S,
+)
 BATCH_SIZE = _histogram(
     "remediator_journal_batch_size", "Operations that shared one transaction.", _BATCH_BUCKETS
 )
@@ -153,7 +161,16 @@ HTTP_DURATION = _histogram(
     "code",
 )
 
+CONNECTIONS = _gauge("remediator_http_connections", "Open connections to the listener.")
+
 # ------------------------------------------------------------------------------ the daemon
+
+TASKS = _gauge("remediator_tasks", "Tasks of the event loop; read at each scrape.")
+THREADS = _gauge("remediator_threads", "Threads of the process; read at each scrape.")
+THREADS.set_function(threading.active_count)
+RUNS_IN_HAND = _gauge(
+    "remediator_runs_in_hand", "Runs that are being carried on now; `worker.concurrency` at most."
+)
 
 LIMIT_HIT = _counter(
     "remediator_limit_hit_total", "A built-in or configured limit held something back.", "limit"
@@ -170,6 +187,18 @@ BUILD_INFO = _gauge(
     "remediator_build_info", "Always 1; the labels say what is running.", "version", "python"
 )
 BUILD_INFO.labels(version("remediator"), platform.python_version()).set(1)
+
+
+@lru_cache(maxsize=4096)
+def counter(metric: Counter, *labels: str) -> Counter:
+    """Return what `labels` returns, sooner: for what is counted with every alert or step."""
+    return metric.labels(*labels)
+
+
+@lru_cache(maxsize=4096)
+def histogram(metric: Histogram, *labels: str) -> Histogram:
+    """Likewise."""
+    return metric.labels(*labels)
 
 
 def run_ended(runbook: str, state: str, reason: str) -> None:

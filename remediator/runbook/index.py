@@ -1,60 +1,45 @@
 """Which runbooks can match a label set, without asking all of them.
 
-Each line of matchers is filed under one pair of label and value that it cannot match without; a
-label set then asks only what is filed under its own pairs. Lines that need a label to match a
-regular expression stand in bundles, behind one expression for all of a bundle. Only the few that
-need nothing are asked every time. So runbooks that can't match an alert hardly cost it anything.
+Each line of matchers is filed under what the fewest other lines need as well: a pair of label and
+value, or a regular expression that a label must match. A label set then asks only what is filed
+under its own pairs, and under the expressions that its values match: these stand in bundles, behind
+one expression for all of a bundle, and what a value came to is remembered. Lines that need nothing
+are asked every time, equal ones together. So runbooks that can't match an alert hardly cost it
+anything.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from remediator.runbook import matchers
 from remediator.runbook.matchers import Matcher, Operator
 from remediator.runbook.runbook import Runbook
 
-# So many expressions together: a match then asks these runbooks, one by one.
+# So many expressions together; when theirs matches, they are asked one by one.
 _BUNDLE = 128
+# Values of one label whose runbooks are remembered; names of alerts are a few hundred. A label
+# with a new value in each alert, a pod's name, must not fill the memory: then all is forgotten.
+_REMEMBERED = 4096
+# A pair is a look-up and an expression is a search, so a pair that a few others share is better.
+_FEW = 8
 
-
-@dataclass(frozen=True, slots=True)
-class _Bundle:
-    """Runbooks that can't match unless one label matches one expression of many."""
-
-    label: str
-    pattern: Any
-    numbers: frozenset[int]
+_Line = Sequence[Matcher]
 
 
 class Index:
-    """An immutable index over a set of runbooks."""
+    """An immutable index over a set of runbooks; may be used from several threads."""
 
     def __init__(self, runbooks: Sequence[Runbook]) -> None:
-        self._filed: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self._common: Counter[tuple[str, str]] = Counter(
-            (matcher.name, value)
-            for runbook in runbooks
-            for line in runbook.matchers
-            for matcher in line
-            for value in matchers.literals(matcher) or ()
-        )
-        self._patterns: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self._rest: list[int] = []
         self.runbooks = tuple(runbooks)
-        for number, runbook in enumerate(self.runbooks):
-            for line in runbook.matchers:
-                self._file(number, line)
-        self._bundles = [
-            _Bundle(
-                name,
-                matchers.any_of([pattern for pattern, _ in some]),
-                frozenset(number for _, number in some),
-            )
-            for name, filed in self._patterns.items()
-            for some in _parts(filed)
-        ]
+        self._filed: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._rest: dict[tuple[tuple[str, str, str], ...], tuple[_Line, list[int]]] = {}
+        lines = [(number, line) for number, one in enumerate(runbooks) for line in one.matchers]
+        self._shared = Counter(need for _, line in lines for m in line for need in _needs(m))
+        patterns: dict[str, list[tuple[Matcher, int]]] = defaultdict(list)
+        for number, line in lines:
+            self._file(number, line, patterns)
+        self._patterns = {name: _Patterns(filed) for name, filed in patterns.items()}
 
     def __len__(self) -> int:
         return len(self.runbooks)
@@ -64,42 +49,91 @@ class Index:
 
         A superset: the caller still asks each with `Runbook.applies`.
         """
-        found = set(self._rest)
+        found: set[int] = set()
         for pair in labels.items():
-            found.update(self._filed.get(pair, ()))
-        for bundle in self._bundles:
-            value = labels.get(bundle.label)
-            if value and bundle.pattern.fullmatch(value) is not None:
-                found |= bundle.numbers
+            filed = self._filed.get(pair)
+            if filed is not None:
+                found.update(filed)
+        for name, patterns in self._patterns.items():
+            value = labels.get(name)
+            if value:
+                found.update(patterns.matching(value))
+        for line, numbers in self._rest.values():
+            if all(matcher.matches(labels) for matcher in line):
+                found.update(numbers)
         return [self.runbooks[number] for number in sorted(found)]
 
-    def _file(self, number: int, line: Sequence[Matcher]) -> None:
-        best: tuple[int, str, frozenset[str]] | None = None
-        for matcher in line:
-            values = matchers.literals(matcher)
-            if values is None:
-                continue
-            # The pairs that the fewest others stand under: often alertname, but not where a
-            # thousand services have a runbook each for one alert.
-            rank = sum(self._common[(matcher.name, value)] for value in values)
-            if best is None or rank < best[0]:
-                best = (rank, matcher.name, values)
-        if best is None:
-            needed = next((m for m in line if _needs_a_value(m)), None)
-            if needed is None:
-                self._rest.append(number)
-            else:
-                self._patterns[needed.name].append((needed.value, number))
+    def _file(
+        self, number: int, line: _Line, patterns: dict[str, list[tuple[Matcher, int]]]
+    ) -> None:
+        # What the fewest others need: often alertname, but not where a thousand services have a
+        # runbook each for one alert.
+        ranked = [(sum(self._shared[n] for n in _needs(m)), m) for m in line if _needs(m)]
+        if not ranked:
+            key = tuple((m.name, m.operator.value, m.value) for m in line)
+            self._rest.setdefault(key, (line, []))[1].append(number)
             return
-        for value in best[2]:
-            self._filed[(best[1], value)].append(number)
+        by_value = [one for one in ranked if matchers.literals(one[1]) is not None]
+        rank, best = min(by_value or ranked, key=_rank)
+        if rank > _FEW:
+            rank, best = min(ranked, key=_rank)
+        values = matchers.literals(best)
+        if values is None:
+            patterns[best.name].append((best, number))
+            return
+        for value in values:
+            self._filed[(best.name, value)].append(number)
 
 
-def _needs_a_value(matcher: Matcher) -> bool:
-    """Whether only labels that match an expression pass; a missing one does not."""
-    return matcher.operator is Operator.REGEX and not matcher.matches({})
+class _Patterns:
+    """The lines that need one label to match an expression."""
+
+    def __init__(self, filed: Sequence[tuple[Matcher, int]]) -> None:
+        numbers: dict[str, list[int]] = defaultdict(list)
+        of: dict[str, Matcher] = {}
+        for matcher, number in filed:
+            numbers[matcher.value].append(number)
+            of.setdefault(matcher.value, matcher)
+        self._bundles = [
+            (matchers.any_of(some), [(of[text].pattern, numbers[text]) for text in some])
+            for some in _parts(list(of))
+        ]
+        self._known: dict[str, tuple[int, ...]] = {}
+
+    def matching(self, value: str) -> tuple[int, ...]:
+        """Return the numbers of the lines whose expression matches."""
+        known = self._known.get(value)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known = {}
+            known = self._known[value] = tuple(self._search(value))
+        return known
+
+    def _search(self, value: str) -> Iterator[int]:
+        for any_of_them, each in self._bundles:
+            if any_of_them.fullmatch(value) is not None:
+                for pattern, numbers in each:
+                    if pattern.fullmatch(value) is not None:
+                        yield from numbers
 
 
-def _parts(filed: Sequence[tuple[str, int]]) -> Iterator[Sequence[tuple[str, int]]]:
-    for start in range(0, len(filed), _BUNDLE):
-        yield filed[start : start + _BUNDLE]
+def _needs(matcher: Matcher) -> Sequence[tuple[Any, ...]]:
+    """Return what labels must have for a matcher to pass: one of these pairs, or what matches.
+
+    Nothing where a missing label passes, too.
+    """
+    values = matchers.literals(matcher)
+    if values is not None:
+        return [(matcher.name, value) for value in values]
+    if matcher.operator is Operator.REGEX and not matcher.matches({}):
+        return [(matcher.name, Operator.REGEX, matcher.value)]
+    return ()
+
+
+def _rank(ranked: tuple[int, Matcher]) -> int:
+    return ranked[0]
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), _BUNDLE):
+        yield texts[start : start + _BUNDLE]

@@ -115,7 +115,8 @@ class Watcher:
                 stat = file.stat()
             except OSError:
                 continue  # gone between two looks: the next one sees it
-            seen[str(file)] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            # Not the time of the last write: a file that may be read again was not written.
+            seen[str(file)] = (stat.st_ino, stat.st_size, stat.st_ctime_ns)
         return seen
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -31,10 +32,19 @@ class ManualClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
+        await self._sleeper(seconds)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> "asyncio.Future[None]":
+        """See `Clock.after`."""
+        sleeper = self._sleeper(seconds)
+        sleeper.add_done_callback(lambda woken: None if woken.cancelled() else call())
+        return sleeper
+
+    def _sleeper(self, seconds: float) -> "asyncio.Future[None]":
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         due = self._now + timedelta(seconds=seconds)
         heapq.heappush(self._sleepers, (due, next(self._order), woken))
-        await woken
+        return woken
 
     @property
     def next_wake(self) -> datetime | None:

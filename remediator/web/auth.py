@@ -141,8 +141,8 @@ class _SenderKeys:
     def match(self, request: web.Request) -> bool:
         """Compare everything that is presented; no early exit."""
         header = request.headers.get("Authorization", "")
-        bearer = hmac.compare_digest(_digest(_credential(header, "bearer")), self.bearer)
-        basic = hmac.compare_digest(_basic_digest(*_basic(header)), self.basic)
+        bearer = hmac.compare_digest(_bearer_in(header), self.bearer)
+        basic = hmac.compare_digest(_basic_in(header), self.basic)
         presented = [_digest(name) for name in _certificate_names(request)]
         named = [hmac.compare_digest(one, other) for one in presented for other in self.names]
         return bearer | basic | any(named)
@@ -224,6 +224,20 @@ def _digest(text: str) -> bytes:
 
 def _basic_digest(username: str, password: str) -> bytes:
     return _digest(f"{username}:{password}")
+
+
+# What is not presented is compared as well, but not worked out each time.
+_NOTHING, _NOTHING_BASIC = _digest(""), _basic_digest("", "")
+
+
+def _bearer_in(header: str) -> bytes:
+    credential = _credential(header, "bearer")
+    return _digest(credential) if credential else _NOTHING
+
+
+def _basic_in(header: str) -> bytes:
+    name, password = _basic(header) if _credential(header, "basic") else ("", "")
+    return _basic_digest(name, password) if name or password else _NOTHING_BASIC
 
 
 def _credential(header: str, scheme: str) -> str:

@@ -7,7 +7,6 @@ import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from aiohttp import web
@@ -19,6 +18,8 @@ from remediator.web import problems
 
 # Slack's callbacks and people's requests are far smaller.
 SMALL_BYTES = 2**20
+# A notification of this size or less comes in one piece.
+_ONE_PIECE_BYTES = 64 * 1024
 # A sender that needs longer than this for one body comes again; it must not hold memory meanwhile.
 _READ_TIMEOUT_S = 60.0
 # zlib's number for a gzip header around the deflate stream.
@@ -36,30 +37,70 @@ class Reader:
         self._limit_bytes = limit_bytes
         self._free_bytes = max(together_bytes, limit_bytes)
 
-    @asynccontextmanager
-    async def body(self, request: web.Request) -> AsyncIterator[bytes]:
+    def body(self, request: web.Request) -> "_Held":
         """Give the whole body; its memory counts until the block is left.
 
         Raises:
             Problem: too large (413), too much at once or too slow (503), not readable (400).
         """
+        return _Held(self, request)
+
+    async def read(self, request: web.Request, held: "_Held") -> bytes:
+        """Read the whole body, and count it as held."""
+        arrived = self._arrived(request)
+        if arrived is not None:
+            self._hold(held, len(arrived))
+            return arrived
         pieces: list[bytes] = []
-        held = 0
+        async for piece in _pieces(request, self._limit_bytes):
+            if len(piece) > self._free_bytes:
+                metrics.LIMIT_HIT.labels(limit="http_bodies_together").inc()
+                raise problems.later(
+                    "overloaded", "too many large bodies at once; try this one again"
+                )
+            self._hold(held, len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def let_go(self, held: "_Held") -> None:
+        """Count a body no longer."""
+        self._free_bytes += held.size
+
+    def _hold(self, held: "_Held", size: int) -> None:
+        held.size += size
+        self._free_bytes -= size
+
+    def _arrived(self, request: web.Request) -> bytes | None:
+        """Return a small plain body that came with its headers, as most do: there is nothing to
+        wait for, and nothing to unpack. None for every other, and where any limit is near."""
+        size = request.content_length
+        if not size or size > min(_ONE_PIECE_BYTES, self._limit_bytes, self._free_bytes):
+            return None
+        content = request.content
+        if "Content-Encoding" in request.headers or not content.is_eof() or content.exception():
+            return None
+        return content.read_nowait()
+
+
+class _Held:
+    """One body that is in memory; a context manager of its own, since a generator costs more."""
+
+    __slots__ = ("_reader", "_request", "size")
+
+    def __init__(self, reader: Reader, request: web.Request) -> None:
+        self._reader = reader
+        self._request = request
+        self.size = 0
+
+    async def __aenter__(self) -> bytes:
         try:
-            async for piece in _pieces(request, self._limit_bytes):
-                if len(piece) > self._free_bytes:
-                    metrics.LIMIT_HIT.labels(limit="http_bodies_together").inc()
-                    raise problems.later(
-                        "overloaded", "too many large bodies at once; try this one again"
-                    )
-                held += len(piece)
-                self._free_bytes -= len(piece)
-                pieces.append(piece)
-            whole = b"".join(pieces)
-            pieces.clear()
-            yield whole
-        finally:
-            self._free_bytes += held
+            return await self._reader.read(self._request, self)
+        except BaseException:
+            self._reader.let_go(self)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reader.let_go(self)
 
 
 async def small(request: web.Request) -> bytes:

@@ -71,5 +71,6 @@ async def show_metrics(request: web.Request) -> web.Response:
         metrics.show(metrics.RUNS, {state.value: n for state, n in backlog.runs.items()})
         metrics.show(metrics.OUTBOX_PENDING, dict(backlog.outbox))
         metrics.INCIDENTS_OPEN.set(backlog.open_incidents)
+    metrics.TASKS.set(len(asyncio.all_tasks()))
     body, content_type = metrics.render(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type})

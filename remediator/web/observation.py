@@ -4,6 +4,7 @@ Owns the outermost middleware. A line at *info* for what people do and for who i
 rest at *debug*, because notifications come by the thousand and intake tells what they led to.
 """
 
+import logging
 import time
 
 from aiohttp import web
@@ -16,6 +17,8 @@ from remediator.web.problems import Handler
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 log = logs.get(__name__)
+# Asked whether a line would be shown, before the line is made.
+_library_log = logging.getLogger(__name__)
 
 
 @web.middleware
@@ -27,15 +30,17 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     resource = request.match_info.route.resource
     route = resource.canonical if resource else "none"
     method = request.method if request.method in _METHODS else "other"
-    metrics.HTTP_DURATION.labels(method=method, route=route, code=str(response.status)).observe(
-        took_s
-    )
+    code = str(response.status)
+    metrics.histogram(metrics.HTTP_DURATION, method, route, code).observe(took_s)
     _harden(response)
     if request.app[keys.CLOSING].begun:
         response.force_close()
     identity = request.get(keys.IDENTITY)
     acts = identity is not None and request.method not in ("GET", "HEAD")
-    tell = log.info if acts or response.status in (401, 403) else log.debug
+    loud = acts or response.status in (401, 403)
+    if not loud and not _library_log.isEnabledFor(logging.DEBUG):
+        return response  # thousands a second, and nobody would see the line
+    tell = log.info if loud else log.debug
     tell(
         "request",
         method=method,

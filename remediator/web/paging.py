@@ -79,10 +79,13 @@ def page(items: Sequence[JSON], next_cursor: str | None) -> web.Response:
     return answer({"items": list(items), "next": next_cursor})
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def answer(value: JSONObject, status: int = 200, **headers: str) -> web.Response:
     """Return a JSON answer."""
     # A label may hold half a surrogate pair from an odd sender; the list must still be readable.
-    body = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+    body = _encode(value).encode(errors="replace")
     return web.Response(
         body=body, status=status, content_type="application/json", headers=headers or None
     )

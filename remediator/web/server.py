@@ -3,6 +3,7 @@
 Refuses to be reached from outside while anyone who reaches it would be let in, or nobody could.
 """
 
+import asyncio
 import ipaddress
 import socket
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from remediator import settings
-from remediator.observe import logs
+from remediator.observe import logs, metrics
 from remediator.web import keys, routes, tls
 from remediator.web.services import Services
 
@@ -22,6 +23,9 @@ _GRACE_S = 10.0
 _KEEPALIVE_S = 75.0
 # Connections that wait for accept() while the loop is busy with a storm.
 _BACKLOG = 512
+# Senders, browsers and scrapers keep a few each. Below the 1024 files that a process may have open
+# where nobody raised that, so that the journal and the clients always find room.
+MOST_CONNECTIONS = 800
 
 log = logs.get(__name__)
 
@@ -67,6 +71,7 @@ class Server:
         self._app = routes.build_app(services, configured)
         self._authenticated = bool(configured.api.tokens)
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(self) -> Address:
         """Listen; returns the real address.
@@ -82,16 +87,17 @@ class Server:
             keepalive_timeout=_KEEPALIVE_S,
         )
         await runner.setup()
-        site = web.TCPSite(
-            runner,
-            self._wanted.host,
-            self._wanted.port,
-            ssl_context=self._tls,
-            backlog=_BACKLOG,
-            reuse_address=True,
-        )
+        assert runner.server is not None  # noqa: S101 - `setup` has made it
+        turnstile = _Turnstile(runner.server)
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                turnstile.protocol,
+                self._wanted.host,
+                self._wanted.port,
+                ssl=self._tls,
+                backlog=_BACKLOG,
+                reuse_address=True,
+            )
         except (OSError, socket.gaierror) as error:
             await runner.cleanup()
             raise ListenError(
@@ -99,7 +105,8 @@ class Server:
                 "change `listen`, or stop what uses the address"
             ) from None
         self._runner = runner
-        address = Address(self._wanted.host, runner.addresses[0][1])
+        metrics.CONNECTIONS.set_function(turnstile.count)
+        address = Address(self._wanted.host, self._listener.sockets[0].getsockname()[1])
         scheme = "https" if self._tls else "http"
         log.info("listening", url=f"{scheme}://{address}")
         if not self._authenticated:
@@ -116,7 +123,32 @@ class Server:
             return
         # On connections that stay open: senders are told to come again, elsewhere or later.
         self._app[keys.CLOSING].begun = True
+        if self._listener is not None:
+            self._listener.close()
         await runner.cleanup()
+
+
+class _Turnstile:
+    """Lets so many connections in; one more is closed, and its sender tries again."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+
+    def count(self) -> float:
+        """Return how many are open."""
+        return len(self._server.connections)
+
+    def protocol(self) -> asyncio.Protocol:
+        """Return what speaks on a new connection."""
+        if self.count() < MOST_CONNECTIONS:
+            return self._server()
+        metrics.LIMIT_HIT.labels(limit="http_connections").inc()
+        return _Full()
+
+
+class _Full(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 def parse_listen(text: str) -> Address:

@@ -36,7 +36,7 @@ async def receive(request: web.Request) -> web.Response:
         raise
     finally:
         label = request.app[keys.SENDERS].label(sender)
-        metrics.NOTIFICATIONS.labels(source=known_source, sender=label, result=result).inc()
+        metrics.counter(metrics.NOTIFICATIONS, known_source, label, result).inc()
 
 
 async def _receive(request: web.Request, source: str, sender: str) -> web.Response:

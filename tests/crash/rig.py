@@ -6,26 +6,31 @@ was not acknowledged again, as Alertmanager does, and starts a daemon that died.
 """
 
 import hashlib
-import json
 import signal
-import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from remediator.model.alerts import fingerprint
+from tests.crash import bodies
 from tests.crash.strace import COMMIT, Strace
+from tests.faults import whole
 from tests.scenarios.daemon import RemediatorProcess
 from tests.servers.rest import request
+from tests.servers.waiting import eventually
 
 _WORLD = """#!/bin/sh
 ledger="${0%/*}/ledger"
 case "$1" in
-  do|undo) [ -z "$3" ] || sleep "$3"; echo "$1 $2" >> "$ledger" ;;
+  do|undo)
+    : > "${0%/*}/begun-$2"
+    [ -z "$3" ] || sleep "$3"
+    echo "$1 $2" >> "$ledger"
+    [ ! -e "${0%/*}/fills" ] || cat /dev/zero > "$(cat "${0%/*}/fills")" 2> /dev/null || true ;;
   check) [ "$(grep " $2\\$" "$ledger" | tail -n 1)" = "do $2" ] ;;
-  ready) [ -e "${0%/*}/ready" ] ;;
+  ready) echo >> "${0%/*}/looks"; [ -e "${0%/*}/ready" ] ;;
 esac
 """
 # A run here takes a second; a machine that is busy with eight others takes longer.
@@ -49,9 +54,16 @@ class Rig:
     """One daemon, one ledger, one run after the other."""
 
     def __init__(
-        self, folder: Path, runbook: str, *, settings: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        runbook: str,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> None:
-        """`runbook` may say WORLD for the path of the program that keeps the ledger."""
+        """`runbook` may say WORLD for the path of the program that keeps the ledger; `more` is
+        the daemon's (see `RemediatorProcess`).
+        """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.world = folder / "world"
@@ -71,9 +83,9 @@ class Rig:
         }
         text = runbook.replace("WORLD", str(self.world))
         self.daemon = RemediatorProcess(
-            folder / "daemon", {**own, **(settings or {})}, {"runbook": text}
+            folder / "daemon", {**own, **(settings or {})}, {"runbook": text}, **more
         )
-        self._acknowledged: set[str] = set()
+        self.acknowledged: set[str] = set()
         self._known: set[str] = set()
         self.trace: Strace | None = None
 
@@ -87,11 +99,12 @@ class Rig:
         kill_at: int | None = None,
         call: str = COMMIT,
         lives: int = 1,
+        **labels: str,
     ) -> Carried:
         """Fire the alert of `case`, act as `acts` say for each state, until the run has ended.
 
         The daemon is killed at the `kill_at`-th `call` from now on, and started again; so it goes
-        with as many of its `lives`.
+        with as many of its `lives`, and with none it is let alone. `labels` are the alert's.
         """
         carried = Carried({})
 
@@ -105,15 +118,20 @@ class Rig:
 
         watch()
         try:
-            self._carry(case, acts or {}, carried, watch)
+            self._carry(case, labels, acts or {}, carried, watch)
         finally:
             if self.trace is not None:
                 self.trace.close()
-        self._known.add(carried.run["id"])
+        self.done_with(carried.run)
         return carried
 
     def _carry(
-        self, case: str, acts: Mapping[str, Act], carried: Carried, watch: Callable[[], None]
+        self,
+        case: str,
+        labels: Mapping[str, str],
+        acts: Mapping[str, Act],
+        carried: Carried,
+        watch: Callable[[], None],
     ) -> None:
         deadline = time.monotonic() + _RUN_WITHIN_S
         while True:
@@ -126,13 +144,13 @@ class Rig:
                 self.daemon.restart()
                 watch()
             try:
-                if self._turn(case, acts, carried):
+                self.send(case, "firing", **labels)
+                if self._turn(acts, carried):
                     return
             except OSError:
                 time.sleep(0.01)  # it is dying; the next turn sees that it is dead
 
-    def _turn(self, case: str, acts: Mapping[str, Act], carried: Carried) -> bool:
-        self.send(case, "firing")
+    def _turn(self, acts: Mapping[str, Act], carried: Carried) -> bool:
         run = self.run_of()
         if run["state"] not in carried.states[-1:]:
             carried.states.append(run["state"])
@@ -148,22 +166,48 @@ class Rig:
     def run_of(self) -> Run:
         """The one new run; two would be one too many."""
         runs: list[Run] = self.daemon.api("/api/v1/runs")["items"]
-        (new,) = [run for run in runs if run["id"] not in self._known]
-        return new
+        new = [run for run in runs if run["id"] not in self._known]
+        assert len(new) == 1, f"{len(new)} new runs: {new}"
+        return new[0]
+
+    def until(self, *states: str, reason: str = "", timeout_s: float = 30.0) -> Run:
+        """The one new run, once it is in one of these states (and, perhaps, for this reason)."""
+
+        def look() -> Run:
+            run = self.run_of()
+            assert run["state"] in states, run
+            assert reason in ("", run["reason"]), run
+            return run
+
+        return eventually(look, timeout_s, what=f"the run to be {' or '.join(states)} {reason}")
+
+    def done_with(self, run: Run) -> None:
+        """From now on another run is the new one."""
+        self._known.add(run["id"])
 
     # --- what people and senders do -------------------------------------------------------
 
-    def send(self, case: str, status: str) -> None:
+    def send(self, case: str, status: str, **labels: str) -> None:
         """Post the alert until it was acknowledged once; 503 and a dead daemon mean «again»."""
-        body = _notification(case, status)
+        self.post(bodies.notification(bodies.alert(case, status, **labels)))
+
+    def post(self, body: bytes, *, again: bool = False) -> bool:
+        """The same with a whole body; `again`, even if it was acknowledged. Returns whether it was
+        sent now.
+        """
         digest = hashlib.sha256(body).hexdigest()
-        if digest in self._acknowledged:
-            return
-        answer = request("POST", self.daemon.webhook, body)
+        if digest in self.acknowledged and not again:
+            return False
+        answer = request("POST", self.daemon.webhook, body, timeout_s=60.0)
         if answer.status == 503:
             raise OSError(answer.text)
         assert answer.status == 200, answer.text
-        self._acknowledged.add(digest)
+        self.acknowledge(body)
+        return True
+
+    def acknowledge(self, body: bytes) -> None:
+        """This body was answered 200, whoever posted it."""
+        self.acknowledged.add(hashlib.sha256(body).hexdigest())
 
     def approve(self, run: Run) -> None:
         """Say yes; that it was said already is fine, as after an answer that was lost."""
@@ -179,6 +223,19 @@ class Rig:
         answer = self.daemon.post(f"/api/v1/runs/{run['id']}/resume", {"how": how})
         assert answer.status in (200, 409, 503), answer.text
 
+    def begun(self, name: str) -> bool:
+        """Whether a command for `name` has begun, whether or not its line is there yet."""
+        return (self.folder / f"begun-{name}").exists()
+
+    def looks(self) -> int:
+        """How often it was asked whether the world is ready."""
+        looks = self.folder / "looks"
+        return len(looks.read_text().splitlines()) if looks.exists() else 0
+
+    def fills(self, file: Path) -> None:
+        """From now on each change fills the disk that this file is on."""
+        (self.folder / "fills").write_text(str(file))
+
     # --- what is left ---------------------------------------------------------------------
 
     def ledger(self, name: str = "") -> list[str]:
@@ -188,46 +245,19 @@ class Rig:
 
     def locks(self) -> dict[str, str]:
         """Target key → run, out of the file."""
-        with sqlite3.connect(f"file:{self.daemon.journal}?mode=ro", uri=True) as connection:
-            found = dict(connection.execute("SELECT target_key, run_id FROM locks").fetchall())
-        connection.close()
-        return found
+        with self.daemon.reading() as journal:
+            return dict(journal.execute("SELECT target_key, run_id FROM locks").fetchall())
 
     def audit(self, run: Run) -> list[dict[str, Any]]:
         """The run's part of the chain."""
         return self.daemon.items(f"/api/v1/audit?run_id={run['id']}")
 
-    def check_whole(self) -> None:
-        """Every acknowledged notification is on record, and the chain proves itself."""
-        records = self.daemon.items("/api/v1/audit")
-        received = {r["details"]["sha256"] for r in records if r["kind"] == "notification"}
-        assert self._acknowledged <= received
-        verified = self.daemon.command("audit", "verify")
-        assert verified.returncode == 0, verified.stdout + verified.stderr
-
-
-def _notification(case: str, status: str) -> bytes:
-    labels = {"alertname": "Broken", "case": case}
-    firing = status == "firing"
-    alert = {
-        "status": status,
-        "labels": labels,
-        "annotations": {},
-        "startsAt": "2026-11-24T12:00:00Z",
-        "endsAt": "0001-01-01T00:00:00Z" if firing else "2026-11-24T12:30:00Z",
-        "generatorURL": "",
-        "fingerprint": fingerprint(labels),
-    }
-    notification = {
-        "version": "4",
-        "groupKey": "{}",
-        "status": status,
-        "receiver": "remediator",
-        "groupLabels": {},
-        "commonLabels": labels,
-        "commonAnnotations": {},
-        "externalURL": "http://alertmanager.example",
-        "truncatedAlerts": 0,
-        "alerts": [alert],
-    }
-    return json.dumps(notification).encode()
+    def check_whole(
+        self,
+        changes: Mapping[str, int] | None = None,
+        *,
+        waiting: Collection[str] = (),
+    ) -> None:
+        """See `whole.check`; the changes are those of the ledger unless others are given."""
+        made = Counter(self.ledger()) if changes is None else changes
+        whole.check(self.daemon, acknowledged=self.acknowledged, changes=made, waiting=waiting)

@@ -1,4 +1,5 @@
-"""`strace`, attached to a running daemon: kills it at an exact system call, with no hook in it.
+"""`strace`, attached to a running daemon: kills it at an exact system call, or lets calls fail,
+with no hook in it.
 
 Linux delivers the signal on the way into the call, so what the call would have done does not
 happen: at `pwrite64` the page of a transaction that is being committed is not written, at
@@ -10,7 +11,7 @@ calls by thread, so the n-th is the same commit whatever the other threads and c
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.servers.binaries import find
@@ -25,9 +26,18 @@ class Strace:
     """Attached at construction; `close` lets go of a process that lives still."""
 
     def __init__(
-        self, pid: int, folder: Path, *, kill_at: int | None = None, call: str = COMMIT
+        self,
+        pid: int,
+        folder: Path,
+        *,
+        kill_at: int | None = None,
+        call: str = COMMIT,
+        fail: Mapping[str, str] | None = None,
     ) -> None:
-        """Kills `pid` at its `kill_at`-th `call` from now on; None only counts."""
+        """Kills `pid` at its `kill_at`-th `call` from now on; None only counts.
+
+        The calls named by `fail` do nothing and return that error: `{PAGE: "EIO"}`.
+        """
         self._trace = folder / "strace.txt"
         self._said = folder / "strace.log"
         argv: list[str | Path] = [
@@ -36,6 +46,8 @@ class Strace:
         ]
         if kill_at is not None:
             argv += ["-e", f"inject={call}:signal=KILL:when={kill_at}"]
+        for failing, error in (fail or {}).items():
+            argv += ["-e", f"inject={failing}:error={error}"]
         with self._said.open("wb") as said:
             self._child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True

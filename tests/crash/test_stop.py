@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.crash import legal
-from tests.crash.conftest import MakeRig
+from tests.crash.fixtures import MakeRig
 from tests.crash.rig import Rig
 from tests.servers.waiting import eventually
 

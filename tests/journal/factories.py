@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from remediator.journal.protocol import (
 from remediator.model.alerts import Alert, AlertStatus
 from remediator.model.alerts import fingerprint as fingerprint_of
 from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision
+from remediator.model.clock import Timer
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
@@ -64,6 +65,10 @@ class HandClock:
         """See `Clock.sleep`."""
         self.time += timedelta(seconds=seconds)
         await asyncio.sleep(0)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """See `Clock.after`."""
+        raise AssertionError("the journal sets no timers")
 
 
 def alert(

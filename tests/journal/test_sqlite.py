@@ -16,9 +16,10 @@ import pytest
 
 from remediator.journal import schema
 from remediator.journal.errors import CannotOpen, ReadOnly
-from remediator.journal.opening import open_journal, sqlite_path
+from remediator.journal.opening import open_journal
 from remediator.journal.protocol import Guard, History, Journal, JournalUnavailable, Opening
 from remediator.journal.sqlite import connection
+from remediator.journal.urls import sqlite_path
 from remediator.model.incidents import Fate
 from remediator.model.runs import RunState, StepState
 from remediator.model.verdicts import Verdict

@@ -77,6 +77,8 @@ def test_changes_are_noticed(tmp_path: Path) -> None:
     assert not watcher.changed()
     (tmp_path / "b.yaml").write_text(GOOD.format(name="b"))
     assert watcher.changed()
+    file.chmod(0o600)
+    assert watcher.changed(), "what could not be read may be readable now"
     file.unlink()
     assert watcher.changed()
 

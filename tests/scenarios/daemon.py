@@ -6,16 +6,36 @@ starts, and finds it again after a restart.
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.servers.process import Process, Server, free_port
 from tests.servers.rest import Response, answers, request
 
 _READY_WITHIN_S = 30.0
+
+T = TypeVar("T")
+
+
+class Place:
+    """Where a daemon runs: here, unless a subclass knows of another place."""
+
+    @property
+    def enter(self) -> Sequence[str]:
+        """What is put before a command, so that it runs there."""
+        return ()
+
+    def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns where the files of that place are seen."""
+        return work()
+
+
+HERE = Place()
 
 
 class RemediatorProcess(Server):
@@ -28,12 +48,15 @@ class RemediatorProcess(Server):
         runbooks: Mapping[str, str] | None = None,
         *,
         env: Mapping[str, str] | None = None,
+        journal: Path | None = None,
+        place: Place = HERE,
     ) -> None:
         """`settings` are written over those that make it run here; `runbooks` are name → YAML."""
         self.folder = folder
         self.settings = dict(settings or {})
-        self.journal = folder / "remediator.db"
+        self.journal = journal or folder / "remediator.db"
         self._env = env
+        self._place = place
         self._port = free_port()
         self._reservation = _reserve(self._port)
         self._process: Process | None = None
@@ -63,6 +86,11 @@ class RemediatorProcess(Server):
         if self._process is not None:
             self._process.stop(grace_s=25.0)
         self._reservation.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.running
 
     @property
     def process(self) -> Process:
@@ -121,6 +149,19 @@ class RemediatorProcess(Server):
         """Standard output and error of every start."""
         return self.folder / "remediator.log"
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The journal's file, opened beside the daemon for reading only."""
+
+        def opened() -> sqlite3.Connection:
+            path = f"file:{self.journal}?mode=ro"
+            connection = sqlite3.connect(path, uri=True, check_same_thread=False)
+            connection.execute("SELECT count(*) FROM sqlite_master")  # opens all of its files
+            return connection
+
+        with closing(self._place.run(opened)) as connection:
+            yield connection
+
     def log_tail(self, lines: int = 60) -> str:
         """The end of the log."""
         if not self.log.exists():
@@ -130,18 +171,26 @@ class RemediatorProcess(Server):
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """One `remediator …` command with this daemon's settings, whatever its exit code."""
         return subprocess.run(
-            [sys.executable, "-m", "remediator", *arguments, "--config", str(self.config)],
+            [*self._program, *arguments, "--config", str(self.config)],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
 
-    def _make(self) -> Process:
+    @property
+    def _program(self) -> list[str]:
+        return [*self._place.enter, sys.executable, "-m", "remediator"]
+
+    def write_settings(self) -> None:
+        """Writes the settings file, for a command that comes before the daemon."""
         self.config.write_text(json.dumps(self._effective()))  # JSON, which YAML contains
+
+    def _make(self) -> Process:
+        self.write_settings()
         return Process(
             "remediator",
-            [sys.executable, "-m", "remediator", "serve", "--config", self.config],
+            [*self._program, "serve", "--config", self.config],
             log=self.log,
             ready=lambda: answers(f"{self.url}/-/ready"),
             env=self._env,

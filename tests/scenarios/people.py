@@ -3,14 +3,13 @@
 For tests whose waiting blocks: the two servers' event loop runs in a thread of its own.
 """
 
-import asyncio
-import threading
 from typing import Any
 
 from tests.notify.pagerduty_server import PagerDuty
+from tests.servers.loop import Loop
 from tests.servers.process import Server
 from tests.servers.waiting import eventually
-from tests.slack.server import Slack
+from tests.slack.server import Outage, Slack
 from tests.slack.workspace import Click, Message
 
 CHANNEL = "C0123456789"
@@ -18,7 +17,6 @@ ALICE = "U0ALICE01"
 """She may decide."""
 MALLORY = "U0MALLORY"
 """She may not."""
-CALL_TIMEOUT_S = 10.0
 
 
 class People(Server):
@@ -27,23 +25,20 @@ class People(Server):
     def __init__(self) -> None:
         self.slack = Slack(CHANNEL)
         self.pager = PagerDuty()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._loop = Loop()
 
     def start(self) -> None:
         """Starts both."""
-        self._thread.start()
-        self._call(self.slack.start())
-        self._call(self.pager.start())
+        self._loop.start()
+        self._loop.call(self.slack.start())
+        self._loop.call(self.pager.start())
 
     def stop(self) -> None:
         """Stops both."""
-        if self._thread.is_alive():
-            self._call(self.pager.stop())
-            self._call(self.slack.stop())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-        self._loop.close()
+        if self._loop.running:
+            self._loop.call(self.pager.stop())
+            self._loop.call(self.slack.stop())
+        self._loop.stop()
 
     def settings(self) -> dict[str, Any]:
         """What the daemon's settings say of them."""
@@ -63,10 +58,25 @@ class People(Server):
         """Clicks go to the daemon at this base URL."""
         self.slack.app_url = f"{url}/slack/interactions"
 
+    def slack_breaks(self, kind: Outage) -> None:
+        """Slack refuses connections, answers 500, or takes requests and never answers."""
+        self._loop.call(self.slack.outage(kind))
+
+    def slack_recovers(self) -> None:
+        """Slack works again."""
+        self._loop.call(self.slack.recover())
+
+    def slack_is_slow(self, slow: bool) -> None:
+        """Slack does what it is asked, and answers only when it is no longer slow."""
+
+        async def change() -> None:
+            (self.slack.hold_answers if slow else self.slack.answer)()
+
+        self._loop.call(change())
+
     def click(self, message: Message, label: str, *, user: str = ALICE) -> Click:
         """A person presses a button."""
-        click: Click = self._call(self.slack.click(message, label, user=user))
-        return click
+        return self._loop.call(self.slack.click(message, label, user=user))
 
     @property
     def messages(self) -> list[Message]:
@@ -108,6 +118,3 @@ class People(Server):
 
         eventually(look, timeout_s, what=f"the message to say {words}")
         return message.words
-
-    def _call(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CALL_TIMEOUT_S)

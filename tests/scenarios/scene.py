@@ -128,12 +128,7 @@ class Scene:
 
     def whole(self) -> bool:
         """Whether all pods are there, of the template that is released, and available."""
-        found = self.deployment()
-        status, wanted = found.get("status", {}), found["spec"]["replicas"]
-        return status.get("observedGeneration") == found["metadata"]["generation"] and all(
-            status.get(count) == wanted
-            for count in ("replicas", "updatedReplicas", "availableReplicas")
-        )
+        return rollout_is_whole(self.deployment())
 
     def image(self) -> str:
         """The image that is released."""
@@ -232,6 +227,15 @@ class Scene:
         done = self.daemon.command("audit", "verify", "-o", "json")
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout)["ok"]
+
+
+def rollout_is_whole(found: Mapping[str, Any]) -> bool:
+    """Whether a Deployment has all of its pods, of the template released, and available."""
+    status, wanted = found.get("status", {}), found["spec"]["replicas"]
+    return status.get("observedGeneration") == found["metadata"]["generation"] and all(
+        status.get(count) == wanted
+        for count in ("replicas", "updatedReplicas", "availableReplicas")
+    )
 
 
 def daemon_settings(cluster: ControlPlane, alertmanagers: Sequence[str]) -> dict[str, Any]:

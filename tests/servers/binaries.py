@@ -147,8 +147,19 @@ SETS: Mapping[str, ServerSet] = {
         units=("docker.service", "docker.socket", "containerd.service"),
     ),
     "faults": ServerSet(
-        (Binary("strace", ("strace",)),),
-        packages=("strace",),
+        (
+            Binary("strace", ("strace",)),
+            Binary("faketime", ("faketime",)),
+            Binary("ip", ("ip",), folders=("/usr/sbin",)),
+            Binary("unshare", ("unshare",)),
+            Binary("nsenter", ("nsenter",)),
+            Binary("mount", ("mount",)),
+        ),
+        packages=("strace", "faketime", "iproute2", "util-linux", "mount"),
+    ),
+    "models": ServerSet(
+        (Binary("spin", ("spin",)), Binary("gcc", ("gcc", "cc"))),
+        packages=("spin", "gcc", "libc6-dev"),
     ),
     "browser": ServerSet(
         (Binary("chromium", ("chromium",)),),

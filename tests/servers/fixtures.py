@@ -8,7 +8,7 @@ state that a test must not inherit, so each test starts its own.
 import itertools
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -42,13 +42,20 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield started
 
 
-@pytest.fixture
-def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """A namespace of this test's own, deleted with all that is in it."""
+@contextmanager
+def new_namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace, deleted at the end with all that is in it."""
     name = f"test-{secrets.token_hex(4)}"
     control_plane.kubectl("create", "namespace", name)
     yield name
     control_plane.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of this test's own."""
+    with new_namespace(control_plane) as name:
+        yield name
 
 
 @pytest.fixture

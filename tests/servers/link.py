@@ -8,6 +8,7 @@ a cut cable: datagrams are lost, and connections hang instead of being refused.
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Self
 
@@ -19,18 +20,30 @@ _POLL_S = 0.2
 
 
 class Link:
-    """Passes TCP on to `target_port`; with `udp`, datagrams too (towards the target only)."""
+    """Passes TCP on to `target_port`; with `udp`, datagrams too (towards the target only).
 
-    def __init__(self, target_port: int, *, udp: bool = False) -> None:
+    Each piece of TCP is held for `delay_s` on its way.
+    """
+
+    def __init__(
+        self,
+        target_port: int,
+        *,
+        udp: bool = False,
+        delay_s: float = 0.0,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """A `listener` is where else than on loopback the clients connect."""
+        self._delay_s = delay_s
         self._target = ("127.0.0.1", target_port)
         self._whole = threading.Event()
         self._whole.set()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.port = free_port()
+        self._listener = listener or socket.create_server(("127.0.0.1", free_port()))
+        address = self._listener.getsockname()
+        self.port = int(address[1])
         """Where the clients connect."""
-        address = ("127.0.0.1", self.port)
-        self._listener = socket.create_server(address)
         self._listener.settimeout(_POLL_S)
         self._run(self._accept)
         if udp:
@@ -99,6 +112,7 @@ class Link:
                 except TimeoutError:
                     continue
                 self._whole.wait()
+                time.sleep(self._delay_s)
                 if not chunk:
                     break
                 sink.sendall(chunk)

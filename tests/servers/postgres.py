@@ -1,5 +1,6 @@
 """A real PostgreSQL: its data on disk with `fsync`, on loopback, with a password."""
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -55,6 +56,21 @@ class Postgres(Server):
             self._process.stop()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def freeze(self) -> None:
+        """Stop all of its processes, as a stalled disk or a paused machine does."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        leader = self.process.pid
+        children = Path(f"/proc/{leader}/task/{leader}/children").read_text()
+        for pid in (leader, *map(int, children.split())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def create_database(self) -> str:
         """The address of a new, empty database."""

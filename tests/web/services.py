@@ -3,7 +3,7 @@ engine and the journal promise to."""
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -26,6 +26,7 @@ from remediator.model.approvals import (
     DecisionOutcome,
 )
 from remediator.model.canonical import JSONObject
+from remediator.model.clock import Timer
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
 from remediator.model.reasons import Reason
@@ -49,6 +50,9 @@ class FixedClock:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
+        raise AssertionError("the HTTP edge does not wait")
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         raise AssertionError("the HTTP edge does not wait")
 
 

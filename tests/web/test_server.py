@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from remediator.journal.protocol import Overloaded
+from remediator.observe import metrics
 from remediator.settings import Settings
-from remediator.web.server import Address, ListenError, Server, parse_listen
+from remediator.web.server import MOST_CONNECTIONS, Address, ListenError, Server, parse_listen
 from remediator.web.tls import TlsError
 from tests.servers import alertmanager as servers
+from tests.servers.waiting import eventually_async
 
-from .edge import TOKENS, listening, problem
+from .edge import TOKENS, Edge, listening, problem
 from .payloads import notification
 from .services import Backend
 
@@ -271,3 +274,36 @@ async def test_requests_that_are_no_http_do_not_hurt() -> None:
         # aiohttp's parser answers this one by itself, before any of our code.
         assert (await edge.ask("BREW", "/api/v1/runs")).status == 400
         problem(await edge.ask("PATCH", "/api/v1/runs"), 405)
+
+
+async def test_connections_are_bounded_and_counted() -> None:
+    async with listening() as edge:
+        host, port = edge.url.removeprefix("http://").rsplit(":", 1)
+        writers = []
+        for _ in range(MOST_CONNECTIONS):
+            _, writer = await asyncio.open_connection(host, int(port))
+            writers.append(writer)
+        await eventually_async(
+            lambda: (
+                metrics.REGISTRY.get_sample_value("remediator_http_connections") == MOST_CONNECTIONS
+            ),
+            what="every connection to be taken",
+        )
+        reader, one_more = await asyncio.open_connection(host, int(port))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        one_more.close()
+        for writer in writers:
+            writer.close()
+        shown: bytes = await eventually_async(
+            partial(_metrics_page, edge), what="room for another connection"
+        )
+        assert b"remediator_http_connections 1.0" in shown
+        assert b'remediator_limit_hit_total{limit="http_connections"}' in shown
+
+
+async def _metrics_page(edge: Edge) -> bytes:
+    try:
+        answer = await edge.ask("GET", "/metrics")
+    except aiohttp.ClientConnectionError:
+        return b""
+    return answer.body if b"http_connections 1.0" in answer.body else b""

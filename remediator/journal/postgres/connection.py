@@ -8,10 +8,10 @@ from collections.abc import MutableSequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from remediator.journal import urls
 from remediator.journal.errors import CannotOpen
 from remediator.journal.postgres import dialect
 from remediator.journal.protocol import AuditEntry, JournalUnavailable
@@ -20,7 +20,7 @@ from remediator.journal.statements import Execute, Many, Operation, Query, Recor
 T = TypeVar("T")
 
 # An answer that takes longer comes from a server that is of no use now.
-ANSWER_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 10.0
 CONNECT_WITHIN_S = 3.0
 # The journal has about a hundred statements, and as many again for sets of rows.
 _CACHED_STATEMENTS = 512
@@ -49,9 +49,7 @@ class Access:
     @property
     def shown(self) -> str:
         """The address without user and password, for texts."""
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        return f"postgresql://{host}{parts.path}"
+        return urls.shown(self.url)
 
     def session(self, name: str) -> dict[str, str]:
         """Return what is set for each session."""

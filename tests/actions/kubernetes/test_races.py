@@ -20,7 +20,7 @@ from remediator.settings import KubernetesSettings
 from tests.actions.contract import Bench, params_of
 from tests.servers.kubernetes import ControlPlane
 
-from .loopback import Between
+from .loopback import Between, faster, lost_answer
 from .worlds import autoscaler, deployment, held, restart_long_ago, start, stateful_set
 
 
@@ -92,7 +92,7 @@ async def test_who_was_faster_keeps_what_he_wrote(
         control_plane.kubectl(*race.theirs, "-n", namespace)
         theirs.append(specs(control_plane, namespace))
 
-    between = Between(be_faster)
+    between = Between(faster(be_faster))
     async with through(between, control_plane, tmp_path) as bench:
         plan = await plan_of(race, namespace, bench)
         with pytest.raises(Stale):
@@ -108,7 +108,8 @@ async def test_a_conflict_over_nothing_of_ours_is_overcome(
     """Somebody labels the object in between: its version moves, what we change does not."""
     populate(control_plane, namespace, race)
     what = "hpa/api" if race.autoscaled else "deployment/api"
-    between = Between(by_kubectl(control_plane, namespace, "label", what, "team=shop"))
+    label = by_kubectl(control_plane, namespace, "label", what, "team=shop")
+    between = Between(faster(label))
     async with through(between, control_plane, tmp_path) as bench:
         plan = await plan_of(race, namespace, bench)
         assert (await race.action.apply(plan, bench)).changed
@@ -121,7 +122,7 @@ async def test_a_lost_answer_is_found_out(
     control_plane: ControlPlane, namespace: str, tmp_path: Path, race: Race
 ) -> None:
     populate(control_plane, namespace, race)
-    between = Between(lose_answer=True)
+    between = Between(lost_answer)
     async with through(between, control_plane, tmp_path) as bench:
         plan = await plan_of(race, namespace, bench)
         with pytest.raises(Temporary, match="cannot be reached"):
@@ -142,7 +143,7 @@ async def test_a_pod_that_was_replaced_in_between_is_not_deleted(
         control_plane.kubectl("delete", "pod", "db-0", "-n", namespace)
         control_plane.wait_rollout("statefulset/db", namespace)
 
-    async with through(Between(replace), control_plane, tmp_path) as bench:
+    async with through(Between(faster(replace)), control_plane, tmp_path) as bench:
         action = DeletePod()
         params = params_of(action, {"namespace": namespace, "pod": "db-0"})
         plan = await action.plan(params, bench)  # type: ignore[arg-type]  # validated into its own
