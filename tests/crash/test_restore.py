@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import ROOT, Box, environment, remediator, serving
-from tests.cli.test_db import asked, db, done
+from tests.cli.commands import ROOT, Box, asked, db, done, environment, remediator, serving
 from tests.servers.binaries import find
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
