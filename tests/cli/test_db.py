@@ -20,36 +20,10 @@ import pytest
 from remediator.journal import schema
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import AuditEntry, Opening
-from tests.cli.commands import ROOT, Box, remediator, serving
+from tests.cli.commands import ROOT, Box, asked, db, done, refused, remediator, serving
 from tests.journal.factories import HandClock
 
 CURRENT = schema.known()[-1].version
-
-
-def db(box: Box, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `remediator db …` with a box's settings."""
-    return remediator("db", *words, "--config", box.config, env=env)
-
-
-def done(ran: subprocess.CompletedProcess[str]) -> str:
-    """Return what a command that went well printed."""
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
-def refused(ran: subprocess.CompletedProcess[str]) -> str:
-    """Return what a command that was refused said: one message, and no stack trace."""
-    assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert ran.stdout == ""
-    assert ran.stderr.startswith("remediator: ")
-    assert "Traceback" not in ran.stderr
-    return ran.stderr.removeprefix("remediator: ").strip()
-
-
-def asked(journal: Path, sql: str, *args: object) -> list[Any]:
-    """Ask a journal's file, past our own code."""
-    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
-        return connection.execute(sql, args).fetchall()
 
 
 def verified(journal: Path) -> Any:

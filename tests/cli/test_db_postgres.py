@@ -15,10 +15,21 @@ import pytest
 from remediator.journal import schema
 from remediator.journal.opening import postgres_access
 from remediator.journal.postgres.dumping import Dump
-from tests.cli.commands import CONFIG, ROOT, Box, environment, remediator, serving, start
-from tests.cli.test_db import CURRENT, db, done, refused
+from tests.cli.commands import (
+    CONFIG,
+    ROOT,
+    Box,
+    db,
+    done,
+    environment,
+    refused,
+    remediator,
+    serve_refused,
+    serving,
+)
 from tests.servers.postgres import Postgres
 
+CURRENT = schema.known()[-1].version
 Boxes = Callable[[str], Box]
 
 
@@ -46,15 +57,6 @@ def dsn_of(box: Box) -> str:
     """Return the address in a box's settings."""
     text = (box.folder / "config.yaml").read_text()
     return text.partition("journal: ")[2].partition("\n")[0]
-
-
-def serve_refused(box: Box) -> str:
-    """Return what `serve` says when it does not start."""
-    process = start(box)
-    assert process.wait(60) == 1
-    assert process.stdout is not None
-    process.stdout.close()
-    return (box.folder / "daemon.log").read_text().splitlines()[-1]
 
 
 def test_an_empty_database_is_migrated_by_whoever_comes_first(boxes: Boxes) -> None:

@@ -20,9 +20,7 @@ from remediator.journal.postgres import dialect, migrate
 from remediator.journal.protocol import AuditEntry, Journal, Opening
 from remediator.journal.times import to_us
 from remediator.model.runs import Run, RunState
-from tests.cli.commands import CONFIG, Box
-from tests.cli.test_db import db, done, refused
-from tests.cli.test_db_postgres import serve_refused
+from tests.cli.commands import CONFIG, Box, db, done, refused, serve_refused
 from tests.journal import factories as make
 from tests.journal.factories import T0, HandClock, after
 from tests.servers.postgres import Postgres

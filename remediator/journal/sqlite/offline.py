@@ -116,7 +116,7 @@ def _put_aside(path: Path, at: datetime) -> Path:
             old.execute("PRAGMA journal_mode = DELETE")  # all that its log holds goes into the file
     except (CannotOpen, sqlite3.Error):
         pass  # damaged, which may be why it is replaced: its files are kept as they are
-    for end in ("-wal", "-shm"):
+    for end in ("-wal", "-shm", "-journal"):
         log = path.with_name(path.name + end)
         if log.exists():
             log.rename(kept.with_name(kept.name + end))
