@@ -351,11 +351,8 @@ class Node:
         self.dies_after_apply = self.freezes_at_call = False
 
     def fault_of(self, method: str) -> Fault | None:
-        """Return what meets this call: transitions of runs, notifications and decisions.
-
-        A claim loses no answer here: see `Worker`, which has no way yet to find what it owns.
-        """
-        if method not in {"write", "take", "decide", "cancel"}:
+        """Return what meets this call: claims, transitions of runs, notifications and decisions."""
+        if method not in {"claim", "write", "take", "decide", "cancel"}:
             return None
         due = [fault for fault, after in self._faults if after <= 0]
         self._faults = [(fault, after - 1) for fault, after in self._faults if after > 0]

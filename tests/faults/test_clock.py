@@ -114,3 +114,13 @@ def test_back_makes_nothing_wait_longer_than_it_was_to(timed: MakeTimed, clock: 
     rig.until("rolled_back")
     assert rig.ledger() == ["do waits", "undo waits"]
     rig.check_whole()
+
+
+def test_back_makes_a_watch_no_longer(timed: MakeTimed, clock: WallClock) -> None:
+    rig = timed(book(tail=f"{UNDO}verify: {{resolved_within: 3s}}\n"))
+    rig.send("watched", "firing")
+    rig.until("verifying")
+    clock.set(-HOUR_S)
+    rig.until("rolled_back", timeout_s=20)
+    assert rig.ledger() == ["do watched", "undo watched"]
+    rig.check_whole()
