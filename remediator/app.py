@@ -148,6 +148,7 @@ class Daemon:
             journal, lambda source, file: compile_runbook(source, file, self.registry)
         )
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
+        await journal.straighten(at=clock.now())
         self._watcher = store.Watcher(settings.runbooks)
         await self._load_first()
         truncated = Hint()

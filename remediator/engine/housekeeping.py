@@ -17,6 +17,7 @@ DUTY = "housekeeping"
 """One node at a time signs, prunes and straightens."""
 
 _PRUNE_EVERY = timedelta(hours=1)
+_LOOK_AGAIN = timedelta(seconds=2)
 
 Anchor = Callable[[int, str], Awaitable[None]]
 """Signs (number, hash) of the newest audit record and sends it out."""
@@ -57,7 +58,7 @@ class Housekeeper:
         every_s = _PRUNE_EVERY.total_seconds()
         prune_at_s = self._clock.monotonic() + every_s
         while True:
-            await self._clock.sleep(self._anchor_every.total_seconds())
+            await self._until_due()
             try:
                 await self._journal.beat(at=self._clock.now())
                 if not self._journal.on_duty(DUTY):
@@ -69,6 +70,15 @@ class Housekeeper:
                     await self.prune()
             except (JournalUnavailable, Overloaded, OSError) as error:
                 log.warning("housekeeping will be tried again", error=str(error))
+
+    async def _until_due(self) -> None:
+        """Sleep until the next round; shorter while the journal can't be written, since as long as
+        nothing is written nobody finds out that it can be again."""
+        due_s = self._clock.monotonic() + self._anchor_every.total_seconds()
+        while (left_s := due_s - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(left_s, _LOOK_AGAIN.total_seconds()))
+            if not self._journal.writable:
+                return
 
     async def anchor(self) -> None:
         """Sign the newest audit record, if there is a newer one than last time."""

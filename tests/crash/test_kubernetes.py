@@ -7,6 +7,7 @@ generation rises with every change of its spec, whoever makes it.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,11 @@ class Cluster:
         eventually(lambda: rollout_is_whole(self.deployment(name)), what=f"the pods of {name}")
 
     def writes(self, name: str) -> list[str]:
-        """Verb and object of what the daemon wrote about this case."""
+        """Verb and object of what the daemon wanted to write about this case, each once in a row.
+
+        A patch that meets a conflict, because a controller wrote the status in between, is sent
+        again; the generation tells what came of it.
+        """
         found = self.cp.writes("remediator")
         paths = ((verb, uri.partition("?")[0].split("/")) for verb, uri in found)
         about = (
@@ -86,7 +91,8 @@ class Cluster:
             if self.namespace in path
         )
         # `commit-1` is not `commit-10`.
-        return [one for one in about if {name, f"{name}-set-0"} & set(one.split("/"))]
+        mine = (one for one in about if {name, f"{name}-set-0"} & set(one.split("/")))
+        return [one for one, _ in groupby(mine)]
 
 
 @pytest.fixture

@@ -167,6 +167,7 @@ class Writer:
                 attempt.wrote |= wrote
                 attempt.outcomes += [Outcome(*p) for p in zip(group.jobs, values, strict=True)]
             attempt.driven = ()
+            chained_at = time.monotonic()
             if attempt.entries:
                 await connections.drive(connection, audit.append(attempt.entries), [])
                 attempt.wrote = True
@@ -189,7 +190,10 @@ class Writer:
             if connections.lost(error):
                 raise Lost(error, unsure=True) from error
             raise
-        metrics.COMMIT_DURATION.observe(time.monotonic() - began)
+        now = time.monotonic()
+        metrics.COMMIT_DURATION.observe(now - began)
+        if attempt.entries:
+            metrics.CHAIN_DURATION.observe(now - chained_at)
         self._on_commit()
 
     async def _begin(self, connection: "asyncpg.Connection") -> None:
