@@ -59,6 +59,8 @@ from remediator.web.services import Services
 
 # A tenth of what a run may wait for its first change; each look is a claim and a few reads.
 _LOOKS_APART_S = 0.005
+# People read notes; nobody waits for one.
+_NOTES_APART_S = 0.05
 
 log = logs.get(__name__)
 
@@ -104,7 +106,7 @@ class Daemon:
 
     async def _start(self) -> Address:
         settings, clock = self.settings, self.clock
-        hint, note_hint = Hint(_LOOKS_APART_S), Hint(_LOOKS_APART_S)
+        hint, note_hint = Hint(_LOOKS_APART_S), Hint(_NOTES_APART_S)
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
