@@ -154,7 +154,7 @@ async def _open(path: Path) -> Journal:
             subscribers=(),
             pagers=(),
             write_queue=4096,
-            on_commit=lambda: None,
+            on_due=lambda _: None,
             on_broken=lambda: None,
         ),
     )

@@ -38,6 +38,7 @@ from remediator.journal import anchors
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import (
     AuditEntry,
+    Due,
     Journal,
     JournalUnavailable,
     Opening,
@@ -111,9 +112,11 @@ class Daemon:
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
 
-        def committed() -> None:
-            hint.poke()
-            note_hint.poke()
+        def look(due: frozenset[Due]) -> None:
+            if Due.RUNS in due:
+                hint.poke()
+            if Due.NOTES in due:
+                note_hint.poke()
 
         self.journal = journal = await open_journal(
             settings.journal,
@@ -123,7 +126,7 @@ class Daemon:
                 subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
                 pagers=tuple(n for n, one in notifiers.items() if one.escalates),
                 write_queue=settings.http.write_queue,
-                on_commit=committed,
+                on_due=look,
                 on_broken=self.broken.set,
                 on_dead=self._die,
                 duties=(

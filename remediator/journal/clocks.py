@@ -7,8 +7,8 @@ minutes now. Called when a journal is opened and by housekeeping.
 
 from datetime import datetime, timedelta
 
-from remediator.journal.protocol import AuditEntry
-from remediator.journal.statements import Execute, Operation, Record
+from remediator.journal.protocol import AuditEntry, Due
+from remediator.journal.statements import Execute, Operation, Record, Wake
 from remediator.journal.times import to_us
 
 # Replicas' clocks differ by a little, and a run that was moved by another must not be touched.
@@ -37,6 +37,8 @@ def straighten(at: datetime) -> Operation[int]:
     )
     count: int = runs + questions + notes
     if count:
+        yield Wake(Due.RUNS)
+        yield Wake(Due.NOTES)
         details = {"runs": runs, "approvals": questions, "notes": notes}
         yield Record([AuditEntry("clock.set_back", "remediator", at, details)])
     return count

@@ -56,7 +56,7 @@ from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, RunView
 
-# Deflating a body of this size takes about a millisecond; larger ones leave the event loop.
+# Deflating a body of this size takes about a millisecond; what is larger must not hold up a batch.
 _LARGE_BODY = 128 * 1024
 
 
@@ -102,13 +102,12 @@ class Handle:
 
     async def take(self, intake: Intake) -> Receipt:
         """See `Journal.take`."""
+        packed = None
         if len(intake.body) >= _LARGE_BODY:
-            body = await asyncio.to_thread(notifications.pack, intake.body)
-        else:
-            body = notifications.pack(intake.body)
+            packed = await asyncio.to_thread(notifications.pack, intake.body)
         return await self._engine.write_together(
             self._takes,
-            Taken(intake, body),
+            Taken(intake, packed),
             weight=1 + len(intake.candidates),
             patient=True,
         )

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from remediator.journal import incidents, interventions, notifications, runs, steps, transitions
 from remediator.journal.notifications import StoredBody
-from remediator.journal.protocol import AuditEntry, Candidate, Intake, Receipt, RunStart
-from remediator.journal.statements import Env, Many, Operation, Record
+from remediator.journal.protocol import AuditEntry, Candidate, Due, Intake, Receipt, RunStart
+from remediator.journal.statements import Env, Many, Operation, Record, Wake
 from remediator.journal.times import to_us
 from remediator.journal.transitions import Move
 from remediator.model.alerts import Alert
@@ -33,10 +33,10 @@ _STALE_ON_RECORD = 20
 
 
 class Taken(NamedTuple):
-    """One notification on its way into the journal."""
+    """One notification on its way into the journal; a large body is packed on the way here."""
 
     intake: Intake
-    body: StoredBody
+    packed: StoredBody | None
 
 
 @dataclass(slots=True)
@@ -44,6 +44,7 @@ class _Told:
     """What became of one notification."""
 
     id: str
+    body: StoredBody
     fates: list[Fate] = field(default_factory=list)
     ids: list[str | None] = field(default_factory=list)
     entries: list[AuditEntry] = field(default_factory=list)
@@ -81,11 +82,13 @@ def take(env: Env, batch: Sequence[Taken]) -> Operation[list[Receipt]]:
         found = yield from incidents.latest_of(sender, asked)
         newest.update({(sender, fingerprint): pair for fingerprint, pair in found.items()})
     folded = _Folded(newest, frozenset(incident.id for incident, _ in newest.values()))
-    told = [_Told(env.ids.new()) for _ in batch]
+    told = [
+        _Told(env.ids.new(), one.packed or notifications.pack(one.intake.body)) for one in batch
+    ]
     for place, (one, tells) in enumerate(zip(batch, told, strict=True)):
         _fold_all(env, one.intake, folded, tells, place)
     yield from notifications.insert(
-        [(tells.id, *one) for one, tells in zip(batch, told, strict=True)]
+        [(tells.id, one.intake, tells.body) for one, tells in zip(batch, told, strict=True)]
     )
     yield Record([entry for pair in zip(batch, told, strict=True) for entry in _entries(*pair)])
     # Old episodes are closed before new ones open: at most one may be open at any time.
@@ -157,7 +160,7 @@ def _fold_all(env: Env, intake: Intake, folded: _Folded, told: _Told, place: int
 
 def _entries(one: Taken, told: _Told) -> list[AuditEntry]:
     intake = one.intake
-    received = _received(told.id, intake, one.body, told.fates)
+    received = _received(told.id, intake, told.body, told.fates)
     return [received, *told.entries, *_failed_conditions(intake)]
 
 
@@ -233,6 +236,7 @@ def _end(
             "UPDATE runs SET wake_us = $2 WHERE id = $1 AND wake_us > $2",
             [(run.id, to_us(at[run.id])) for run in verifying],
         )
+        yield Wake(Due.RUNS)
 
 
 def _received(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from remediator.journal import coding
-from remediator.journal.protocol import AuditEntry, OutboxItem
-from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row
+from remediator.journal.protocol import AuditEntry, Due, OutboxItem
+from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row, Wake
 from remediator.journal.times import from_us, to_us
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind
@@ -64,6 +64,7 @@ def put(env: Env, notes: Sequence[Note]) -> Operation[None]:
             " VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $5, 0, '')",
             rows,
         )
+        yield Wake(Due.NOTES)
 
 
 def drop_waiting(*, error: str) -> Operation[int]:

@@ -279,6 +279,13 @@ class UpdateOutcome:
     run: Run | None = None
 
 
+class Due(StrEnum):
+    """What somebody should look at after a commit."""
+
+    RUNS = "runs"  # one that nobody has in hand
+    NOTES = "notes"
+
+
 class CancelOutcome(StrEnum):
     """What became of a person's cancel."""
 
@@ -351,8 +358,8 @@ class Opening:
     subscribers: tuple[str, ...] = ()
     pagers: tuple[str, ...] = ()
     write_queue: int = 4096
-    on_commit: Callable[[], None] = field(default=lambda: None)
-    """Called in the event loop after each commit that changed something: a hint to look."""
+    on_due: Callable[[frozenset["Due"]], None] = field(default=lambda _: None)
+    """Called in the event loop after a commit that made something due: a hint to look."""
     on_broken: Callable[[], None] = field(default=lambda: None)
     """Called in the event loop when the journal will never be written again through this handle."""
     on_dead: Callable[[], None] = field(default=lambda: None)

@@ -7,8 +7,8 @@ from remediator.journal import coding
 from remediator.journal.ids import ALPHABET
 from remediator.journal.ids import LENGTH as ID_LENGTH
 from remediator.journal.paging import bounded, page_of
-from remediator.journal.protocol import AuditEntry, Page
-from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row
+from remediator.journal.protocol import AuditEntry, Due, Page
+from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row, Wake
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger
@@ -42,6 +42,7 @@ def insert(runs: Sequence[Run]) -> Operation[None]:
     if runs:
         yield Many(_INSERT, [_to_row(run) for run in runs])
         yield Record([_begun(run) for run in runs])
+        yield Wake(Due.RUNS)
 
 
 def claim(env: Env, *, at: datetime, limit: int) -> Operation[list[Run]]:
@@ -82,6 +83,7 @@ def free(nodes: Sequence[str], *, at: datetime) -> Operation[int]:
                 for row in rows
             ]
         )
+        yield Wake(Due.RUNS)
     return len(rows)
 
 
@@ -92,6 +94,8 @@ def unhand(env: Env, in_hand: Sequence[str], *, at: datetime) -> Operation[int]:
         " WHERE owner = $1 AND id NOT IN (SELECT value FROM each($2) AS i)",
         (env.node, coding.dumps(sorted(in_hand)), to_us(at)),
     )
+    if changed:
+        yield Wake(Due.RUNS)
     return changed
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from remediator.journal.ids import Ids
-from remediator.journal.protocol import AuditEntry
+from remediator.journal.protocol import AuditEntry, Due
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -53,7 +53,13 @@ class Record(NamedTuple):
     entries: Sequence[AuditEntry]
 
 
-Statement: TypeAlias = Query | Execute | Many | Record
+class Wake(NamedTuple):
+    """Once this is committed, somebody should look at what is due."""
+
+    what: Due
+
+
+Statement: TypeAlias = Query | Execute | Many | Record | Wake
 Operation: TypeAlias = Generator[Statement, Any, T]
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from remediator.journal import approvals, clocks, coding, locks, outbox
-from remediator.journal.protocol import AuditEntry
-from remediator.journal.statements import Env, Many, Operation, Record
+from remediator.journal.protocol import AuditEntry, Due
+from remediator.journal.statements import Env, Many, Operation, Record, Wake
 from remediator.journal.times import to_us, to_us_or_none
 from remediator.model import runs
 from remediator.model.approvals import ApprovalStatus
@@ -109,6 +109,8 @@ def carry_out(
     """
     written = [after(move) for move in moves]
     yield Many(_UPDATE, [_row(m, run) for m, run in zip(moves, written, strict=True)])
+    if any(run.owner is None and run.wake_at is not None for run in written):
+        yield Wake(Due.RUNS)
     ended = [run.id for run in written if run.state.ended]
     if ended:
         yield from locks.release(ended)

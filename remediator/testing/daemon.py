@@ -20,7 +20,7 @@ from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditRecord, Journal, Opening, Receipt
+from remediator.journal.protocol import AuditRecord, Due, Journal, Opening, Receipt
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer
 from remediator.model.policy import Mode, Policy
@@ -106,9 +106,11 @@ class InProcessDaemon:
         operations = {operation.name: operation for operation in setup.operations}
         self.registry = Registry(operations, {}, notifiers)
 
-        def committed() -> None:
-            hint.poke()
-            note_hint.poke()
+        def look(due: frozenset[Due]) -> None:
+            if Due.RUNS in due:
+                hint.poke()
+            if Due.NOTES in due:
+                note_hint.poke()
 
         opened = await open_journal(
             f"sqlite:///{self.journal_file.absolute()}",
@@ -117,7 +119,7 @@ class InProcessDaemon:
                 node=f"in-process-{next(self._starts)}",
                 subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
                 write_queue=setup.write_queue,
-                on_commit=committed,
+                on_due=look,
             ),
         )
         self._opened = opened

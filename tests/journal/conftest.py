@@ -15,7 +15,7 @@ import pytest
 
 from remediator.journal.opening import open_journal, postgres_access
 from remediator.journal.postgres import migrate
-from remediator.journal.protocol import Journal, Opening
+from remediator.journal.protocol import Due, Journal, Opening
 from remediator.settings import PostgresSettings
 from tests.journal import factories as make
 from tests.journal.factories import T0, HandClock
@@ -39,7 +39,7 @@ class Place:
         subscribers: tuple[str, ...] = ("slack",),
         pagers: tuple[str, ...] = (),
         write_queue: int = 4096,
-        on_commit: Callable[[], None] = lambda: None,
+        on_due: Callable[[frozenset[Due]], None] = lambda _: None,
         on_dead: Callable[[], None] = lambda: None,
         duties: tuple[str, ...] = (),
     ) -> Journal:
@@ -52,7 +52,7 @@ class Place:
             subscribers=subscribers,
             pagers=pagers,
             write_queue=write_queue,
-            on_commit=on_commit,
+            on_due=on_due,
             on_dead=on_dead,
             duties=duties,
         )

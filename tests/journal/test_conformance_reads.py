@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from remediator.journal import verify
-from remediator.journal.protocol import AuditEntry, Journal, JournalUnavailable, Overloaded
+from remediator.journal.protocol import AuditEntry, Due, Journal, JournalUnavailable, Overloaded
 from remediator.model.incidents import Fate
 from remediator.model.plans import Fact
 from remediator.model.runs import Run, RunState, Trigger
@@ -301,15 +301,19 @@ async def test_the_chain_is_read_in_pages(journal: Journal) -> None:
     assert (found.ok, found.records) == (True, 10)
 
 
-async def test_commits_that_change_something_are_hinted(place: Place) -> None:
-    hints: list[None] = []
-    journal = await place.open(on_commit=lambda: hints.append(None))
-    await asyncio.sleep(0)
-    hints.clear()
+async def test_commits_that_make_something_due_are_hinted(place: Place) -> None:
+    hints: list[frozenset[Due]] = []
+    journal = await place.open(on_due=hints.append)
+    await make.take(journal, make.alert("nobody's"))
     await journal.claim(at=T0, limit=1)
     assert not hints
-    await make.take(journal, make.alert())
-    assert len(hints) == 2  # registered, taken
+    await make.take(journal, make.starting())
+    (run,) = await journal.claim(at=T0, limit=1)
+    assert hints == [{Due.RUNS}]
+    note = Note(NoteKind.STATE, run.id, "planning", T0)
+    await journal.write(make.update(run, RunState.PLANNING, notes=(note,)))
+    await journal.write(make.update(run, RunState.PLANNING, wake_at=T0, release=True))
+    assert hints[1:] == [{Due.NOTES}, {Due.RUNS}]
 
 
 async def test_a_full_queue_refuses_notifications_at_once_and_others_later(place: Place) -> None:

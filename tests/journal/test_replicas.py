@@ -289,15 +289,14 @@ async def test_a_claim_whose_answer_was_lost_is_handed_back(place: Place) -> Non
 async def test_a_commit_wakes_the_other_replica_where_it_may(place: Place) -> None:
     hinted = asyncio.Event()
     first = await place.open(node="first")
-    await place.open(node="second", on_commit=hinted.set)
-    hinted.clear()
-    await first.record([AuditEntry("x", "y", T0, {})])
+    await place.open(node="second", on_due=lambda _: hinted.set())
+    await _due(first)
     assert place.postgres is not None
     if place.postgres.listen_notify:
         async with asyncio.timeout(10):
             await hinted.wait()
     else:
-        await first.record([AuditEntry("x", "y", T0, {})])
+        await first.record([AuditEntry("x", "y", T0, {})])  # time enough for a hint to arrive
         assert not hinted.is_set()
 
 

@@ -17,12 +17,13 @@ import pytest
 from remediator.journal import schema
 from remediator.journal.errors import CannotOpen, ReadOnly
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Guard, History, Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Due, Guard, History, Journal, JournalUnavailable, Opening
 from remediator.journal.sqlite import connection
 from remediator.journal.urls import sqlite_path
 from remediator.model.incidents import Fate
 from remediator.model.runs import RunState, StepState
 from remediator.model.verdicts import Verdict
+from remediator.model.views import Note, NoteKind
 from tests.journal import factories as make
 from tests.journal.factories import HandClock
 
@@ -118,15 +119,16 @@ async def test_another_program_that_keeps_the_file_locked_is_waited_for(tmp_path
 
 
 async def test_what_was_rolled_back_wakes_nobody(tmp_path: Path) -> None:
-    woken: list[None] = []
-    opening = Opening("node-1", on_commit=lambda: woken.append(None))
+    woken: list[frozenset[Due]] = []
+    opening = Opening("node-1", on_due=woken.append)
     journal = await open_journal(f"sqlite:///{tmp_path}/journal.db", HandClock(), opening)
     run = await make.claimed(journal)
     await asyncio.sleep(0)
     before = len(woken)
     stranger = make.step(replace(run, id="another"), StepState.STARTED)
+    note = Note(NoteKind.STATE, run.id, "planning", make.T0)
     with pytest.raises(ValueError, match="writes to run another"):
-        await journal.write(make.update(run, RunState.PLANNING, steps=(stranger,)))
+        await journal.write(make.update(run, RunState.PLANNING, steps=(stranger,), notes=(note,)))
     assert len(woken) == before
     await journal.close()
 

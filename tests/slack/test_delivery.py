@@ -116,7 +116,7 @@ class Desk:
                 node="node-1",
                 subscribers=tuple(n for n, one in given.items() if not one.escalates),
                 pagers=tuple(n for n, one in given.items() if one.escalates),
-                on_commit=self.hint.poke,
+                on_due=lambda _: self.hint.poke(),
             ),
         )
         self.journal = Watched(self._journal)

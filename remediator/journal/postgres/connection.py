@@ -4,7 +4,7 @@ Used by the writer, the readers, the lease and the migrations; knows nothing of 
 """
 
 import asyncio
-from collections.abc import MutableSequence
+from collections.abc import MutableSequence, MutableSet
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -14,8 +14,8 @@ import asyncpg
 from remediator.journal import urls
 from remediator.journal.errors import CannotOpen
 from remediator.journal.postgres import dialect
-from remediator.journal.protocol import AuditEntry, JournalUnavailable
-from remediator.journal.statements import Execute, Many, Operation, Query, Record
+from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable
+from remediator.journal.statements import Execute, Many, Operation, Query, Record, Wake
 
 T = TypeVar("T")
 
@@ -97,10 +97,13 @@ async def drive(
     connection: "asyncpg.Connection",
     operation: Operation[T],
     entries: MutableSequence[AuditEntry],
+    due: MutableSet[Due] | None = None,
     *,
     heavy: bool = False,
 ) -> tuple[T, bool]:
-    """Answer an operation's statements until it returns; audit entries are put into `entries`.
+    """Answer an operation's statements until it returns.
+
+    Audit entries are put into `entries`, what somebody should look at into `due`.
 
     Args:
         heavy: the operation itself computes for long; it is carried on in a thread.
@@ -140,6 +143,9 @@ async def drive(
                         wrote = True
                 case Record(recorded):
                     entries.extend(recorded)
+                case Wake(what):
+                    if due is not None:
+                        due.add(what)
     finally:
         operation.close()
 

@@ -13,7 +13,7 @@ from remediator.journal.postgres import migrate
 from remediator.journal.postgres.connection import Access
 from remediator.journal.postgres.lease import Lease
 from remediator.journal.postgres.writer import Writer
-from remediator.journal.protocol import JournalUnavailable, NodeDead, Opening, Overloaded
+from remediator.journal.protocol import Due, JournalUnavailable, NodeDead, Opening, Overloaded
 from remediator.journal.statements import Env, Operation, P, Together
 from remediator.model.clock import Clock
 from remediator.observe import logs
@@ -53,15 +53,15 @@ class PostgresEngine:
             JournalUnavailable: the database does not answer.
         """
 
-        def committed() -> None:
-            opening.on_commit()
-            lease.wrote()
+        def committed(due: frozenset[Due]) -> None:
+            opening.on_due(due)
+            lease.wrote(due)
 
         writer = Writer(
             self._access,
             self._env.node,
             max_waiting=opening.write_queue,
-            on_commit=committed,
+            on_due=committed,
             on_dead=opening.on_dead,
         )
         lease = Lease(
@@ -70,7 +70,7 @@ class PostgresEngine:
             self._clock,
             writer,
             duties=opening.duties,
-            on_hint=opening.on_commit,
+            on_due=opening.on_due,
             on_dead=opening.on_dead,
         )
         self._writer, self._lease = writer, lease

@@ -23,7 +23,7 @@ from remediator.journal import nodes
 from remediator.journal.postgres import connection as connections
 from remediator.journal.postgres.connection import Access
 from remediator.journal.postgres.writer import Writer
-from remediator.journal.protocol import JournalUnavailable, NodeDead, Overloaded
+from remediator.journal.protocol import Due, JournalUnavailable, NodeDead, Overloaded
 from remediator.journal.statements import Env, Execute, Operation, Query
 from remediator.journal.times import to_us
 from remediator.model.clock import Clock
@@ -86,7 +86,7 @@ class Lease:
     Args:
         duties: what this node is ready to do for all.
         writer: what is written goes through it, like everything.
-        on_hint: called when another node has written something.
+        on_due: called when another node has made something due.
         on_dead: called when this node was declared dead.
     """
 
@@ -98,7 +98,7 @@ class Lease:
         writer: Writer,
         *,
         duties: Sequence[str],
-        on_hint: Callable[[], None],
+        on_due: Callable[[frozenset[Due]], None],
         on_dead: Callable[[], None],
     ) -> None:
         self._access = access
@@ -106,7 +106,7 @@ class Lease:
         self._clock = clock
         self._writer = writer
         self._wanted = frozenset(duties)
-        self._on_hint = on_hint
+        self._on_due = on_due
         self._on_dead = on_dead
         self._lease_s = access.lease.total_seconds()
         self._every_s = self._lease_s / _BEATS_IN_A_LEASE
@@ -117,6 +117,7 @@ class Lease:
         self._since: float | None = None
         self._duties: frozenset[str] = frozenset()
         self._written = asyncio.Event()
+        self._due: set[Due] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -160,8 +161,9 @@ class Lease:
         """Whether a duty is this node's now."""
         return duty in self._duties and self.alive
 
-    def wrote(self) -> None:
-        """Something was committed: the other nodes should look."""
+    def wrote(self, due: frozenset[Due]) -> None:
+        """Something was made due: the other nodes should look."""
+        self._due |= due
         self._written.set()
 
     # --- the heartbeat --------------------------------------------------------------------
@@ -207,7 +209,7 @@ class Lease:
             dead = await self._write(lambda: reap(self._env, lease_us, at))
             if dead:
                 log.warning("nodes declared dead; their runs are free", nodes=list(dead))
-                self._on_hint()
+                self._on_due(frozenset({Due.RUNS}))
         free = self._wanted - set(taken)
         if free:
             mine = await self._write(lambda: nodes.take_duties(self._env, sorted(free), at))
@@ -257,16 +259,20 @@ class Lease:
 
     # --- hints ----------------------------------------------------------------------------
 
-    def _hinted(self, _: object, __: int, ___: str, node: str) -> None:
-        if node != self._env.node:
-            self._on_hint()
+    def _hinted(self, _: object, __: int, ___: str, said: str) -> None:
+        node, _, words = said.partition(" ")
+        due = frozenset(Due(word) for word in words.split() if word in set(Due))
+        if node != self._env.node and due:
+            self._on_due(due)
 
     async def _notify(self) -> None:
         while True:
             await self._written.wait()
             self._written.clear()
             with contextlib.suppress(JournalUnavailable):
-                await self._ask("execute", "SELECT pg_notify($1, $2)", _CHANNEL, self._env.node)
+                said = " ".join([self._env.node, *sorted(self._due)])
+                self._due.clear()
+                await self._ask("execute", "SELECT pg_notify($1, $2)", _CHANNEL, said)
             await asyncio.sleep(_NOTIFY_APART_S)
 
 

@@ -23,7 +23,7 @@ from remediator.journal import audit, batch
 from remediator.journal.batch import Job, Outcome
 from remediator.journal.postgres import connection as connections
 from remediator.journal.postgres.connection import Access
-from remediator.journal.protocol import AuditEntry, JournalUnavailable, NodeDead
+from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable, NodeDead
 from remediator.journal.statements import Together
 from remediator.observe import logs, metrics
 
@@ -53,7 +53,7 @@ class Writer:
     Args:
         node: whose row is locked.
         max_waiting: see `batch.Queue`.
-        on_commit: called after a commit that changed something.
+        on_due: called after a commit that made something due.
         on_dead: called when this node turns out to have been declared dead.
     """
 
@@ -63,12 +63,12 @@ class Writer:
         node: str,
         *,
         max_waiting: int,
-        on_commit: Callable[[], None],
+        on_due: Callable[[frozenset[Due]], None],
         on_dead: Callable[[], None],
     ) -> None:
         self._access = access
         self._node = node
-        self._on_commit = on_commit
+        self._on_due = on_due
         self._on_dead = on_dead
         self._queue = batch.Queue(max_waiting)
         self._gathered = asyncio.Event()
@@ -162,7 +162,7 @@ class Writer:
                 attempt.driven = group.jobs
                 heavy = sum(job.weight for job in group.jobs) > connections.HEAVY
                 values, wrote = await connections.drive(
-                    connection, group.start(), attempt.entries, heavy=heavy
+                    connection, group.start(), attempt.entries, attempt.due, heavy=heavy
                 )
                 attempt.wrote |= wrote
                 attempt.outcomes += [Outcome(*p) for p in zip(group.jobs, values, strict=True)]
@@ -194,7 +194,7 @@ class Writer:
         metrics.COMMIT_DURATION.observe(now - began)
         if attempt.entries:
             metrics.CHAIN_DURATION.observe(now - chained_at)
-        self._on_commit()
+        self._tell(attempt)
 
     async def _begin(self, connection: "asyncpg.Connection") -> None:
         """Begin a transaction in which nobody can declare this node dead.
@@ -265,7 +265,7 @@ class Writer:
                 log.warning("whether a batch was committed is not known", error=str(unknown))
             else:
                 if committed:
-                    self._on_commit()
+                    self._tell(attempt)
                     return attempt.outcomes
         # All that wait would meet the same, and their senders come again.
         return _all_failed([*attempt.jobs, *self._queue.take_all()], told)
@@ -283,6 +283,10 @@ class Writer:
             await self._drop()
             await asyncio.sleep(0.1)
 
+    def _tell(self, attempt: "_Attempt") -> None:
+        if attempt.due:
+            self._on_due(frozenset(attempt.due))
+
     def _die(self) -> None:
         if not self.dead:
             self.dead = True
@@ -297,6 +301,7 @@ class _Attempt:
         self.batch = secrets.token_hex(8)
         self.driven: Sequence[Job] = ()
         self.entries: list[AuditEntry] = []
+        self.due: set[Due] = set()
         self.outcomes: list[Outcome] = []
         self.wrote = False
 

@@ -6,14 +6,14 @@ Used by the writer thread, the readers and the migrations; knows nothing of inci
 import os
 import re
 import sqlite3
-from collections.abc import MutableSequence
+from collections.abc import MutableSequence, MutableSet
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from remediator.journal.errors import CannotOpen
-from remediator.journal.protocol import AuditEntry, JournalUnavailable
-from remediator.journal.statements import Execute, Many, Operation, Query, Record
+from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable
+from remediator.journal.statements import Execute, Many, Operation, Query, Record, Wake
 
 T = TypeVar("T")
 
@@ -98,9 +98,14 @@ def translate(sql: str) -> str:
 
 
 def drive(
-    connection: sqlite3.Connection, operation: Operation[T], entries: MutableSequence[AuditEntry]
+    connection: sqlite3.Connection,
+    operation: Operation[T],
+    entries: MutableSequence[AuditEntry],
+    due: MutableSet[Due] | None = None,
 ) -> T:
-    """Answer an operation's statements until it returns; audit entries are put into `entries`.
+    """Answer an operation's statements until it returns.
+
+    Audit entries are put into `entries`, what somebody should look at into `due`.
 
     Raises:
         sqlite3.Error: a statement failed.
@@ -122,6 +127,9 @@ def drive(
                         connection.executemany(translate(sql), rows)
                 case Record(recorded):
                     entries.extend(recorded)
+                case Wake(what):
+                    if due is not None:
+                        due.add(what)
             statement = operation.send(answer)
     except StopIteration as stop:
         result: T = stop.value

@@ -127,7 +127,7 @@ async def open_engine(path: Path, clock: Clock, opening: Opening, env: Env) -> S
             connection,
             path,
             max_waiting=opening.write_queue,
-            on_commit=opening.on_commit,
+            on_due=opening.on_due,
             on_broken=opening.on_broken,
         )
         engine = SqliteEngine(path, env, writer, lock)

@@ -17,7 +17,7 @@ from typing import Any
 
 from remediator.journal import audit, batch
 from remediator.journal.batch import Job, Outcome
-from remediator.journal.protocol import AuditEntry, JournalUnavailable
+from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.statements import Together
 from remediator.observe import metrics
@@ -30,7 +30,7 @@ class Writer:
         connection: opened and migrated; closed by the thread at the end.
         path: for error texts.
         max_waiting: see `batch.Queue`.
-        on_commit: called in the event loop after a commit that changed something.
+        on_due: called in the event loop after a commit that made something due.
         on_broken: called in the event loop when the thread ends without having been told to.
     """
 
@@ -40,12 +40,13 @@ class Writer:
         path: Path,
         *,
         max_waiting: int,
-        on_commit: Callable[[], None],
+        on_due: Callable[[frozenset[Due]], None],
         on_broken: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._path = path
-        self._on_commit = on_commit
+        self._on_due = on_due
+        self._due: set[Due] = set()
         self._on_broken = on_broken
         self._queue = batch.Queue(max_waiting)
         self._taken: Sequence[Job] = ()
@@ -78,13 +79,9 @@ class Writer:
     def _work(self) -> None:
         try:
             while self._queue.wait():
-                before = self._connection.total_changes
                 self._taken = self._queue.take()
+                self._due.clear()
                 outcomes = self._write(self._taken)
-                # What was rolled back counts as changes, too.
-                changed = self._connection.total_changes != before and any(
-                    outcome.error is None for outcome in outcomes
-                )
                 self._taken = ()
                 self.healthy = not any(
                     isinstance(outcome.error, JournalUnavailable) for outcome in outcomes
@@ -93,7 +90,7 @@ class Writer:
                 metrics.QUEUE_LENGTH.set(len(self._queue))
                 # A loop that was closed under us has nobody left to answer.
                 with contextlib.suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(self._deliver, outcomes, changed)
+                    self._loop.call_soon_threadsafe(self._deliver, outcomes, frozenset(self._due))
         finally:
             self._connection.close()
             self._give_up()
@@ -102,6 +99,7 @@ class Writer:
         """Commit these together; when that fails, all but the guilty."""
         entries: list[AuditEntry] = []
         outcomes: list[Outcome] = []
+        due: set[Due] = set()
         driven: Sequence[Job] = ()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -111,7 +109,7 @@ class Writer:
         try:
             for group in batch.groups(jobs):
                 driven = group.jobs
-                values = connections.drive(self._connection, group.start(), entries)
+                values = connections.drive(self._connection, group.start(), entries, due)
                 outcomes += [Outcome(*pair) for pair in zip(group.jobs, values, strict=True)]
             driven = ()
             self._commit(entries)
@@ -127,6 +125,7 @@ class Writer:
             if len(driven) == 1:
                 return [*cleared, self._failed(driven[0], error)]
             return [*cleared, *(outcome for job in driven for outcome in self._write([job]))]
+        self._due |= due
         return outcomes
 
     def _commit(self, entries: list[AuditEntry]) -> None:
@@ -154,7 +153,7 @@ class Writer:
         ]
         with contextlib.suppress(RuntimeError):
             if left:
-                self._loop.call_soon_threadsafe(self._deliver, left, False)
+                self._loop.call_soon_threadsafe(self._deliver, left, frozenset())
             if broken:
                 self._loop.call_soon_threadsafe(self._on_broken)
 
@@ -163,8 +162,8 @@ class Writer:
 
     # in the event loop
 
-    def _deliver(self, outcomes: Sequence[Outcome], changed: bool) -> None:
+    def _deliver(self, outcomes: Sequence[Outcome], due: frozenset[Due]) -> None:
         for outcome in outcomes:
             outcome.tell()
-        if changed:
-            self._on_commit()
+        if due:
+            self._on_due(due)
