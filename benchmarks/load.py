@@ -66,6 +66,7 @@ def send(task: Task) -> Sent:
         check=True,
         timeout=_WITHIN_S,
     )
+    assert done.stdout, f"the load said nothing; it ended with {done.returncode}"
     return msgspec.json.decode(done.stdout, type=Sent)
 
 
@@ -203,6 +204,7 @@ def main() -> None:
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     sent = uvloop.run(_Client(task).run())
     sys.stdout.buffer.write(msgspec.json.encode(sent))
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
