@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 
 class NotMeasured(Exception):
@@ -62,11 +63,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a row found. `notes` are sentences for the page."""
+    """What a row found. `notes` are sentences for the page; what is `missing` could not be
+    measured, and a row with something missing is not met."""
 
     figures: Sequence[Figure]
     curves: Sequence[Curve] = ()
     notes: Sequence[str] = ()
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ class Bench:
     quick: bool = False
     """Only show that it works; the figures mean nothing."""
     postgres: str = ""
-    """The URL of an empty database, where a row asks for one."""
+    """The URL of an empty database, where a row asks for one; empty where there is none."""
+    no_postgres: str = ""
+    """Why there is none."""
 
     def size(self, full: int, quick: int) -> int:
         """Return how much to do."""
@@ -94,7 +99,8 @@ class Row:
     target: str
     measure: Callable[[Bench], Measured]
     unit: str
-    postgres: bool = False
+    postgres: Literal["no", "also", "only"] = "no"
+    """Whether it measures on PostgreSQL: not, beside SQLite, or nothing else."""
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:

@@ -30,7 +30,7 @@ def entry(row: Row, found: Measured | None, why_not: str = "") -> dict[str, Any]
         **common,
         "value": _spread(first),
         "unit": first.unit,
-        "ok": all(figure.ok for figure in found.figures),
+        "ok": all(figure.ok for figure in found.figures) and not found.missing,
         "figures": [
             {
                 "what": figure.what,
@@ -41,7 +41,7 @@ def entry(row: Row, found: Measured | None, why_not: str = "") -> dict[str, Any]
             }
             for figure in found.figures
         ],
-        "notes": list(found.notes),
+        "notes": [*found.notes, *(f"Not measured: {what}." for what in found.missing)],
         "curves": [curve.name for curve in found.curves],
         "measured_at": at,
     }

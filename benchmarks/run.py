@@ -58,8 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(row: Row, *, quick: bool) -> Measured:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="remediator-bench-")))
-        url = stack.enter_context(postgres.database()) if row.postgres else ""
-        return row.measure(Bench(folder, quick, url))
+        url = why_not = ""
+        if row.postgres != "no":
+            try:
+                url = stack.enter_context(postgres.database())
+            except NotMeasured as error:
+                if row.postgres == "only":
+                    raise
+                why_not = str(error)
+        return row.measure(Bench(folder, quick, url, why_not))
 
 
 def _say(found: Measured, took_s: float) -> None:
@@ -67,6 +74,8 @@ def _say(found: Measured, took_s: float) -> None:
         met = "" if figure.target is None else f"  {figure.target}: {'yes' if figure.ok else 'NO'}"
         low, high = min(figure.samples), max(figure.samples)
         print(f"  {figure.what}: {figure.median:,.4g} {figure.unit} ({low:,.4g}–{high:,.4g}){met}")
+    for what in found.missing:
+        print(f"  NOT MEASURED: {what}")
     load = os.getloadavg()[0]
     print(f"  ({took_s:.0f} s; load average of the machine at the end: {load:.1f})", flush=True)
 

@@ -59,6 +59,8 @@ from remediator.web.services import Services
 
 # A tenth of what a run may wait for its first change; each look is a claim and a few reads.
 _LOOKS_APART_S = 0.005
+# People read notes; nobody waits for one.
+_NOTES_APART_S = 0.05
 
 log = logs.get(__name__)
 
@@ -104,7 +106,7 @@ class Daemon:
 
     async def _start(self) -> Address:
         settings, clock = self.settings, self.clock
-        hint, note_hint = Hint(_LOOKS_APART_S), Hint(_LOOKS_APART_S)
+        hint, note_hint = Hint(_LOOKS_APART_S), Hint(_NOTES_APART_S)
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
@@ -146,6 +148,7 @@ class Daemon:
             journal, lambda source, file: compile_runbook(source, file, self.registry)
         )
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
+        await journal.straighten(at=clock.now())
         self._watcher = store.Watcher(settings.runbooks)
         await self._load_first()
         truncated = Hint()
@@ -278,7 +281,7 @@ class Daemon:
         settings = self.settings
         path = kept_beside(settings.journal)
         key = anchors.load_or_make_key(settings.audit.signing_key_file or anchors.beside(path))
-        heads = settings.audit.anchor_file or path.with_name(path.name + ".heads.jsonl")
+        heads = settings.audit.anchor_file or anchors.heads_path(path)
 
         async def anchor(seq: int, digest: str) -> None:
             head = anchors.sign(key, seq=seq, digest=digest, at=self.clock.now())
@@ -292,6 +295,7 @@ class Daemon:
             anchor=anchor,
             anchor_every=settings.audit.anchor_every,
             retention=settings.retention,
+            audit_retention=settings.audit.retention,
             library=self._library,
             policy=settings.policy,
         )

@@ -215,6 +215,16 @@ class Audit(Section):
     anchor_file: Path | None = None
     """Signed heads are appended here as JSON lines; keep it on another disk or machine."""
     anchor_every: Duration = timedelta(minutes=1)
+    retention: Duration | None = None
+    """How long audit records are kept, at least 7d; all of them unless this is set. The chain stays
+    provable from where it then begins; run `remediator audit export` before they go."""
+
+    @field_validator("retention")
+    @classmethod
+    def _keeps_enough(cls, given: timedelta | None) -> timedelta | None:
+        if given is not None and given < MIN_RETENTION:
+            raise ValueError(f"must be {format_duration(MIN_RETENTION)} or longer")
+        return given
 
 
 class Worker(Section):

@@ -223,6 +223,7 @@ target: cache-shop
         text = plan.summary
         if work.check and await _carried_out(runner, work, Stale):
             return Result(f"{text}: done already", changed=False)
+        await ctx.prove_alive()
         finished = await _run(runner, work, work.command)
         if finished.exit_code != 0:
             text = _failure(work.command, finished, work.timeout_s)

@@ -24,6 +24,7 @@ COMMANDS = {
     "pause": "Stop automatic changes: everywhere, of a runbook, or in a scope.",
     "resume": "Lift a pause.",
     "audit": "Verify or export the audit chain.",
+    "db": "Migrate, back up, restore or prune the journal.",
     "rbac": "Print the smallest roles that the runbooks need.",
     "schema": "Print the JSON Schema of runbooks, or of the settings.",
     "actions": "The catalogue of actions and probes.",

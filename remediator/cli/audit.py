@@ -1,35 +1,24 @@
 """`remediator audit`: verify or export the audit chain, offline, beside a running daemon or not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from remediator.cli import options
+from remediator.cli import options, signed_heads
 from remediator.cli.failure import Failure
+from remediator.cli.signed_heads import Heads
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    from remediator.journal.anchors import SignedHead
     from remediator.journal.protocol import AuditRecord, Journal
     from remediator.journal.verify import Verification
     from remediator.settings import Settings
 
 # Read in pages: a chain may be larger than memory.
 _PAGE = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class _Heads:
-    """Signed heads to hold the chain against, and the keys that may have signed them."""
-
-    heads: Sequence["SignedHead"] = ()
-    keys: Mapping[str, "Ed25519PublicKey"] | None = None
-    file: Path | None = None
 
 
 @click.group("audit")
@@ -71,12 +60,12 @@ def verify(
     Exit code 1, with the sentence of what is wrong, when the chain is broken.
     """
     if export is not None:
-        signed = _heads(anchor_file, key, None)
+        signed = signed_heads.find(anchor_file, key, None)
         result = _verify_export(export, signed)
         what = str(export)
     else:
         settings = options.read_settings(config)
-        signed = _heads(anchor_file, key, settings)
+        signed = signed_heads.find(anchor_file, key, settings)
         result = asyncio.run(_verify_journal(settings, signed))
         from remediator.journal.urls import shown  # noqa: PLC0415 - keeps --help quick
 
@@ -90,12 +79,19 @@ def verify(
                 "records": result.records,
                 "head": {"seq": result.head[0], "hash": result.head[1]},
                 "signed_heads": result.heads,
+                "heads_before_restore": len(signed.before_restore),
+                "pruned": result.pruned,
                 "problem": result.problem,
                 "first_bad": result.first_bad,
             }
         )
     elif result.ok:
         click.echo(f"the audit chain is whole: {result.records} records in {what}")
+        if result.pruned:
+            click.echo(
+                f"records 1 to {result.pruned} were deleted by retention, as a later record says;"
+                " their exports continue at this chain's beginning"
+            )
         click.echo(f"head: record {result.head[0]}, sha256 {result.head[1]}")
         click.echo(_about_heads(result, signed))
     else:
@@ -142,29 +138,21 @@ async def _export(settings: "Settings", file: IO[str]) -> int:
     return count
 
 
-async def _verify_journal(settings: "Settings", signed: _Heads) -> "Verification":
+async def _verify_journal(settings: "Settings", signed: Heads) -> "Verification":
     """Verify page by page. The signed heads were read before the journal's own head, so none of
     them may lie beyond it; records that a daemon adds meanwhile are not looked at."""
-    from remediator.journal import chain  # noqa: PLC0415 - keeps --help quick
-    from remediator.journal import verify as verifying  # noqa: PLC0415
+    from remediator.journal import verify as verifying  # noqa: PLC0415 - keeps --help quick
 
     journal = await _open(settings)
     try:
         head = await journal.audit_head()
-        good, count, agreed = chain.EMPTY_HEAD, 0, 0
+        chain = verifying.Chain(heads=signed.heads, keys=signed.keys)
         async for page in _pages(journal, up_to=head[0]):
-            inside = [one for one in signed.heads if good[0] < one.seq <= page[-1].seq]
-            result = verifying.verify(page, heads=inside, keys=signed.keys, after=good)
-            count, agreed = count + result.records, agreed + result.heads
-            good = result.head
-            if not result.ok:
-                return replace(result, records=count, heads=agreed)
-        beyond = [one for one in signed.heads if one.seq > good[0]]
-        result = verifying.verify(
-            (), heads=beyond, keys=signed.keys, expected_head=head, after=good
-        )
+            if not chain.feed(page):
+                break
+        result = chain.end(head)
         # What a daemon appends meanwhile is below its head by the time that is read once more.
-        above = await journal.audit(after=good[0], limit=1)
+        above = await journal.audit(after=result.head[0], limit=1)
         now = await journal.audit_head()
         if result.ok and above and above[-1].seq > now[0]:
             result = replace(
@@ -172,7 +160,7 @@ async def _verify_journal(settings: "Settings", signed: _Heads) -> "Verification
                 problem=f"record {above[-1].seq} was inserted: the journal's head says {now[0]}",
                 first_bad=above[-1].seq,
             )
-        return replace(result, records=count, heads=agreed)
+        return result
     finally:
         await journal.close()
 
@@ -190,7 +178,7 @@ async def _pages(
         after = page[-1].seq
 
 
-def _verify_export(path: Path, signed: _Heads) -> "Verification":
+def _verify_export(path: Path, signed: Heads) -> "Verification":
     from remediator.journal import verify as verifying  # noqa: PLC0415 - keeps --help quick
 
     try:
@@ -222,37 +210,16 @@ async def _open(settings: "Settings") -> "Journal":
         raise Failure(f"{error}; `--config` names the settings with the journal") from None
 
 
-def _heads(file: Path | None, key: Path | None, settings: "Settings | None") -> _Heads:
-    """Find the signed heads: those that were named, else those that the settings lead to."""
-    from remediator.journal import anchors  # noqa: PLC0415 - keeps --help quick
-
-    if settings is not None:
-        from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-        from remediator.journal.urls import kept_beside  # noqa: PLC0415 - and all of SQLite
-
-        try:
-            journal = kept_beside(settings.journal)
-        except CannotOpen as error:
-            raise Failure(str(error)) from None
-        ours = settings.audit.signing_key_file or anchors.beside(journal)
-        near = settings.audit.anchor_file or journal.with_name(journal.name + ".heads.jsonl")
-        file = file or (near if near.exists() else None)
-        key = key or next((p for p in (anchors.public_path(ours), ours) if p.exists()), None)
-    if file is None:
-        return _Heads()
-    if key is None:
-        raise Failure(f"{file}: the heads' signatures can't be checked without --key")
-    try:
-        public = anchors.load_public_key(key)
-        return _Heads(tuple(anchors.read(file)), {anchors.key_id(public): public}, file)
-    except (anchors.BadKey, anchors.BadHead) as error:
-        raise Failure(str(error)) from None
-    except OSError as error:
-        raise Failure(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def _about_heads(result: "Verification", signed: _Heads) -> str:
+def _about_heads(result: "Verification", signed: Heads) -> str:
     if signed.file is None:
         return "no signed heads were looked at, so a cut tail would not show; see --anchors"
     agree = " agrees" if result.heads == 1 else "s agree"
-    return f"{result.heads} signed head{agree} ({signed.file})"
+    text = f"{result.heads} signed head{agree} ({signed.file})"
+    if signed.before_restore:
+        line = signed.heads[0]
+        text += (
+            f"\nthe journal was restored at {line.at.isoformat(timespec='seconds')} from a copy"
+            f" that ended at record {line.seq}: a signed line says so, and the record"
+            f" journal.restored; {len(signed.before_restore)} signed before that not looked at"
+        )
+    return text

@@ -48,6 +48,15 @@ class PluginContext:
             raise Permanent(f"this daemon has no {kind.__name__} client; see the settings")
         return cast(Client, found)
 
+    async def prove_alive(self) -> None:
+        """See `Context.prove_alive`.
+
+        Raises:
+            JournalUnavailable: it can't be found out now, or another node has the run.
+        """
+        if self.journal is not None:
+            await self.journal.prove_alive()
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """Return what earlier results recorded; nothing where there is no journal."""
         return await self.journal.facts(kind, subject) if self.journal else ()

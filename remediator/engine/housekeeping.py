@@ -1,7 +1,7 @@
 """What is due by the clock: sign the audit chain's head, prune what retention no longer keeps."""
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,9 +17,22 @@ DUTY = "housekeeping"
 """One node at a time signs, prunes and straightens."""
 
 _PRUNE_EVERY = timedelta(hours=1)
+_LOOK_AGAIN = timedelta(seconds=2)
 
 Anchor = Callable[[int, str], Awaitable[None]]
 """Signs (number, hash) of the newest audit record and sends it out."""
+
+
+def kept_from(
+    now: datetime, retention: timedelta, limits: Iterable[Limits], policy: Policy
+) -> datetime:
+    """Return from when on everything is kept: by age, and as far back as any limit looks.
+
+    Args:
+        limits: the runbooks' own.
+    """
+    counted = [guardrails.look_back(one, policy, now) for one in (Limits(), *limits)]
+    return min([now - retention, *(since for since in counted if since)])
 
 
 class Housekeeper:
@@ -27,6 +40,7 @@ class Housekeeper:
 
     Args:
         retention: how old what is over may become.
+        audit_retention: how old audit records may become; None keeps all.
         library, policy: their limits count the past; what they still count is never deleted.
     """
 
@@ -40,12 +54,14 @@ class Housekeeper:
         retention: timedelta,
         library: Library,
         policy: Policy,
+        audit_retention: timedelta | None = None,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._anchor = anchor
         self._anchor_every = anchor_every
         self._retention = retention
+        self._audit_retention = audit_retention
         self._library = library
         self._policy = policy
         self._anchored = 0
@@ -57,7 +73,7 @@ class Housekeeper:
         every_s = _PRUNE_EVERY.total_seconds()
         prune_at_s = self._clock.monotonic() + every_s
         while True:
-            await self._clock.sleep(self._anchor_every.total_seconds())
+            await self._until_due()
             try:
                 await self._journal.beat(at=self._clock.now())
                 if not self._journal.on_duty(DUTY):
@@ -69,6 +85,15 @@ class Housekeeper:
                     await self.prune()
             except (JournalUnavailable, Overloaded, OSError) as error:
                 log.warning("housekeeping will be tried again", error=str(error))
+
+    async def _until_due(self) -> None:
+        """Sleep until the next round; shorter while the journal can't be written, since as long as
+        nothing is written nobody finds out that it can be again."""
+        due_s = self._clock.monotonic() + self._anchor_every.total_seconds()
+        while (left_s := due_s - self._clock.monotonic()) > 0:
+            await self._clock.sleep(min(left_s, _LOOK_AGAIN.total_seconds()))
+            if not self._journal.writable:
+                return
 
     async def anchor(self) -> None:
         """Sign the newest audit record, if there is a newer one than last time."""
@@ -82,9 +107,15 @@ class Housekeeper:
     async def prune(self) -> None:
         """Delete what is older than the retention, and than what any limit looks back on."""
         now = self._clock.now()
-        limits = [Limits(), *(runbook.limits for runbook in self._library.by_name.values())]
-        counted = [guardrails.look_back(one, self._policy, now) for one in limits]
-        before = min([now - self._retention, *(since for since in counted if since)])
+        limits = (runbook.limits for runbook in self._library.by_name.values())
+        before = kept_from(now, self._retention, limits, self._policy)
         gone = await self._journal.prune(before=before)
         if gone:
             log.info("pruned", rows=gone, before=before.isoformat())
+        if self._audit_retention is None:
+            return
+        before = now - self._audit_retention
+        gone = await self._journal.prune_audit(before=before)
+        if gone:
+            log.info("audit records pruned", records=gone, before=before.isoformat())
+            await self.anchor()  # at once: a signed head covers the record that says so

@@ -67,7 +67,7 @@ async def plan_run(hand: Hand) -> Outcome:
             unknown.add(step.id)
             continue
         try:
-            if not step.wanted(hand.scope()):
+            if step.condition is not None and not step.wanted(hand.scope()):
                 row = row_for(hand, step, state=StepState.SKIPPED, message="its condition is false")
             elif is_action(step):
                 row, plan = await plan_step(hand, step)

@@ -7,5 +7,6 @@ what has gathered in one transaction and appends its audit entries to the chain 
 
 Reading order: `protocol`, `statements`, `intake` (a notification), `updates` and `transitions` (a
 run's way), `decisions` and `interventions` (people), `sqlite.writer` (group commit). Offline proof:
-`verify`, `anchors`.
+`verify`, `anchors`. Copies: `copies`, `restoring`, and each engine's own (`sqlite.copying`,
+`sqlite.offline`, `postgres.dumping`).
 """

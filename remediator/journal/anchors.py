@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,7 @@ from remediator.model.clock import from_text, to_text
 
 # What a signature covers begins with this, so that it can't pass for one of another purpose.
 _PURPOSE = "remediator-audit-head-1"
+_PURPOSE_RESTORED = "remediator-audit-restored-1"
 _KEY_ID_LENGTH = 16
 # A head's line is under 400 bytes.
 _LONGEST_LINE = 4096
@@ -41,18 +42,28 @@ class BadHead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """A head, and who signed it when. `signature` is in hexadecimal."""
+    """A head, and who signed it when. `signature` is in hexadecimal.
+
+    One that is `restored` says more: at that time the journal was restored from a copy with this
+    head, and goes on from it, whatever was signed until then.
+    """
 
     seq: int
     hash: str
     at: datetime
     key_id: str
     signature: str
+    restored: bool = False
 
 
 def beside(journal: Path) -> Path:
     """Return where the key of a journal lives unless the settings say otherwise."""
     return journal.with_name(journal.name + ".signing-key.pem")
+
+
+def heads_path(journal: Path) -> Path:
+    """Return where the signed heads of a journal are kept unless the settings say otherwise."""
+    return journal.with_name(journal.name + ".heads.jsonl")
 
 
 def public_path(key_file: Path) -> Path:
@@ -123,11 +134,13 @@ def key_id(key: Ed25519PublicKey) -> str:
     return sha256(raw).hexdigest()[:_KEY_ID_LENGTH]
 
 
-def sign(key: Ed25519PrivateKey, *, seq: int, digest: str, at: datetime) -> SignedHead:
-    """Sign the head (`seq`, `digest`) as it is at `at`."""
+def sign(
+    key: Ed25519PrivateKey, *, seq: int, digest: str, at: datetime, restored: bool = False
+) -> SignedHead:
+    """Sign the head (`seq`, `digest`) as it is at `at`; or as the copy had it that was restored."""
     name = key_id(key.public_key())
-    signature = key.sign(_covered(seq, digest, to_text(at), name)).hex()
-    return SignedHead(seq=seq, hash=digest, at=at, key_id=name, signature=signature)
+    unsigned = SignedHead(seq=seq, hash=digest, at=at, key_id=name, signature="", restored=restored)
+    return replace(unsigned, signature=key.sign(_covered(unsigned)).hex())
 
 
 def check(head: SignedHead, keys: Mapping[str, Ed25519PublicKey]) -> None:
@@ -139,9 +152,8 @@ def check(head: SignedHead, keys: Mapping[str, Ed25519PublicKey]) -> None:
     key = keys.get(head.key_id)
     if key is None:
         raise BadHead(f"the head at record {head.seq} was signed by {head.key_id}, no key of ours")
-    covered = _covered(head.seq, head.hash, to_text(head.at), head.key_id)
     try:
-        key.verify(bytes.fromhex(head.signature), covered)
+        key.verify(bytes.fromhex(head.signature), _covered(head))
     except (InvalidSignature, ValueError):
         raise BadHead(f"the signature of the head at record {head.seq} is wrong") from None
 
@@ -155,6 +167,7 @@ def to_line(head: SignedHead) -> str:
             "at": to_text(head.at),
             "key_id": head.key_id,
             "signature": head.signature,
+            **({"restored": True} if head.restored else {}),
         }
     )
 
@@ -173,6 +186,7 @@ def from_line(line: str) -> SignedHead:
             at=from_text(value["at"]),
             key_id=str(value["key_id"]),
             signature=str(value["signature"]),
+            restored=value.get("restored", False) is True,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadHead(f"not a signed head: {error!r}") from None
@@ -219,8 +233,9 @@ def read(path: Path) -> Iterator[SignedHead]:
                 raise BadHead(f"{path}:{number}: {error}") from None
 
 
-def _covered(seq: int, digest: str, at: str, name: str) -> bytes:
-    return canonical.dumps([_PURPOSE, seq, digest, at, name]).encode()
+def _covered(head: SignedHead) -> bytes:
+    purpose = _PURPOSE_RESTORED if head.restored else _PURPOSE
+    return canonical.dumps([purpose, head.seq, head.hash, to_text(head.at), head.key_id]).encode()
 
 
 def _make_key(path: Path) -> None:

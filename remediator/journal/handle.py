@@ -39,6 +39,7 @@ from remediator.journal.protocol import (
     Intake,
     OutboxItem,
     Page,
+    Prunable,
     Receipt,
     ResumeHow,
     RunbookRecord,
@@ -311,3 +312,21 @@ class Handle:
             total += gone
             if gone < limit:
                 return total
+
+    async def prune_audit(self, *, before: datetime, limit: int = 1000) -> int:
+        """See `Journal.prune_audit`."""
+        total = 0
+        while True:
+            at = self._clock.now()
+            gone = await self._engine.write(
+                lambda: pruning.prune_audit(before=before, by="remediator", at=at, limit=limit)  # noqa: B023 - driven before the next round
+            )
+            total += gone
+            if gone < limit:
+                return total
+
+    async def prunable(self, *, before: datetime, audit_before: datetime | None) -> Prunable:
+        """See `Journal.prunable`."""
+        return await self._engine.read(
+            lambda: pruning.prunable(before=before, audit_before=audit_before)
+        )

@@ -8,7 +8,7 @@ from remediator.journal.protocol import AuditEntry, CancelOutcome, ResumeHow, Ru
 from remediator.journal.statements import Env, Execute, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, StepState
+from remediator.model.runs import Run, RunState, Step, StepState, Trigger
 
 
 def new_run(env: Env, start: RunStart, *, incident_id: str | None, by: str, at: datetime) -> Run:
@@ -93,8 +93,13 @@ def resume(env: Env, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> O
         return False
     in_hand = yield from steps.in_hand(run_id)
     yield from steps.write([_as_found(step, how, by, at) for step in in_hand])
-    # A run that was taking its changes back goes on with that, whatever was found.
-    back = how is ResumeHow.UNDO or any(step.state is StepState.UNDOING for step in in_hand)
+    # A run that was taking its changes back goes on with that, whatever was found; one that takes
+    # back a raised limit has nothing else to do.
+    back = (
+        how is ResumeHow.UNDO
+        or run.trigger is Trigger.EXPIRY
+        or any(step.state is StepState.UNDOING for step in in_hand)
+    )
     yield from transitions.carry_out(
         env,
         [

@@ -66,6 +66,14 @@ def put(env: Env, notes: Sequence[Note]) -> Operation[None]:
         )
 
 
+def drop_waiting(*, error: str) -> Operation[int]:
+    """Give up every note that waits; returns how many."""
+    changed: int = yield Execute(
+        "UPDATE outbox SET state = 'refused', error = $1 WHERE state = 'waiting'", (error,)
+    )
+    return changed
+
+
 def _recipients(env: Env, note: Note, called: set[tuple[str, str]]) -> tuple[str, ...]:
     if note.to:
         return note.to

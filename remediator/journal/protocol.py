@@ -334,6 +334,16 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Prunable:
+    """How much is older than a time, and over."""
+
+    notifications: int
+    runs: int
+    incidents: int
+    audit_records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What an engine needs to open: the notifiers that every note goes to, and who we are."""
 
@@ -561,4 +571,13 @@ class Journal(Protocol):
     async def prune(self, *, before: datetime, limit: int = 1000) -> int:
         """Delete notifications, ended runs and resolved incidents older than `before`, in
         bounded steps; the audit chain stays whole. Returns how many rows went."""
+        ...
+
+    async def prune_audit(self, *, before: datetime, limit: int = 1000) -> int:
+        """Delete the audit chain's beginning that is older than `before`, in bounded steps; what
+        is left proves where it begins. Returns how many records went."""
+        ...
+
+    async def prunable(self, *, before: datetime, audit_before: datetime | None) -> Prunable:
+        """Return what `prune` and `prune_audit` would delete now."""
         ...

@@ -17,15 +17,15 @@ from remediator.model.verdicts import Verdict
 COLUMNS = (
     "id, incident_id, runbook, version, trigger, state, reason, message, target, context, epoch,"
     " owner, wake_us, created_us, started_us, ended_us, started_by, cancel_requested_by,"
-    " deadline_us"
+    " deadline_us, moved_us"
 )
 # People type a piece of an id; a shorter one hits too many.
 MIN_PIECE = 6
 
 _INSERT = f"""
-    INSERT INTO runs ({COLUMNS}, moved_us, verdicts)
+    INSERT INTO runs ({COLUMNS}, verdicts)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $14, '[]')
+        $20, '[]')
 """  # noqa: S608 - constants
 _CLAIM = f"""
     UPDATE runs SET owner = $1, epoch = epoch + 1, started_us = COALESCE(started_us, $2)
@@ -109,6 +109,16 @@ def get(run_id: str, *, lock: bool = False) -> Operation[Run | None]:
     suffix = " FOR NO KEY UPDATE" if lock else ""
     rows = yield Query(f"SELECT {COLUMNS} FROM runs WHERE id = $1{suffix}", (run_id,))  # noqa: S608 - constants
     return from_row(rows[0]) if rows else None
+
+
+def unended(*, besides: RunState) -> Operation[list[Run]]:
+    """Return all runs that have not ended and are not in this state, in order to write them."""
+    rows = yield Query(
+        f"SELECT {COLUMNS} FROM runs WHERE ended_us IS NULL AND state <> $1"  # noqa: S608 - constants
+        " ORDER BY id FOR NO KEY UPDATE",
+        (besides.value,),
+    )
+    return [from_row(row) for row in rows]
 
 
 def locked(run_ids: Sequence[str]) -> Operation[dict[str, Run]]:
@@ -215,6 +225,7 @@ def from_row(row: Row) -> Run:
         started_by=row[16],
         cancel_requested_by=row[17],
         deadline_at=from_us_or_none(row[18]),
+        moved_at=from_us(row[19]),
     )
 
 
@@ -239,6 +250,7 @@ def _to_row(run: Run) -> tuple[object, ...]:
         run.started_by,
         run.cancel_requested_by,
         to_us_or_none(run.deadline_at),
+        to_us(run.moved_at or run.created_at),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from remediator.journal import approvals, coding, locks, outbox
+from remediator.journal import approvals, clocks, coding, locks, outbox
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Many, Operation, Record
 from remediator.journal.times import to_us, to_us_or_none
@@ -76,9 +76,19 @@ def after(move: Move) -> Run:
         epoch=run.epoch + (1 if move.fence else 0),
         owner=run.owner if move.keep_claim and not rests else None,
         wake_at=None if rests else move.wake_at,
-        deadline_at=None if rests else move.deadline_at,
+        deadline_at=None if rests else _deadline(move),
         ended_at=move.at if to.ended else None,
+        moved_at=move.at,
     )
+
+
+def _deadline(move: Move) -> datetime | None:
+    """Return a run's deadline; one that was set under a clock that was ahead is brought back."""
+    run, deadline = move.run, move.deadline_at
+    if deadline is None or deadline != run.deadline_at or run.moved_at is None:
+        return deadline
+    ahead = run.moved_at - move.at
+    return deadline - ahead if ahead > clocks.SLACK else deadline
 
 
 def carry_out(

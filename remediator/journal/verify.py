@@ -7,14 +7,20 @@ calls it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from remediator.journal import anchors, chain
 from remediator.journal.anchors import SignedHead
 from remediator.journal.protocol import AuditRecord
+
+PRUNED = "audit.pruned"
+"""The kind of the record that names the last of those that retention deleted."""
+RESTORED = "journal.restored"
+"""The kind of the record with which a restored journal goes on."""
 
 
 class BadExport(Exception):
@@ -29,6 +35,7 @@ class Verification:
         records: how many were read and found good.
         head: number and hash of the last good one.
         heads: how many signed heads were found to agree.
+        pruned: how many records at the beginning were deleted by age; a record says so.
         problem: empty, or one sentence that says what is wrong.
         first_bad: the number of the first record that can't be trusted.
     """
@@ -36,6 +43,7 @@ class Verification:
     records: int
     head: tuple[int, str]
     heads: int = 0
+    pruned: int = 0
     problem: str = ""
     first_bad: int | None = None
 
@@ -43,6 +51,149 @@ class Verification:
     def ok(self) -> bool:
         """Whether nothing was found wrong."""
         return not self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Restore:
+    """What a record `journal.restored` says: up to where the copy went."""
+
+    seq: int
+    at: datetime
+    copy_seq: int
+
+
+class Chain:
+    """A chain that is checked part by part; stops at the first fault.
+
+    A chain whose first records retention has deleted begins where it begins, if one of the records
+    that are left (`audit.pruned`) names the number and hash of the last one that went.
+
+    Args:
+        heads: signed heads that were kept elsewhere.
+        keys: public keys by key id; a head that none of them signed is a fault.
+        after: number and hash of the record before the first, for an export of a later part.
+    """
+
+    def __init__(
+        self,
+        *,
+        heads: Iterable[SignedHead] = (),
+        keys: Mapping[str, Ed25519PublicKey] | None = None,
+        after: tuple[int, str] = chain.EMPTY_HEAD,
+    ) -> None:
+        self._signed, bad_head = _sort_heads(heads, keys or {})
+        self._head = after
+        self._count = self._agreed = 0
+        self._begins = after
+        self._explained = True
+        self._restores: list[_Restore] = []
+        self._problem = bad_head or ""
+        self._first_bad: int | None = None
+
+    def feed(self, records: Iterable[AuditRecord]) -> bool:
+        """Check the next records, in the order in which they were written; False at a fault."""
+        for record in records:
+            if self._problem:
+                break
+            self._check(record)
+        return not self._problem
+
+    def end(self, expected_head: tuple[int, str] | None = None) -> Verification:
+        """Return what was found.
+
+        Args:
+            expected_head: the head that the journal itself holds.
+        """
+        seq, digest = self._head
+        if not self._problem and not self._explained:
+            self._problem = (
+                f"{_missing(1, self._begins[0])} missing: no record says that retention deleted"
+                " them"
+            )
+            self._first_bad = 1
+        if not self._problem:
+            self._problem = self._check_end(seq, digest, expected_head)
+            self._first_bad = seq + 1 if self._problem else None
+        return Verification(
+            records=self._count,
+            head=self._head,
+            heads=self._agreed,
+            pruned=self._begins[0] if self._explained else 0,
+            problem=self._problem,
+            first_bad=self._first_bad,
+        )
+
+    def _check(self, record: AuditRecord) -> None:
+        if not self._count and self._head == chain.EMPTY_HEAD and record.seq > 1:
+            self._begins = self._head = (record.seq - 1, record.previous)
+            self._explained = False
+        seq, previous = self._head
+        problem = self._check_begin() or _check_link(record, seq, previous)
+        if not problem:
+            self._hear(record)
+            problem = self._check_head(record.seq, record.hash)
+        if problem:
+            # A number that is too great means that the one before it is missing.
+            self._first_bad = seq + 1 if record.seq > seq else record.seq
+            self._problem = problem
+            return
+        self._head = (record.seq, record.hash)
+        self._count += 1
+
+    def _hear(self, record: AuditRecord) -> None:
+        """Note what a record says of the chain itself."""
+        details = record.entry.details
+        if record.entry.kind == PRUNED:
+            self._explained |= (details.get("seq"), details.get("hash")) == self._begins
+        elif record.entry.kind == RESTORED:
+            copy = details.get("copy")
+            if isinstance(copy, dict) and isinstance(copy.get("seq"), int):
+                self._restores.append(_Restore(record.seq, record.entry.at, copy["seq"]))
+
+    def _check_begin(self) -> str:
+        """Hold the last record that retention deleted against the head that was signed of it."""
+        if self._count or self._explained:
+            return ""
+        return self._check_head(*self._begins)
+
+    def _check_head(self, seq: int, digest: str) -> str:
+        head = self._signed.get(seq)
+        if head is None:
+            return ""
+        if head.hash == digest:
+            self._agreed += 1
+            return ""
+        return (
+            f"record {seq} is not the one whose hash was signed at"
+            f" {head.at.isoformat()}: the chain was written anew{self._given_up(head)}"
+        )
+
+    def _check_end(self, seq: int, digest: str, expected: tuple[int, str] | None) -> str:
+        beyond = max(self._signed, default=0)
+        if beyond > seq:
+            head = self._signed[beyond]
+            return (
+                f"the tail was cut off: the chain ends at record {seq}, and record {beyond} was"
+                f" signed at {head.at.isoformat()}{self._given_up(head)}"
+            )
+        if expected is not None and expected[0] > seq:
+            return (
+                f"the tail was cut off: the chain ends at record {seq}, its head says {expected[0]}"
+            )
+        if expected is not None and expected != (seq, digest):
+            return f"the chain ends at record {seq}, and the journal's head says {expected[0]}"
+        return ""
+
+    def _given_up(self, head: SignedHead) -> str:
+        """Return what the chain itself says of a restore that would explain a head's absence."""
+        for one in self._restores:
+            if one.copy_seq < head.seq and head.at <= one.at:
+                return (
+                    f"; record {one.seq} says that the journal was restored at"
+                    f" {one.at.isoformat()} from a copy that ended at record {one.copy_seq}, but no"
+                    " signed line among these heads confirms it"
+                )
+        return ""
 
 
 def verify(
@@ -53,39 +204,59 @@ def verify(
     expected_head: tuple[int, str] | None = None,
     after: tuple[int, str] = chain.EMPTY_HEAD,
 ) -> Verification:
-    """Check a chain from its beginning; stops at the first fault.
+    """Check a chain from its beginning; see `Chain`."""
+    checked = Chain(heads=heads, keys=keys, after=after)
+    checked.feed(records)
+    return checked.end(expected_head)
 
-    Args:
-        records: in the order in which they were written.
-        heads: signed heads that were kept elsewhere.
-        keys: public keys by key id; a head that none of them signed is a fault.
-        expected_head: the head that the journal itself holds.
-        after: number and hash of the record before the first, for an export of a later part.
+
+def by_restore(
+    heads: Sequence[SignedHead], keys: Mapping[str, Ed25519PublicKey]
+) -> Sequence[Sequence[SignedHead]]:
+    """Part heads by the restores between them, the oldest part first; each begins with its restore.
+
+    The line that a restore signed covers all that led to it. So a journal is held against the last
+    part, and what came before it needs no look; a copy may belong to any of them. A restore's line
+    counts only with a good signature; a bad one is left in the last part for `Chain` to refuse.
     """
-    signed, bad_head = _sort_heads(heads, keys or {})
-    if bad_head is not None:
-        return Verification(0, after, problem=bad_head)
-    seq, previous = after
-    count = agreed = 0
-    for record in records:
-        problem = _check_link(record, seq, previous)
-        head = signed.get(record.seq)
-        if not problem and head is not None:
-            if head.hash != record.hash:
-                problem = (
-                    f"record {record.seq} is not the one whose hash was signed at"
-                    f" {head.at.isoformat()}: the chain was written anew"
-                )
-            else:
-                agreed += 1
-        if problem:
-            # A number that is too great means that the one before it is missing.
-            first_bad = seq + 1 if record.seq > seq else record.seq
-            return Verification(count, (seq, previous), agreed, problem, first_bad)
-        seq, previous = record.seq, record.hash
-        count += 1
-    problem = _check_end(seq, previous, signed, expected_head)
-    return Verification(count, (seq, previous), agreed, problem, seq + 1 if problem else None)
+    restores = sorted(
+        (head for head in heads if head.restored and _is_good(head, keys)),
+        key=lambda head: head.at,
+    )
+    parts: list[list[SignedHead]] = [[], *([one] for one in restores)]
+    for head in heads:
+        if head in restores:
+            continue
+        bad = head.restored
+        place = len(restores) if bad else sum(one.at < head.at for one in restores)
+        parts[place].append(head)
+    return parts
+
+
+class Copied:
+    """The chain of a copy, which must agree with the heads of one part; see `by_restore`."""
+
+    def __init__(
+        self,
+        head: tuple[int, str],
+        parts: Sequence[Sequence[SignedHead]],
+        keys: Mapping[str, Ed25519PublicKey] | None,
+    ) -> None:
+        self._head = head
+        below = [[one for one in part if one.seq <= head[0]] for part in parts]
+        # A part that says nothing of the copy speaks for it only where no other does.
+        said = [part for part in below if part] or [[]]
+        self._chains = [Chain(heads=part, keys=keys) for part in said]
+
+    def feed(self, records: Sequence[AuditRecord]) -> bool:
+        """Check the next records; False once no part is left that they agree with."""
+        agree = [one.feed(records) for one in self._chains]
+        return any(agree)
+
+    def end(self) -> Verification:
+        """Return what was found; by the newest part, where they agree with none."""
+        ended = [one.end(self._head) for one in self._chains]
+        return next((one for one in reversed(ended) if one.ok), ended[-1])
 
 
 def read_export(lines: Iterable[str]) -> Iterator[AuditRecord]:
@@ -108,11 +279,7 @@ def read_export(lines: Iterable[str]) -> Iterator[AuditRecord]:
 
 def _check_link(record: AuditRecord, seq: int, previous: str) -> str:
     if record.seq > seq + 1:
-        missing = (
-            f"record {seq + 1} is"
-            if record.seq == seq + 2
-            else (f"records {seq + 1} to {record.seq - 1} are")
-        )
+        missing = _missing(seq + 1, record.seq - 1)
         return f"{missing} missing: record {record.seq} follows record {seq}"
     if record.seq <= seq:
         return f"record {record.seq} is out of order or inserted: it follows record {seq}"
@@ -132,26 +299,6 @@ def _check_link(record: AuditRecord, seq: int, previous: str) -> str:
     return ""
 
 
-def _check_end(
-    seq: int,
-    digest: str,
-    signed: Mapping[int, SignedHead],
-    expected: tuple[int, str] | None,
-) -> str:
-    beyond = max(signed, default=0)
-    if beyond > seq:
-        at = signed[beyond].at.isoformat()
-        return (
-            f"the tail was cut off: the chain ends at record {seq}, and record {beyond} was signed"
-            f" at {at}"
-        )
-    if expected is not None and expected[0] > seq:
-        return f"the tail was cut off: the chain ends at record {seq}, its head says {expected[0]}"
-    if expected is not None and expected != (seq, digest):
-        return f"the chain ends at record {seq}, and the journal's head says {expected[0]}"
-    return ""
-
-
 def _sort_heads(
     heads: Iterable[SignedHead], keys: Mapping[str, Ed25519PublicKey]
 ) -> tuple[dict[int, SignedHead], str | None]:
@@ -165,3 +312,15 @@ def _sort_heads(
         if other.hash != head.hash:
             return {}, f"two different hashes were signed for record {head.seq}"
     return by_seq, None
+
+
+def _is_good(head: SignedHead, keys: Mapping[str, Ed25519PublicKey]) -> bool:
+    try:
+        anchors.check(head, keys)
+    except anchors.BadHead:
+        return False
+    return True
+
+
+def _missing(first: int, last: int) -> str:
+    return f"record {first} is" if first == last else f"records {first} to {last} are"

@@ -43,4 +43,5 @@ class Reason(StrEnum):
     UNDO_FAILED = "undo_failed"
     CRASHED_UNCHECKABLE = "crashed_uncheckable"
     RUNBOOK_GONE = "runbook_gone"
+    RESTORED = "restored"  # the journal was restored from a copy that knows not what came after
     INTERNAL = "internal"

@@ -156,6 +156,7 @@ class Run:
     started_by: str
     cancel_requested_by: str | None = None
     deadline_at: datetime | None = None  # of the present state: verify, hold
+    moved_at: datetime | None = None  # by the clock of who moved it last
 
 
 class StepState(StrEnum):

@@ -99,6 +99,12 @@ COMMIT_DURATION = _histogram(
     "Time of one COMMIT of the journal's writer: how long the disk takes.",
     _COMMIT_BUCKETS_S,
 )
+CHAIN_DURATION = _histogram(
+    "remediator_journal_chain_duration_seconds",
+    "What the audit chain costs a batch: hashing and writing its records; on PostgreSQL until the "
+    "commit, since all replicas wait for its head meanwhile.",
+    _COMMIT_BUCKETS_S,
+)
 BATCH_SIZE = _histogram(
     "remediator_journal_batch_size", "Operations that shared one transaction.", _BATCH_BUCKETS
 )

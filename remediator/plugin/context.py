@@ -44,6 +44,15 @@ class Context(Protocol):
         """
         ...
 
+    async def prove_alive(self) -> None:
+        """Return once it is certain that this run is still this daemon's to change the world for.
+
+        An action calls this right before each request that changes something, after it has read
+        what that request's precondition compares: a daemon that stood still in between may have
+        been replaced, and the change made and taken back meanwhile. What is raised here is not for
+        actions to catch.
+        """
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """Return what earlier results recorded as facts of this kind about this subject."""
         ...

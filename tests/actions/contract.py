@@ -38,6 +38,7 @@ class Bench:
         self._clients = clients
         self._now = datetime.now(UTC)
         self.known: list[Fact] = []
+        self.proofs = 0
 
     @property
     def log(self) -> Log:
@@ -59,6 +60,10 @@ class Bench:
             if isinstance(client, kind):
                 return client
         raise Permanent(f"the bench has no {kind.__name__}")
+
+    async def prove_alive(self) -> None:
+        """Nobody else has the run; how often it was asked is counted."""
+        self.proofs += 1
 
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """What earlier results said, as the journal would return it: newest first, each once."""

@@ -15,7 +15,14 @@ NAMES = [row.name for row in table.ROWS]
 _KEYS = {"name", "value", "unit", "target", "ok"}
 
 
-@pytest.mark.parametrize("name", [row.name for row in table.ROWS if not row.postgres])
+_ALONE = [row.name for row in table.ROWS if row.postgres == "no"]
+_WITH_POSTGRES = [row.name for row in table.ROWS if row.postgres != "no"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*_ALONE, *(pytest.param(name, marks=pytest.mark.servers) for name in _WITH_POSTGRES)],
+)
 def test_each_row_runs_by_itself(name: str, tmp_path: Path) -> None:
     out = tmp_path / "latest.json"
     assert run.main(["--quick", "--only", name, "--out", str(out)]) == 0
@@ -28,17 +35,6 @@ def test_each_row_runs_by_itself(name: str, tmp_path: Path) -> None:
     assert isinstance(mine["ok"], bool)
     others = [one for one in entries if one["name"] != name]
     assert all(one["value"] is None and one["ok"] is False and one["why_not"] for one in others)
-
-
-@pytest.mark.servers
-def test_rows_on_postgresql_are_measured_or_say_why_not(tmp_path: Path) -> None:
-    out = tmp_path / "latest.json"
-    names = [row.name for row in table.ROWS if row.postgres]
-    given = [word for name in names for word in ("--only", name)]
-    assert run.main(["--quick", *given, "--out", str(out)]) == 0
-    for one in json.loads(out.read_text()):
-        if one["name"] in names:
-            assert (one["value"] is None) == bool(one.get("why_not"))
 
 
 def measured(*samples: float) -> Measured:
@@ -58,6 +54,16 @@ def test_an_entry_has_spread_target_and_verdict() -> None:
     assert good["value"] == {"min": 1, "median": 2, "max": 3}
     assert (good["ok"], bad["ok"]) == (True, False)
     assert [figure["target"] for figure in good["figures"]] == ["≥ 2", None]
+
+
+def test_a_row_with_something_missing_is_not_met() -> None:
+    whole = measured(3)
+    partly = Measured(whole.figures, missing=["on PostgreSQL: it is not installed"])
+    assert entry(a_row("a"), whole)["ok"] is True
+    assert entry(a_row("a"), partly)["ok"] is False
+    assert entry(a_row("a"), partly)["notes"] == [
+        "Not measured: on PostgreSQL: it is not installed."
+    ]
 
 
 def test_a_later_run_of_one_row_leaves_the_others(tmp_path: Path) -> None:

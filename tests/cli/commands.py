@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -235,3 +236,38 @@ def start(box: Box, *more: str) -> subprocess.Popen[str]:
             stderr=log,
             text=True,
         )
+
+
+def db(box: Box, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `remediator db …` with a box's settings."""
+    return remediator("db", *words, "--config", box.config, env=env)
+
+
+def done(ran: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command that went well printed."""
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def refused(ran: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command that was refused said: one message, and no stack trace."""
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("remediator: ")
+    assert "Traceback" not in ran.stderr
+    return ran.stderr.removeprefix("remediator: ").strip()
+
+
+def asked(journal: Path, sql: str, *args: object) -> list[Any]:
+    """Ask a journal's file, past our own code."""
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
+        return connection.execute(sql, args).fetchall()
+
+
+def serve_refused(box: Box) -> str:
+    """Return what `serve` says when it does not start."""
+    process = start(box)
+    assert process.wait(60) == 1
+    assert process.stdout is not None
+    process.stdout.close()
+    return (box.folder / "daemon.log").read_text().splitlines()[-1]

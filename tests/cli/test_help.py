@@ -33,6 +33,7 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "pause",
         "resume",
         "audit",
+        "db",
         "schema",
         "actions",
         "config",

@@ -30,7 +30,7 @@ case "$1" in
     echo "$1 $2" >> "$ledger"
     [ ! -e "${0%/*}/fills" ] || cat /dev/zero > "$(cat "${0%/*}/fills")" 2> /dev/null || true ;;
   check) [ "$(grep " $2\\$" "$ledger" | tail -n 1)" = "do $2" ] ;;
-  ready) [ -e "${0%/*}/ready" ] ;;
+  ready) echo >> "${0%/*}/looks"; [ -e "${0%/*}/ready" ] ;;
 esac
 """
 # A run here takes a second; a machine that is busy with eight others takes longer.
@@ -164,9 +164,11 @@ class Rig:
         return False
 
     def run_of(self) -> Run:
-        """The one new run; two would be one too many."""
+        """The one new run of an alert; two would be one too many. (A limit that was raised comes
+        back by a run of its own.)
+        """
         runs: list[Run] = self.daemon.api("/api/v1/runs")["items"]
-        new = [run for run in runs if run["id"] not in self._known]
+        new = [r for r in runs if r["id"] not in self._known and r["trigger"] == "firing"]
         assert len(new) == 1, f"{len(new)} new runs: {new}"
         return new[0]
 
@@ -226,6 +228,11 @@ class Rig:
     def begun(self, name: str) -> bool:
         """Whether a command for `name` has begun, whether or not its line is there yet."""
         return (self.folder / f"begun-{name}").exists()
+
+    def looks(self) -> int:
+        """How often it was asked whether the world is ready."""
+        looks = self.folder / "looks"
+        return len(looks.read_text().splitlines()) if looks.exists() else 0
 
     def fills(self, file: Path) -> None:
         """From now on each change fills the disk that this file is on."""

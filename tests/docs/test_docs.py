@@ -62,6 +62,12 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
         assert any(path.exists() for path in inside), f"{page.name} names {name}"
 
 
+def test_every_fault_that_is_tested_is_told() -> None:
+    told = (ROOT / "docs/faults.md").read_text()
+    for suite in sorted(ROOT.glob("tests/faults/test_*.py")):
+        assert f"`tests/faults/{suite.name}`" in told
+
+
 def _metric_names() -> set[str]:
     collected = list(metrics.REGISTRY.collect())
     names = {metric.name for metric in collected}

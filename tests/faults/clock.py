@@ -34,6 +34,8 @@ class WallClock:
             "FAKETIME_NO_CACHE": "1",
             "NO_FAKE_STAT": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Else threads that wait for Python's lock by that clock are woken at once, and spin.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
 
 

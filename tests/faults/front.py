@@ -52,6 +52,11 @@ class Front(Server):
         return list(self._between.written_at)
 
     @property
+    def made(self) -> int:
+        """How many changes the API server has made for them, whoever was told."""
+        return self._between.made
+
+    @property
     def struck(self) -> int:
         """At how many requests it has struck."""
         return self._between.struck

@@ -25,6 +25,8 @@ from tests.servers.waiting import eventually
 RETRY_AFTER_S = 3
 BACKOFF_S = 1
 TIMEOUT_S = 2.0
+LONG_ENOUGH_S = 2
+"""To be seen waiting, on a machine that is busy with tests."""
 
 _BOOK = """
 name: NAME
@@ -55,7 +57,7 @@ def _books(namespace: str) -> str:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the write, how often, and how many writes there are in all."""
+    """What happens to the write, how often, and how many writes there are at the least."""
 
     strike: Strike
     times: int = 1
@@ -76,9 +78,9 @@ FAULTS = {
     "half-answer": Fault(loopback.half_answer, writes=1),
     "no-answer": Fault(loopback.no_answer, writes=1),
 }
-WITHOUT_RETRY = {"lost-answer": 2, "no-answer": 2, "lost-request": 1, "error": 1}
-"""How many writes there are when the run goes wrong at once: the way back is one where the change
-had been made."""
+WITHOUT_RETRY = {"lost-answer": 2, "no-answer": 2, "lost-request": 0, "error": 0}
+"""How many changes are made when the run goes wrong at once: the one, where it had been made, and
+the way back."""
 
 
 class Shop:
@@ -131,14 +133,17 @@ def calm(shop: Shop) -> Iterator[None]:
 def test_a_change_is_made_once(shop: Shop, name: str) -> None:
     fault = FAULTS[name]
     shop.deploy(name)
-    before = len(shop.front.written_at)
+    before, made = len(shop.front.written_at), shop.front.made
     shop.front.strike(fault.strike, times=fault.times)
     shop.fire(name, _PATIENT)
+    if fault.apart_s >= LONG_ENOUGH_S:
+        shop.rig.until("applying", reason="step_retry")
     acts = {"verifying": lambda run: shop.rig.send(name, "resolved", book=_PATIENT)}
     carried = shop.rig.carry(name, acts, lives=0, book=_PATIENT)
     assert carried.run["state"] == "succeeded", carried
     writes = shop.front.written_at[before:]
-    assert len(writes) == fault.writes, writes
+    assert len(writes) >= fault.writes, writes
+    assert shop.front.made == made + 1
     assert writes[-1] - writes[0] >= fault.apart_s
     shop.whole(name, changes=1, replicas=2)
 
@@ -147,12 +152,12 @@ def test_a_change_is_made_once(shop: Shop, name: str) -> None:
 def test_without_another_try_what_was_done_is_taken_back_once(shop: Shop, name: str) -> None:
     case = f"once-{name}"
     shop.deploy(case)
-    before = len(shop.front.written_at)
+    made = shop.front.made
     shop.front.strike(FAULTS[name].strike)
     carried = shop.rig.carry(case, lives=0, book=_ONCE)
     assert carried.run["state"] == "rolled_back", carried
-    assert len(shop.front.written_at[before:]) == WITHOUT_RETRY[name]
-    shop.whole(case, changes=2 * (WITHOUT_RETRY[name] - 1), replicas=1)
+    assert shop.front.made == made + WITHOUT_RETRY[name]
+    shop.whole(case, changes=WITHOUT_RETRY[name], replicas=1)
 
 
 @pytest.mark.parametrize("how", ["stopped", "refusing"])

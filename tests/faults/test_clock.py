@@ -1,9 +1,9 @@
 """The wall clock is set forward and back while the daemon runs.
 
 Forward: what waits for a time finds it over. An approval that nobody gave expires, a delay ends; a
-change in hand is not given up for it. Back: what comes is treated as ever, a yes counts, and
-a change in hand does not get longer than its step allows. Nothing is done twice, and the audit
-chain, whose order is its numbers, verifies with times that went back.
+change in hand is not given up for it. Back: what comes is treated as ever, a yes counts, what waits
+for a time waits no longer for it, and a change in hand gets no longer than its step allows. Nothing
+is done twice, and the audit chain, whose order is its numbers, verifies with times that went back.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,9 @@ def clock(tmp_path: Path) -> WallClock:
 @pytest.fixture
 def timed(make_rig: MakeRig, clock: WallClock) -> MakeTimed:
     """A rig whose daemon sees the clock."""
-    return lambda runbook: make_rig(runbook, env=clock.environment)
+    # A clock that was set back is found with the housekeeping.
+    settings = {"audit": {"anchor_every": "200ms"}}
+    return lambda runbook: make_rig(runbook, env=clock.environment, settings=settings)
 
 
 def _sees(rig: Rig, ahead_s: int) -> bool:
@@ -64,6 +66,8 @@ def test_a_change_in_hand_is_not_given_up(timed: MakeTimed, clock: WallClock, ah
     clock.set(ahead_s)
     rig.send("news", "resolved")  # something that the daemon writes at the new time
     eventually(lambda: _sees(rig, ahead_s), what="the new time to be on record")
+    looks = rig.looks()
+    eventually(lambda: rig.looks() > looks + 2, what="it to be looked at several times")
     assert rig.run_of()["state"] == "applying"
     (rig.folder / "ready").touch()
     rig.until("succeeded")
@@ -99,4 +103,24 @@ def test_back_a_yes_counts_and_what_comes_is_treated(
     carried = rig.carry("restarted", {"awaiting_approval": rig.approve}, lives=0)
     assert carried.run["state"] == "succeeded", carried
     assert rig.ledger() == ["do before", "do after", "do restarted"]
+    rig.check_whole()
+
+
+def test_back_makes_nothing_wait_longer_than_it_was_to(timed: MakeTimed, clock: WallClock) -> None:
+    rig = timed(book(tail=f"{UNDO}wait_for: 2s\nverify: {{resolved_within: 1s}}\n"))
+    rig.send("waits", "firing")
+    rig.until("pending")
+    clock.set(-HOUR_S)
+    rig.until("rolled_back")
+    assert rig.ledger() == ["do waits", "undo waits"]
+    rig.check_whole()
+
+
+def test_back_makes_a_watch_no_longer(timed: MakeTimed, clock: WallClock) -> None:
+    rig = timed(book(tail=f"{UNDO}verify: {{resolved_within: 3s}}\n"))
+    rig.send("watched", "firing")
+    rig.until("verifying")
+    clock.set(-HOUR_S)
+    rig.until("rolled_back", timeout_s=20)
+    assert rig.ledger() == ["do watched", "undo watched"]
     rig.check_whole()

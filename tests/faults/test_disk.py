@@ -23,9 +23,6 @@ from tests.servers.process import ServerFailed
 from tests.servers.rest import request
 from tests.servers.waiting import eventually
 
-# While nothing else writes, readiness is looked at as often as heads are signed.
-_LOOKS_OFTEN = {"audit": {"anchor_every": "200ms"}}
-
 MakeRoomy = Callable[..., Rig]
 
 
@@ -35,7 +32,7 @@ def roomy(make_rig: MakeRig, room: Room) -> MakeRoomy:
 
     def make(runbook: str) -> Rig:
         journal = room.disk / "remediator.db"
-        return make_rig(runbook, settings=_LOOKS_OFTEN, journal=journal, place=room)
+        return make_rig(runbook, journal=journal, place=room)
 
     return make
 
@@ -86,7 +83,7 @@ def test_a_full_disk_is_waited_for(roomy: MakeRoomy, room: Room) -> None:
 
 @pytest.mark.parametrize("error", ["EROFS", "EIO"])
 def test_a_disk_that_takes_no_more_is_waited_for(make_rig: MakeRig, error: str) -> None:
-    rig = make_rig(book("approve"), settings=_LOOKS_OFTEN)
+    rig = make_rig(book("approve"))
     rig.send("before", "firing")
     rig.until("awaiting_approval")
     broken = Strace(rig.daemon.process.pid, rig.folder, fail={PAGE: error, COMMIT: error})

@@ -83,7 +83,7 @@ def test_the_api_server_is_cut_off_before_and_after_a_change(
         assert rig.run_of()["state"] == "applying"
         way.heal()
         rig.until("succeeded")
-        assert len(front.written_at) == 1
+        assert front.made == 1
         assert target()["metadata"]["generation"] == 2
         rig.check_whole({"api": 1})
 

@@ -10,6 +10,7 @@ import pytest
 from remediator.journal.protocol import (
     CancelOutcome,
     Control,
+    Expiry,
     Guard,
     Journal,
     ResumeHow,
@@ -232,6 +233,21 @@ async def test_resume_goes_on_as_a_person_found_it(
     # What is still to be taken back is what is done and changed something.
     assert last.changed == (becomes is StepState.DONE)
     assert not await journal.resume(run.id, by="api:al", how=how, at=after(minutes=5))
+
+
+@pytest.mark.parametrize("how", ResumeHow)
+async def test_a_raised_limits_end_has_nothing_to_go_on_with_but_undo(
+    journal: Journal, how: ResumeHow
+) -> None:
+    run = await make.claimed(journal)
+    done = make.step(run, StepState.DONE)
+    await make.move(journal, run, RunState.PLANNING, RunState.APPLYING, steps=(done,))
+    await make.move(journal, run, RunState.SUCCEEDED, spawn=(Expiry(done, after(hours=1)),))
+    (end,) = await journal.claim(at=after(hours=1), limit=1)
+    await make.move(journal, end, RunState.UNDOING, RunState.INTERRUPTED)
+    assert await journal.resume(end.id, by="api:al", how=how, at=after(hours=2))
+    (now,) = await journal.claim(at=after(hours=2), limit=1)
+    assert now.state is RunState.UNDOING
 
 
 async def test_resume_of_what_is_not_interrupted_does_nothing(journal: Journal) -> None:

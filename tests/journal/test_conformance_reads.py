@@ -220,6 +220,46 @@ async def test_prune_takes_what_is_old_and_over_and_keeps_the_chain(place: Place
     assert await journal.prune(before=after(days=90)) == 0
 
 
+async def test_what_would_go_is_counted_and_nothing_else(journal: Journal) -> None:
+    over = await make.claimed(journal, "over")
+    await make.move(journal, over, RunState.PLANNING, RunState.SUPPRESSED)
+    await make.resolve(journal, "over")
+    await make.claimed(journal, "still")
+    for before, expected in ((T0, (0, 0, 0)), (after(days=90), (3, 1, 1))):
+        found = await journal.prunable(before=before, audit_before=None)
+        assert (found.notifications, found.runs, found.incidents) == expected
+        assert found.audit_records == 0
+        assert await journal.prune(before=before) == sum(expected)
+
+
+async def test_the_chain_is_pruned_from_its_beginning_and_says_so(place: Place) -> None:
+    journal = await place.open()
+    for day in range(8):
+        at = after(days=day)
+        await journal.record([AuditEntry("note", "al", at, {"n": n}) for n in range(3)])
+    # A clock that was set back: what is older stays behind what is not.
+    await journal.record([AuditEntry("note", "al", T0, {})])
+    place.clock.time = after(days=9)
+    whole, head = await journal.audit(), await journal.audit_head()
+    old = [record for record in whole if record.entry.at < after(days=5)][:-1]
+    found = await journal.prunable(before=T0, audit_before=after(days=5))
+    assert found.audit_records == len(old) == 15
+    assert await journal.prune_audit(before=T0) == 0
+    assert await journal.audit_head() == head
+    assert await journal.prune_audit(before=after(days=5), limit=4) == 15
+    left = await journal.audit()
+    said = [record for record in left if record.entry.kind == verify.PRUNED]
+    assert [record.entry.details["seq"] for record in said] == [4, 8, 12, 15]
+    assert left == [*whole[15:], *said]
+    checked = verify.verify(left, expected_head=await journal.audit_head())
+    assert (checked.ok, checked.pruned) == (True, 15)
+    # All of it, when all is old: the record that says so is the chain.
+    gone = await journal.prune_audit(before=after(days=99))
+    assert gone == len(left)
+    checked = verify.verify(await journal.audit(), expected_head=await journal.audit_head())
+    assert (checked.ok, checked.records) == (True, 1)
+
+
 async def test_the_runs_of_an_open_incident_stay_so_that_none_begins_twice(
     journal: Journal,
 ) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.journal.protocol import AuditEntry, Expiry, Guard, Journal, Written
+from remediator.journal.protocol import AuditEntry, Candidate, Expiry, Guard, Journal, Written
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
@@ -371,3 +371,23 @@ async def test_a_new_daemon_takes_up_what_the_former_had_in_hand(place: Place) -
     still = await now.run(waiting.id)
     assert still is not None
     assert still.wake_at == after(minutes=30)
+
+
+async def test_what_waits_for_a_clock_that_was_ahead_is_brought_back(journal: Journal) -> None:
+    await journal.register([RUNBOOK])
+    await make.asked(journal, "asks", id_="q-1")
+    ahead = after(days=1)
+    waits = make.start(wake_at=ahead + timedelta(minutes=2))
+    candidate = Candidate(make.alert("waits"), on_firing=(waits,))
+    receipt = await journal.take(make.notification(candidate, at=ahead))
+    assert await journal.straighten(at=ahead) == 0  # by the same clock it is in order
+    assert await journal.straighten(at=T0) == 1
+    run = await journal.run(receipt.started[0])
+    assert run is not None
+    assert run.wake_at == after(minutes=2)
+    kept = await journal.approval("q-1")
+    assert kept is not None
+    assert kept.expires_at == after(minutes=30)  # asked under the right clock
+    assert await journal.straighten(at=T0) == 0
+    (told,) = [r.entry for r in await journal.audit() if r.entry.kind == "clock.set_back"]
+    assert told.details == {"runs": 1, "approvals": 0, "notes": 0}

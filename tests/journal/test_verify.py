@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -267,3 +268,94 @@ def test_details_that_only_read_the_same_are_a_change() -> None:
     forged = line.replace('"kind":', '"kind":"forged","kind":', 1)
     with pytest.raises(verify.BadExport, match="not written as it was exported"):
         list(verify.read_export([forged]))
+
+
+# --- a chain whose beginning was pruned, and one that was restored ----------------------------
+
+
+def _pruned(upto: int, **details: Any) -> Chain:
+    """Return the end of a chain whose last record says what retention deleted."""
+    said = {"seq": upto, "hash": _WHOLE[upto - 1].hash, **details}
+    entries = [*_entries(), AuditEntry(verify.PRUNED, "remediator", T0, said)]
+    return _linked(entries)[upto:]
+
+
+def test_a_chain_begins_where_retention_left_it() -> None:
+    left = _pruned(4)
+    found = verify.verify(left, heads=[_head(2), _head(4), _head(7)], keys=_KEYS)
+    assert (found.ok, found.records, found.pruned) == (True, 7, 4)
+    assert found.heads == 2  # of 4, by its hash, and of 7; of 2 nothing is left
+
+
+@pytest.mark.parametrize("details", [{"seq": 3}, {"hash": "0" * 64}, {"seq": "4"}])
+def test_a_beginning_that_no_record_explains_is_missing(details: dict[str, object]) -> None:
+    found = verify.verify(_pruned(4, **details))
+    assert found.problem.startswith("records 1 to 4 are missing: no record says that retention")
+    assert found.first_bad == 1
+    one = verify.verify(_linked(_entries())[1:])
+    assert one.problem.startswith("record 1 is missing: ")
+
+
+def test_a_pruned_chain_is_held_against_the_head_of_its_beginning() -> None:
+    other = _linked([AuditEntry("other", "mallory", T0, {}) for _ in range(4)])
+    found = verify.verify(_pruned(4), heads=[_head(4, other)], keys=_KEYS)
+    assert "record 4 is not the one whose hash was signed" in found.problem
+
+
+def _at(minute: int, seq: int, records: Chain, *, restored: bool = False) -> anchors.SignedHead:
+    return anchors.sign(
+        _KEY, seq=seq, digest=records[seq - 1].hash, at=after(minutes=minute), restored=restored
+    )
+
+
+def test_a_restore_parts_the_heads_and_only_the_last_part_counts() -> None:
+    lost = _WHOLE
+    restored = AuditEntry(verify.RESTORED, "cli:al", after(minutes=20), {"copy": {"seq": 6}})
+    now = _linked([*_entries(6), restored, AuditEntry("later", "x", T0, {})])
+    heads = [
+        _at(1, 3, lost),
+        _at(9, 10, lost),
+        _at(20, 6, now, restored=True),
+        _at(21, 8, now),
+    ]
+    before, since = verify.by_restore(heads, _KEYS)
+    assert [one.seq for one in before] == [3, 10]
+    found = verify.verify(now, heads=since, keys=_KEYS)
+    assert (found.ok, found.heads) == (True, 2)
+    # Without the signed line, what the journal itself says is told, and is no excuse.
+    without = verify.verify(now, heads=[heads[1]], keys=_KEYS)
+    assert "the tail was cut off" in without.problem
+    assert "record 7 says that the journal was restored at" in without.problem
+    cut = verify.verify(now[:7], heads=since, keys=_KEYS)
+    assert "the tail was cut off: the chain ends at record 7" in cut.problem
+
+
+def test_a_restore_that_nobody_signed_parts_nothing() -> None:
+    good = _at(20, 6, _WHOLE, restored=True)
+    for forged in (replace(good, seq=5), replace(_at(20, 6, _WHOLE), restored=True)):
+        (all_of_them,) = verify.by_restore([_head(10), forged], _KEYS)
+        found = verify.verify(_WHOLE[:6], heads=all_of_them, keys=_KEYS)
+        assert "signature" in found.problem
+
+
+def test_a_copy_must_agree_with_the_heads_of_one_part() -> None:
+    lost, now = _WHOLE, _linked([*_entries(6), AuditEntry("other", "x", T0, {})])
+    heads = [_at(1, 3, lost), _at(9, 8, lost)]
+    heads += [_at(20, 6, now, restored=True), _at(21, 7, now)]
+    parts = verify.by_restore(heads, _KEYS)
+    for records in (lost, now, lost[:7], lost[:5]):
+        copied = verify.Copied((len(records), records[-1].hash), parts, _KEYS)
+        copied.feed(records)
+        assert copied.end().ok, records[-1]
+    forged = _rehashed(_edited(lost, 2, actor="mallory"))
+    copied = verify.Copied((len(forged), forged[-1].hash), parts, _KEYS)
+    assert not copied.feed(forged)
+    assert "not the one whose hash was signed" in copied.end().problem
+
+
+def test_a_restored_head_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file, head = tmp_path / "heads", _at(20, 6, _WHOLE, restored=True)
+    anchors.append(file, head)
+    anchors.append(file, _head(10))
+    assert list(anchors.read(file)) == [head, _head(10)]
+    anchors.check(head, _KEYS)

@@ -50,6 +50,9 @@ class GivenContext:
             raise Permanent(f"no {kind.__name__}")
         return found
 
+    async def prove_alive(self) -> None:
+        """See `Context.prove_alive`."""
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """See `Context.facts`."""
         return ()

@@ -157,6 +157,10 @@ SETS: Mapping[str, ServerSet] = {
         ),
         packages=("strace", "faketime", "iproute2", "util-linux", "mount"),
     ),
+    "models": ServerSet(
+        (Binary("spin", ("spin",)), Binary("gcc", ("gcc", "cc"))),
+        packages=("spin", "gcc", "libc6-dev"),
+    ),
     "browser": ServerSet(
         (Binary("chromium", ("chromium",)),),
         packages=("chromium",),

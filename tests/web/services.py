@@ -243,6 +243,9 @@ class PluginContext:
     def client(self, kind: type[Client]) -> Client:
         raise AssertionError(kind)
 
+    async def prove_alive(self) -> None:
+        """Nobody changes anything here."""
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         return ()
 

@@ -32,6 +32,7 @@ class Cluster:
 
     def __init__(self, ctx: Context) -> None:
         self._client = ctx.client(Kubernetes)
+        self._ctx = ctx
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """Read an object that a runbook named.
@@ -95,11 +96,13 @@ class Cluster:
         self, resource: Resource, namespace: str, name: str, patch: Patch, *, sub: str = ""
     ) -> Object:
         """Patch an object; only inside `carry_out`, which knows what a conflict means."""
+        await self._ctx.prove_alive()
         with _told(conflicts=False):
             return await self._client.patch(resource, namespace, name, patch, sub=sub)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> bool:
         """Delete the object with this uid. Returns False when it was gone already."""
+        await self._ctx.prove_alive()
         with _told():
             try:
                 await self._client.delete(resource, namespace, name, uid=uid)

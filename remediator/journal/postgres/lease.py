@@ -44,6 +44,7 @@ _CHANNEL = "remediator"
 _NOW_US = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT"
 _BEAT = f"UPDATE nodes SET seen_us = {_NOW_US} WHERE id = $1 AND dead_us IS NULL"  # noqa: S608 - constants
 _SILENT = f"dead_us IS NULL AND id <> $1 AND seen_us < {_NOW_US} - $2::BIGINT"
+_SEEN_OF_LATE = f"SELECT 1 FROM nodes WHERE id = $1 AND seen_us >= {_NOW_US} - $2::BIGINT"  # noqa: S608 - constants
 _LOOK = f"""
     SELECT
         EXISTS (SELECT 1 FROM nodes WHERE {_SILENT}),
@@ -62,7 +63,14 @@ def join(env: Env, at: datetime) -> Operation[None]:
 
 
 def reap(env: Env, lease_us: int, at: datetime) -> Operation[Sequence[str]]:
-    """Declare dead who was not seen for a lease, unless it is in a transaction just now."""
+    """Declare dead who was not seen for a lease, unless it is in a transaction just now.
+
+    Only if this node itself was seen of late, by the same clock in the same transaction: what it
+    knew of its own contact before is old news when the transaction had to wait.
+    """
+    seen = yield Query(_SEEN_OF_LATE, (env.node, lease_us))
+    if not seen:
+        return ()
     rows = yield Query(
         f"SELECT id FROM nodes WHERE {_SILENT} ORDER BY id FOR UPDATE SKIP LOCKED",  # noqa: S608 - constants
         (env.node, lease_us),

@@ -37,9 +37,13 @@ async def upgrade(access: Access, at: datetime) -> list[str]:
             try:
                 await _upgrade(connection, access, at, done)
                 break
-            except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError):
+            except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError) as error:
                 if attempt == _MOST_TRIES:
-                    raise
+                    raise CannotOpen(
+                        f"the database {access.shown} holds tables that no migration on record made"
+                        f" ({error}); if a restore was broken off, make a new database and restore"
+                        " again"
+                    ) from error
             except connections.CONFLICTS:
                 if attempt == _MOST_TRIES:
                     raise
@@ -61,12 +65,29 @@ async def require_current(connection: "asyncpg.Connection", access: Access) -> N
     Raises:
         CannotOpen: it is newer, older, or none.
     """
-    present = await _present(connection)
-    current = schema.known()[-1].version
+    present, current = await _present(connection), schema.known()[-1].version
     _refuse_newer(access, present, current)
     if present < current:
         has = f"has schema {present} and this version needs {current}" if present else "is empty"
         raise CannotOpen(f"the journal {access.shown} {has}; run `remediator db migrate` once")
+
+
+async def not_newer(connection: "asyncpg.Connection", access: Access) -> int:
+    """Return the schema's number, which may be older than this code.
+
+    Raises:
+        CannotOpen: it is newer, or there is none.
+    """
+    present = await _present(connection)
+    _refuse_newer(access, present, schema.known()[-1].version)
+    if not present:
+        raise CannotOpen(f"the database {access.shown} holds no journal of remediator")
+    return present
+
+
+async def apply(connection: "asyncpg.Connection", migration: schema.Migration) -> None:
+    """Carry out one migration's statements, inside of a transaction."""
+    await connection.execute(migration.sql.replace("IDENTITY_KEY", dialect.IDENTITY_KEY))
 
 
 async def _upgrade(
@@ -87,7 +108,7 @@ async def _upgrade(
                 migration.name,
                 to_us(at),
             )
-            await connection.execute(migration.sql.replace("IDENTITY_KEY", dialect.IDENTITY_KEY))
+            await apply(connection, migration)
         done.append(migration.name)
 
 

@@ -167,6 +167,7 @@ class Writer:
                 attempt.wrote |= wrote
                 attempt.outcomes += [Outcome(*p) for p in zip(group.jobs, values, strict=True)]
             attempt.driven = ()
+            chained_at = time.monotonic()
             if attempt.entries:
                 await connections.drive(connection, audit.append(attempt.entries), [])
                 attempt.wrote = True
@@ -189,18 +190,25 @@ class Writer:
             if connections.lost(error):
                 raise Lost(error, unsure=True) from error
             raise
-        metrics.COMMIT_DURATION.observe(time.monotonic() - began)
+        now = time.monotonic()
+        metrics.COMMIT_DURATION.observe(now - began)
+        if attempt.entries:
+            metrics.CHAIN_DURATION.observe(now - chained_at)
         self._on_commit()
 
     async def _begin(self, connection: "asyncpg.Connection") -> None:
         """Begin a transaction in which nobody can declare this node dead.
 
+        The lock on its row in `commits` makes it wait for the end of one whose answer was lost,
+        wherever that is on its way: no batch is begun before the fate of the last one is decided.
+
         Raises:
             NodeDead: somebody has.
         """
+        node = _quoted(self._node)
         alive = await connection.execute(
-            f"BEGIN; SELECT 1 FROM nodes WHERE id = {_quoted(self._node)}"  # noqa: S608 - ours
-            " AND dead_us IS NULL FOR KEY SHARE"
+            f"BEGIN; SELECT 1 FROM commits WHERE node = {node} FOR UPDATE;"  # noqa: S608 - ours
+            f" SELECT 1 FROM nodes WHERE id = {node} AND dead_us IS NULL FOR KEY SHARE"
         )
         if alive != "SELECT 1":
             await self._roll_back()

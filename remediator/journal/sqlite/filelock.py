@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from remediator.journal.errors import CannotOpen
+from remediator.journal.errors import InUse
 
 
 class FileLock:
@@ -18,7 +18,7 @@ class FileLock:
         """Lock the journal for this process.
 
         Raises:
-            CannotOpen: another process holds it; the text names it.
+            InUse: another process holds it; the text names it.
             OSError: the lock file can't be made.
         """
         path = journal.with_name(journal.name + ".lock")
@@ -28,9 +28,10 @@ class FileLock:
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise CannotOpen(
+            raise InUse(
                 f"the journal {journal} is in use by another remediator (process {holder}); stop"
-                " that one, or give this one another `journal` in the settings"
+                " that one, or give this one another `journal` in the settings",
+                holder,
             ) from None
         except BaseException:
             os.close(descriptor)

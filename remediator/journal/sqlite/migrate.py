@@ -13,13 +13,17 @@ from remediator.journal.times import to_us
 _IDENTITY_KEY = "INTEGER PRIMARY KEY AUTOINCREMENT"
 
 
-def upgrade(connection: sqlite3.Connection, path: Path, at: datetime) -> None:
+def upgrade(connection: sqlite3.Connection, path: Path, at: datetime) -> list[str]:
     """Bring the schema up to this version of the code.
+
+    Returns:
+        The names of the migrations that were made, in order.
 
     Raises:
         CannotOpen: the schema is newer than the code.
         sqlite3.Error: a statement failed; its migration was rolled back.
     """
+    made = []
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(schema.TABLE)
@@ -35,11 +39,13 @@ def upgrade(connection: sqlite3.Connection, path: Path, at: datetime) -> None:
                 "INSERT INTO schema_version (version, name, applied_us) VALUES (?1, ?2, ?3)",
                 (migration.version, migration.name, to_us(at)),
             )
+            made.append(migration.name)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    return made
 
 
 def require_current(connection: sqlite3.Connection, path: Path) -> None:
@@ -48,19 +54,28 @@ def require_current(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         CannotOpen: it is newer, older, or none of ours.
     """
+    present, current = not_newer(connection, path), schema.known()[-1].version
+    if present < current:
+        raise CannotOpen(
+            f"the journal {path} has schema {present} and this version reads {current}; start"
+            " `remediator serve` once to bring it up to date"
+        )
+
+
+def not_newer(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's number, which may be older than this code.
+
+    Raises:
+        CannotOpen: it is newer, or none of ours.
+    """
     try:
         present = _present(connection)
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
         raise CannotOpen(f"{path} is no journal of remediator") from None
-    current = schema.known()[-1].version
-    _refuse_newer(path, present, current)
-    if present < current:
-        raise CannotOpen(
-            f"the journal {path} has schema {present} and this version reads {current}; start"
-            " `remediator serve` once to bring it up to date"
-        )
+    _refuse_newer(path, present, schema.known()[-1].version)
+    return present
 
 
 def _present(connection: sqlite3.Connection) -> int:

@@ -131,7 +131,9 @@ class Writer:
 
     def _commit(self, entries: list[AuditEntry]) -> None:
         if entries:
+            began = time.monotonic()
             connections.drive(self._connection, audit.append(entries), [])
+            metrics.CHAIN_DURATION.observe(time.monotonic() - began)
         began = time.monotonic()
         self._connection.execute("COMMIT")
         metrics.COMMIT_DURATION.observe(time.monotonic() - began)

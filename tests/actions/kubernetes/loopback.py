@@ -63,6 +63,8 @@ class Between:
         self._reads_too = False
         self.written_at: list[float] = []
         """When each write came, on the clock that never goes back."""
+        self.made = 0
+        """How many changes the API server has made for them, whoever was told."""
         self.struck = 0
         """At how many requests it has struck."""
 
@@ -93,7 +95,9 @@ class Between:
                     self.written_at.append(time.monotonic())
 
                 async def pass_on() -> web.Response:
-                    return await _passed_on(session, cp, request, body)
+                    said = await _passed_on(session, cp, request, body)
+                    self.made += write and said.status < 300
+                    return said
 
                 if self._left and self._strike is not None and (write or self._reads_too):
                     self._left -= 1
