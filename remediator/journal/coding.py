@@ -4,28 +4,22 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from remediator.model.canonical import JSON
+import msgspec
+
+from remediator.model import canonical
 from remediator.model.verdicts import Ruling, Verdict
 
-# The settings of `canonical.dumps`; made once, since a storm encodes 100,000 small values.
-_ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
+dumps = canonical.dumps
 
-
-def dumps(value: JSON) -> str:
-    """Return what `canonical.dumps` returns, sooner.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-        TypeError: a value is not JSON.
-    """
-    return _ENCODER.encode(value)
+_DECODER = msgspec.json.Decoder()
 
 
 def loads(text: str) -> Any:
     """Return the value of a JSON column."""
-    return json.loads(text)
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return json.loads(text)  # what the standard library wrote and msgspec does not read
 
 
 def verdicts_to_text(verdicts: Sequence[Verdict]) -> str:
