@@ -1,18 +1,21 @@
 """What notifications cost a replica and a database: the figures that `fleet` plays with.
 
 Batches of known sizes are written to a real journal on PostgreSQL, one at a time, and a plane is
-fitted through their times (least squares). The replica's processor is measured over the real path
-from the body to the receipt, and what the bare HTTP server takes is added.
+fitted through their times (least squares). The replica's processor is what the kernel says that a
+whole daemon used under load, at one alert a body and at a hundred.
 """
 
 import asyncio
 import statistics
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import traffic
+from benchmarks import load, traffic
+from benchmarks.daemon import Daemon, cpu_s
 from benchmarks.fleet import Costs
+from benchmarks.load import Task
 from benchmarks.noop import Noop
 from remediator.engine.clock import SystemClock
 from remediator.engine.intake import IntakeDesk
@@ -26,9 +29,8 @@ from remediator.runbook.compile import compile_runbook
 
 # Notifications in a batch, alerts in each.
 _SHAPES = ((1, 1), (16, 1), (64, 1), (256, 1), (1, 10), (16, 10), (64, 10), (1, 100), (16, 100))
-# What aiohttp takes for a request that does nothing, over what is measured here; see
-# docs/performance.md: the bare handler's rate.
-HTTP_S = 100e-6
+_REQUESTS = {1: 6000, 100: 300}
+_KNOWN_OF_100 = 1
 
 
 class Batch(NamedTuple):
@@ -41,13 +43,37 @@ class Batch(NamedTuple):
     cpu_s: float
 
 
-async def measure(url: str, *, rounds: int) -> Costs:
+def measure(url: str, folder: Path, *, rounds: int) -> Costs:
     """Measure on this machine, with nothing else running.
 
     Args:
         url: an empty journal on PostgreSQL.
+        folder: where a daemon may live for a minute.
         rounds: how often each shape is written; the median counts.
     """
+    batches = asyncio.run(_batches(url, rounds))
+    one, hundred = _processor_s(url, folder)
+    alert_s = (hundred - one) / 99
+    return _fitted(batches, notification_s=max(0.0, one - alert_s), alert_s=alert_s)
+
+
+def _processor_s(url: str, folder: Path) -> tuple[float, float]:
+    """Return what a daemon's processes use for a body of one alert, and of a hundred."""
+    daemon = Daemon(folder, traffic.usual_runbooks(1000), journal=url)
+    daemon.start()
+    try:
+        used = []
+        for alerts, requests in _REQUESTS.items():
+            before = cpu_s(daemon.process.pid)
+            sent = load.send(Task(daemon.port, requests, alerts=alerts, known_of_100=_KNOWN_OF_100))
+            assert sent.statuses == {"200": requests}, sent.statuses
+            used.append((cpu_s(daemon.process.pid) - before) / requests)
+    finally:
+        daemon.close()
+    return used[0], used[1]
+
+
+async def _batches(url: str, rounds: int) -> list[Batch]:
     clock = SystemClock()
     journal = await open_journal(url, clock, Opening("calibration"))
     try:
@@ -63,7 +89,7 @@ async def measure(url: str, *, rounds: int) -> Costs:
             batches.append(Batch(notifications, notifications * alerts, whole, chain, cpu))
     finally:
         await journal.close()
-    return _fitted(batches)
+    return batches
 
 
 async def _desk(journal: Journal) -> IntakeDesk:
@@ -96,8 +122,7 @@ def _chain_sum() -> float:
     return sum(sample.value for sample in samples if sample.name.endswith("_sum"))
 
 
-def _fitted(batches: Sequence[Batch]) -> Costs:
-    cpu = _plane([(1.0, b.notifications, b.alerts) for b in batches], [b.cpu_s for b in batches])
+def _fitted(batches: Sequence[Batch], *, notification_s: float, alert_s: float) -> Costs:
     chain = _plane(
         [(1.0, b.notifications + b.alerts, 0.0) for b in batches], [b.chain_s for b in batches]
     )
@@ -106,8 +131,8 @@ def _fitted(batches: Sequence[Batch]) -> Costs:
         [max(0.0, b.whole_s - b.chain_s - b.cpu_s) for b in batches],
     )
     return Costs(
-        notification_s=cpu[1] + HTTP_S,
-        alert_s=cpu[2],
+        notification_s=notification_s,
+        alert_s=alert_s,
         batch_s=rest[0],
         batch_notification_s=rest[1],
         batch_alert_s=rest[2],

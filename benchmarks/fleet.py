@@ -15,10 +15,10 @@ batches are small each is committed at once, and they grow with what waits.
 """
 
 import argparse
-import asyncio
 import heapq
 import json
 import random
+import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -269,8 +269,8 @@ def main() -> None:
     if given.calibrate:
         from benchmarks import calibration, postgres  # noqa: PLC0415 - to play needs no server
 
-        with postgres.database() as url:
-            costs = asyncio.run(calibration.measure(url, rounds=7))
+        with postgres.database() as url, tempfile.TemporaryDirectory() as folder:
+            costs = calibration.measure(url, Path(folder), rounds=7)
         given.costs.parent.mkdir(parents=True, exist_ok=True)
         given.costs.write_text(json.dumps(asdict(costs), indent=2) + "\n")
     costs = _read(given.costs)

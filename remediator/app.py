@@ -328,6 +328,8 @@ class Daemon:
             self.broken.set()
 
     def _die(self) -> None:
+        if self.dead:
+            return
         log.error("this node was declared dead; it starts anew, and others carry on what it had")
         self.dead = True
         self.broken.set()

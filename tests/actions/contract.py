@@ -138,8 +138,10 @@ class ActionContract:
     async def test_applying_twice_changes_the_world_once(self, case: Case) -> None:
         untouched, unmarked = case.state(), case.trace()
         plan = await case.plan()
+        asked = case.bench.proofs
         first = await case.action.apply(plan, case.bench)
         assert first.changed
+        assert case.bench.proofs > asked, "a change without proof that the run is still ours"
         assert case.trace() != unmarked, "a trace that misses this write would miss one by plan"
         changed = case.state()
         assert changed != untouched

@@ -277,6 +277,20 @@ async def test_a_lost_answer_to_commit_is_looked_up(
         await cutter.close()
 
 
+async def test_a_batch_that_takes_long_is_nobodys_death(postgres: Postgres, place: Place) -> None:
+    journal = await place.open(node="slow", duties=("a",))
+    other = await place.open(node="other")
+    run = await make.claimed(journal)
+    gate = place.gate()
+    shut = await gate.shut(journal, run)
+    postgres.psql("DELETE FROM duties", place.url)  # there is something to write for the lease
+    await _in_contact(journal)
+    await _in_contact(journal)
+    gate.open()
+    assert (await shut).written is Written.DONE
+    assert "node.gone" not in [record.entry.kind for record in await other.audit()]
+
+
 async def test_a_claim_whose_answer_was_lost_is_handed_back(place: Place) -> None:
     journal = await place.open()
     first, lost = await make.claimed(journal, "first"), await make.claimed(journal, "lost")

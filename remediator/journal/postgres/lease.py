@@ -13,7 +13,7 @@ The protocol is modelled in `models/lease.pml`.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -128,7 +128,11 @@ class Lease:
         """
         await self._join()
         await self._beat()
-        self._tasks = [asyncio.create_task(self._keep(), name="journal lease")]
+        # Two tasks: what is written waits for its batch, and a heartbeat must not.
+        self._tasks = [
+            asyncio.create_task(self._again_and_again(self._beat), name="journal lease"),
+            asyncio.create_task(self._again_and_again(self._look), name="journal duties"),
+        ]
         if self._access.listen_notify:
             self._tasks.append(asyncio.create_task(self._notify(), name="journal hints"))
 
@@ -168,18 +172,18 @@ class Lease:
 
     # --- the heartbeat --------------------------------------------------------------------
 
-    async def _keep(self) -> None:
+    async def _again_and_again(self, do: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             try:
-                await self._beat()
-                await self._look()
+                await do()
             except NodeDead:
                 self._until = 0.0
                 self._on_dead()
                 return
             except (JournalUnavailable, Overloaded) as error:
-                log.warning("no heartbeat", error=str(error), lease_left_s=self._until - _boot_s())
+                left_s = round(self._until - _boot_s(), 1)
+                log.warning("the lease was not looked after", error=str(error), left_s=left_s)
 
     async def _beat(self) -> None:
         """Say that this node lives, and learn whether it does.
