@@ -53,7 +53,7 @@ def test_numbers_that_json_does_not_have_are_refused(number: float) -> None:
         canonical.dumps({"plan": [{"share": number}]})
 
 
-@pytest.mark.parametrize("value", [{1, 2}, b"bytes", object(), [{"a": b""}]], ids=repr)
+@pytest.mark.parametrize("value", [{1, 2}, b"bytes", complex(1, 2), [{"a": b""}]], ids=repr)
 def test_what_is_no_json_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         canonical.dumps(value)
