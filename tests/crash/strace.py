@@ -83,8 +83,10 @@ class Strace:
         return found
 
     def _attached(self) -> bool:
+        if "attached" in self._said.read_text():
+            return True  # and perhaps has killed it already
         assert self._child.poll() is None, "strace ended"
-        return "attached" in self._said.read_text()
+        return False
 
     def _lines(self) -> list[str]:
         return self._trace.read_text(errors="replace").splitlines()
