@@ -241,14 +241,13 @@ def _covered(head: SignedHead) -> bytes:
 def _make_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     key = Ed25519PrivateKey.generate()
-    _write_whole(
-        path,
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
+    if not _write_whole(path, private, replace=False):
+        return  # another replica was faster, and wrote the public half of its own
     _write_whole(
         public_path(path),
         key.public_key().public_bytes(
@@ -257,15 +256,25 @@ def _make_key(path: Path) -> None:
     )
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, readable by its owner alone."""
+def _write_whole(path: Path, content: bytes, *, replace: bool = True) -> bool:
+    """Write a file that is there whole or not at all, readable by its owner alone.
+
+    Returns:
+        False if it was there already and was not to be replaced.
+    """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        Path(name).replace(path)
-    except BaseException:
+        if replace:
+            Path(name).replace(path)
+            return True
+        try:
+            path.hardlink_to(name)
+        except FileExistsError:
+            return False
+        return True
+    finally:
         Path(name).unlink(missing_ok=True)
-        raise

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -359,3 +360,13 @@ def test_a_restored_head_is_read_as_it_was_written(tmp_path: Path) -> None:
     anchors.append(file, _head(10))
     assert list(anchors.read(file)) == [head, _head(10)]
     anchors.check(head, _KEYS)
+
+
+def test_replicas_that_start_together_make_one_key(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "key.pem"
+    with ThreadPoolExecutor(8) as replicas:
+        made = list(replicas.map(lambda _: anchors.load_or_make_key(path), range(8)))
+    names = {anchors.key_id(key.public_key()) for key in made}
+    public = anchors.load_public_key(anchors.public_path(path))
+    assert names == {anchors.key_id(public)}
+    assert len(list(path.parent.iterdir())) == 2
