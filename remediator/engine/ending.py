@@ -10,7 +10,7 @@ from remediator.engine.ports import Ports
 from remediator.journal.protocol import RunUpdate
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step
-from remediator.model.views import Note, NoteKind
+from remediator.model.views import Note, NoteKind, how_to_resume
 from remediator.observe import metrics
 
 
@@ -40,11 +40,6 @@ def failed(
     return hand.update(
         RunState.FAILED, reason, message, steps=rows, notes=hand.escalation(text), **more
     )
-
-
-def how_to_resume(run_id: str) -> str:
-    """Return what a person does about an interrupted run."""
-    return f"Look, then: remediator runs resume {run_id} --how done|repeat|undo"
 
 
 async def break_off(ports: Ports, run: Run, reason: Reason, message: str) -> None:

@@ -5,13 +5,21 @@ A copy is a whole journal. It can be proved like the journal it was made of, up 
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from remediator.journal import audit
+from remediator.journal.anchors import SignedHead
 from remediator.journal.errors import CannotOpen
+from remediator.journal.statements import Operation
+from remediator.journal.verify import Copied, Verification
+
+_PAGE = 5000
 
 
 class BadCopy(Exception):
@@ -42,6 +50,23 @@ class Restored:
     cancelled: int
     interrupted: int
     notes_dropped: int
+
+
+def examine(
+    parts: Sequence[Sequence[SignedHead]], keys: Mapping[str, Ed25519PublicKey] | None
+) -> Operation[tuple[Verification, datetime | None]]:
+    """Check a copy's audit chain, page by page, against the signed heads below its own.
+
+    Returns:
+        What was found, and when the newest record was written.
+    """
+    chain = Copied((yield from audit.head()), parts, keys)
+    after, newest_at = 0, None
+    while page := (yield from audit.page(after=after, run_id=None, limit=_PAGE)):
+        if not chain.feed(page):
+            break
+        after, newest_at = page[-1].seq, page[-1].entry.at
+    return chain.end(), newest_at
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Retention: delete what is older than a time, a bounded number of rows in each transaction.
 
-What still runs, waits or is open
-stays, whatever its age; so do the ended runs of an open incident, which say that it had its run.
-Facts stay too: an old release that was bad is no better with time, and there is one row for each.
-How far back limits count, and so what must not be deleted yet, the caller knows (`housekeeping`).
+What still runs, waits or is open stays, whatever its age; so do the ended runs of an open incident,
+which say that it had its run. Facts stay too: an old release that was bad is no better with time,
+and there is one row for each. How far back limits count, and so what must not be deleted yet, the
+caller knows (`housekeeping`).
 
 The audit chain is deleted only from its beginning, by a setting of its own, and stays provable: the
 record `audit.pruned`, in the same transaction, names the number and the hash of the last one that

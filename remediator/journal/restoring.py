@@ -27,7 +27,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
 from remediator.model.reasons import Reason
 from remediator.model.runs import TRANSITIONS, Run, RunState, Trigger
-from remediator.model.views import Note, NoteKind
+from remediator.model.views import Note, NoteKind, how_to_resume
 
 Mark: TypeAlias = Callable[[], Operation[Restored]]
 """Makes the operation below, for the engine that restores."""
@@ -104,8 +104,7 @@ def _interrupt(
         Note(
             NoteKind.ESCALATION,
             run.id,
-            f"{run.runbook}: {message}. Look, then: remediator runs resume {run.id}"
-            " --how done|repeat|undo",
+            f"{run.runbook}: {message}. {how_to_resume(run.id)}",
             at,
             tuple(escalate_to),
         )

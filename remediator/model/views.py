@@ -51,3 +51,8 @@ class Note:
     text: str
     at: datetime
     to: tuple[str, ...] = ()
+
+
+def how_to_resume(run_id: str) -> str:
+    """Return what a person does about an interrupted run."""
+    return f"Look, then: remediator runs resume {run_id} --how done|repeat|undo"

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from remediator.journal import audit, copies, schema, verify
+from remediator.journal import audit, copies, schema
 from remediator.journal.anchors import SignedHead
 from remediator.journal.copies import BadCopy, Copy, Restored
 from remediator.journal.errors import CannotOpen
@@ -32,7 +32,6 @@ from remediator.journal.protocol import AuditEntry
 from remediator.journal.restoring import Mark
 from remediator.journal.times import to_us
 
-_PAGE = 5000
 _SCHEMA_DATA = re.compile(r"TABLE DATA \S+ schema_version ")
 _SCHEMA_ROWS = re.compile(
     r"^COPY \S*schema_version \(.*?\) FROM stdin;\n(.*?)^\\\.$", re.MULTILINE | re.DOTALL
@@ -152,25 +151,16 @@ async def check(
     """
     connection = await connections.connect(access, "remediator restore")
     try:
-        head, _ = await connections.drive(connection, audit.head(), [])
-        chain = verify.Copied(head, parts, keys)
-        after, newest_at = 0, None
-        while True:
-            page, _ = await connections.drive(
-                connection, audit.page(after=after, run_id=None, limit=_PAGE), []
-            )
-            if not page or not chain.feed(page):
-                break
-            after, newest_at = page[-1].seq, page[-1].entry.at
-        found = chain.end()
+        examined, _ = await connections.drive(connection, copies.examine(parts, keys), [])
     finally:
         await connections.close(connection)
-    if not found.ok:
+    verification, newest_at = examined
+    if not verification.ok:
         raise BadCopy(
-            f"the audit chain in the copy is broken: {found.problem}; the database {access.shown},"
-            " which it was loaded into, stays shut: drop it"
+            f"the audit chain in the copy is broken: {verification.problem}; the database"
+            f" {access.shown}, which it was loaded into, stays shut: drop it"
         )
-    return Copy(dump.schema, found.head, found.records, newest_at)
+    return Copy(dump.schema, verification.head, verification.records, newest_at)
 
 
 async def finish(access: Access, dump: Dump, mark: Mark, at: datetime) -> Restored:

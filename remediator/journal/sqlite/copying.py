@@ -7,19 +7,16 @@ committed before it began is in it, and nothing by half.
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from remediator.journal import audit, copies, verify
+from remediator.journal import copies
 from remediator.journal.anchors import SignedHead
 from remediator.journal.copies import BadCopy, Copy
 from remediator.journal.errors import CannotOpen
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import migrate
-
-_PAGE = 5000
 
 
 def backup(path: Path, target: Path, *, force: bool) -> Copy:
@@ -61,29 +58,12 @@ def look(
                 raise BadCopy(f"{name} is damaged: {'; '.join(faults)}; take an older copy")
             present = migrate.not_newer(connection, Path(name))
             connection.execute("BEGIN")
-            found, newest_at = _chain(connection, parts, keys)
+            found, newest_at = connections.drive(connection, copies.examine(parts, keys), [])
     except sqlite3.Error as error:
         raise BadCopy(_said(Path(name), error)) from error
     if not found.ok:
         raise BadCopy(f"the audit chain in {name} is broken: {found.problem}")
     return Copy(present, found.head, found.records, newest_at)
-
-
-def _chain(
-    connection: sqlite3.Connection,
-    parts: Sequence[Sequence[SignedHead]],
-    keys: Mapping[str, Ed25519PublicKey] | None,
-) -> tuple[verify.Verification, datetime | None]:
-    head = connections.drive(connection, audit.head(), [])
-    chain = verify.Copied(head, parts, keys)
-    after, newest_at = 0, None
-    while page := connections.drive(
-        connection, audit.page(after=after, run_id=None, limit=_PAGE), []
-    ):
-        if not chain.feed(page):
-            break
-        after, newest_at = page[-1].seq, page[-1].entry.at
-    return chain.end(), newest_at
 
 
 def _copy(source: sqlite3.Connection, target: Path) -> None:
