@@ -70,6 +70,12 @@ def groups(jobs: Sequence[Job]) -> Iterator[Group]:
             yield _alone(job)
 
 
+def besides(jobs: Sequence[Job], suspects: Sequence[Job]) -> list[Job]:
+    """Return a failed batch's jobs without those that may be guilty."""
+    known = set(map(id, suspects))
+    return [job for job in jobs if id(job) not in known]
+
+
 def _together(kind: Together[Any, Any], jobs: Sequence[Job]) -> Group:
     items = [job.item for job in jobs]
     return Group(jobs, lambda: kind.start(items))
@@ -106,13 +112,16 @@ class Queue:
         """Whether nothing is taken any more."""
         return self._closed
 
-    def put(self, job: Job, *, patient: bool) -> bool:
-        """Let a job wait; returns whether it is the only one, so that the writer must be woken.
+    def put(
+        self, kind: Together[Any, Any] | None, item: Any, *, weight: int, patient: bool
+    ) -> "asyncio.Future[Any]":
+        """Let a job wait; its future is done after the commit.
 
         Raises:
             Overloaded: too much waits.
             JournalUnavailable: the queue was closed.
         """
+        job = Job(kind, item, weight, asyncio.get_running_loop().create_future())
         with self._gathered:
             if self._closed:
                 raise JournalUnavailable("the journal is closed")
@@ -124,7 +133,7 @@ class Queue:
             self._weight += job.weight
             if waiting == 0:
                 self._gathered.notify()
-            return waiting == 0
+        return job.answer
 
     def take(self) -> list[Job]:
         """Take the next batch; empty when nothing waits."""

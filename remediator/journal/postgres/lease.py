@@ -128,6 +128,7 @@ class Lease:
         """
         await self._join()
         await self._beat()
+        metrics.NODE_LEASE.set_function(self._left_s)
         # Two tasks: what is written waits for its batch, and a heartbeat must not.
         self._tasks = [
             asyncio.create_task(self._again_and_again(self._beat), name="journal lease"),
@@ -147,9 +148,7 @@ class Lease:
     @property
     def alive(self) -> bool:
         """Whether it is certain that nobody can have declared this node dead yet."""
-        left = self._until - _boot_s()
-        metrics.NODE_LEASE.set(left)
-        return left > 0 and not self._writer.dead
+        return self._left_s() > 0 and not self._writer.dead
 
     async def prove(self) -> None:
         """Return once it is certain that this node lives.
@@ -182,8 +181,11 @@ class Lease:
                 self._on_dead()
                 return
             except (JournalUnavailable, Overloaded) as error:
-                left_s = round(self._until - _boot_s(), 1)
+                left_s = round(self._left_s(), 1)
                 log.warning("the lease was not looked after", error=str(error), left_s=left_s)
+
+    def _left_s(self) -> float:
+        return self._until - _boot_s()
 
     async def _beat(self) -> None:
         """Say that this node lives, and learn whether it does.
@@ -201,7 +203,6 @@ class Lease:
             self._since = sent_at
         self._answered_at = _boot_s()
         self._until = sent_at + self._lease_s * (1 - _MARGIN)
-        metrics.NODE_LEASE.set(self._until - self._answered_at)
 
     async def _look(self) -> None:
         """Bury the dead, and take duties that nobody does."""

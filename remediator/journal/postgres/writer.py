@@ -87,10 +87,9 @@ class Writer:
             Overloaded: too much waits.
             JournalUnavailable: the journal was closed.
         """
-        job = Job(kind, item, weight, asyncio.get_running_loop().create_future())
-        self._queue.put(job, patient=patient)
+        answer = self._queue.put(kind, item, weight=weight, patient=patient)
         self._gathered.set()
-        return job.answer
+        return answer
 
     async def close(self) -> None:
         """Commit what is queued, then close the connection. Idempotent."""
@@ -219,8 +218,7 @@ class Writer:
         if len(attempt.jobs) == 1:
             return [Outcome(attempt.jobs[0], error=connections.explained(error, self._access))]
         suspects = attempt.driven or attempt.jobs
-        known = set(map(id, suspects))
-        others = [job for job in attempt.jobs if id(job) not in known]
+        others = batch.besides(attempt.jobs, suspects)
         outcomes = list(await self._write(others)) if others else []
         if len(suspects) == 1:
             explained = connections.explained(error, self._access)

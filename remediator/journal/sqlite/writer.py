@@ -65,9 +65,7 @@ class Writer:
             Overloaded: too much waits.
             JournalUnavailable: the journal was closed.
         """
-        job = Job(kind, item, weight, self._loop.create_future())
-        self._queue.put(job, patient=patient)
-        return job.answer
+        return self._queue.put(kind, item, weight=weight, patient=patient)
 
     async def close(self) -> None:
         """Commit what is queued, then close the connection. Idempotent."""
@@ -119,8 +117,7 @@ class Writer:
                 return [self._failed(jobs[0], error)]
             if not driven:
                 return [outcome for job in jobs for outcome in self._write([job])]
-            suspects = set(map(id, driven))
-            others = [job for job in jobs if id(job) not in suspects]
+            others = batch.besides(jobs, driven)
             cleared = self._write(others) if others else ()
             if len(driven) == 1:
                 return [*cleared, self._failed(driven[0], error)]
