@@ -44,7 +44,6 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
-from remediator.journal.urls import kept_beside
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -282,13 +281,12 @@ class Daemon:
 
     def _housekeeper(self, journal: Journal) -> Housekeeper:
         settings = self.settings
-        path = kept_beside(settings.journal)
-        key = anchors.load_or_make_key(settings.audit.signing_key_file or anchors.beside(path))
-        heads = settings.audit.anchor_file or anchors.heads_path(path)
+        places = anchors.places(settings.journal, settings.audit)
+        key = anchors.load_or_make_key(places.key)
 
         async def anchor(seq: int, digest: str) -> None:
             head = anchors.sign(key, seq=seq, digest=digest, at=self.clock.now())
-            await asyncio.to_thread(anchors.append, heads, head)
+            await asyncio.to_thread(anchors.append, places.heads, head)
             # Whole, so that whoever keeps the log can hold the chain against it.
             log.info("audit head signed", head=anchors.to_line(head))
 

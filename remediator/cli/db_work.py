@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 from remediator.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from remediator.cli.signed_heads import Heads, Places
+    from remediator.cli.signed_heads import Heads
+    from remediator.journal.anchors import Places
     from remediator.journal.copies import Copy, Restored
     from remediator.journal.postgres.connection import Access
     from remediator.journal.restoring import Mark

@@ -13,7 +13,7 @@ from remediator.cli.failure import Failure
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from remediator.journal.anchors import SignedHead
+    from remediator.journal.anchors import Places, SignedHead
     from remediator.settings import Settings
 
 
@@ -39,16 +39,7 @@ class Heads:
         return [head for part in self.parts[:-1] for head in part]
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The files that prove a journal: its signing key, the key's public half, and the heads."""
-
-    key: Path
-    public: Path
-    heads: Path
-
-
-def places(settings: "Settings") -> Places:
+def places(settings: "Settings") -> "Places":
     """Return where they are by the settings; none of them need be there yet.
 
     Raises:
@@ -56,15 +47,11 @@ def places(settings: "Settings") -> Places:
     """
     from remediator.journal import anchors  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-    from remediator.journal.urls import kept_beside  # noqa: PLC0415 - and all of SQLite
 
     try:
-        journal = kept_beside(settings.journal)
+        return anchors.places(settings.journal, settings.audit)
     except CannotOpen as error:
         raise Failure(str(error)) from None
-    key = settings.audit.signing_key_file or anchors.beside(journal)
-    heads = settings.audit.anchor_file or anchors.heads_path(journal)
-    return Places(key, anchors.public_path(key), heads)
 
 
 def find(file: Path | None, key: Path | None, settings: "Settings | None") -> Heads:

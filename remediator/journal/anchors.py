@@ -21,8 +21,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from remediator.journal import urls
 from remediator.model import canonical
 from remediator.model.clock import from_text, to_text
+from remediator.settings import Audit
 
 # What a signature covers begins with this, so that it can't pass for one of another purpose.
 _PURPOSE = "remediator-audit-head-1"
@@ -54,6 +56,26 @@ class SignedHead:
     key_id: str
     signature: str
     restored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files that prove a journal: its signing key, the key's public half, and the heads."""
+
+    key: Path
+    public: Path
+    heads: Path
+
+
+def places(url: str, audit: Audit) -> Places:
+    """Return where they are by the settings; none of them need be there yet.
+
+    Raises:
+        CannotOpen: it is no journal's URL.
+    """
+    journal = urls.kept_beside(url)
+    key = audit.signing_key_file or beside(journal)
+    return Places(key, public_path(key), audit.anchor_file or heads_path(journal))
 
 
 def beside(journal: Path) -> Path:
