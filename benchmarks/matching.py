@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from benchmarks import traffic
 from benchmarks.measure import Bench, Curve, Figure, Measured, Target, ratios
 from remediator.engine import matching
+from remediator.model import matchers
 from remediator.model.alerts import Notification
 from remediator.plugin import registry as plugins
-from remediator.runbook import matchers
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook

@@ -18,6 +18,7 @@ from remediator.journal.protocol import Candidate, History, Journal, RunStart
 from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import Clock
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.matchers import Matcher
 from remediator.model.policy import Mode, Policy
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
@@ -25,7 +26,6 @@ from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.verdicts import Ruling, Verdict, heaviest
 from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.index import Index
-from remediator.runbook.matchers import Matcher
 from remediator.runbook.runbook import Runbook, alert_values
 
 RUN_ID = "simulation"

@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from remediator.model import canonical
+from remediator.model import canonical, matchers
 from remediator.plugin.action import AnyOperation, Probe
 from remediator.plugin.registry import Registry
-from remediator.runbook import document, expressions, matchers, parameters, value_types
+from remediator.runbook import document, expressions, parameters, value_types
 from remediator.runbook.document import Document, Path, Reporter
 from remediator.runbook.expressions import (
     BROKEN,

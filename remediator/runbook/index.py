@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from remediator.runbook import matchers
-from remediator.runbook.matchers import Matcher, Operator
+from remediator.model import matchers
+from remediator.model.matchers import Matcher, Operator
 from remediator.runbook.runbook import Runbook
 
 # So many expressions together; when theirs matches, they are asked one by one.

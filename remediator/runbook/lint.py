@@ -6,11 +6,11 @@ Each rule is one function; `remediator check` prints what they find.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from remediator.model import matchers
+from remediator.model.matchers import Matcher, Operator
 from remediator.plugin.action import Action
-from remediator.runbook import matchers
 from remediator.runbook.expressions import Template
 from remediator.runbook.findings import Finding, Severity
-from remediator.runbook.matchers import Matcher, Operator
 from remediator.runbook.runbook import Compiled, CompiledStep, Runbook
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from remediator.model import clock
+from remediator.model.matchers import Matcher
 from remediator.model.policy import Approval, Limits, Mode
 from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
 from remediator.runbook.expressions import Expression, ExpressionFailed, Template
-from remediator.runbook.matchers import Matcher
 from remediator.runbook.schema import OnFailure
 
 Compiled = Any

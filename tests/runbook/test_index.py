@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.model import matchers
 from remediator.plugin import registry as plugins
-from remediator.runbook import matchers
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook

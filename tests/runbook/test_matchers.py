@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.runbook import matchers
-from remediator.runbook.matchers import Matcher, MatcherError, Operator
+from remediator.model import matchers
+from remediator.model.matchers import Matcher, MatcherError, Operator
 from tests.servers import binaries
 
 ALERT = {"alertname": "HighLatency", "namespace": "shop", "über straße": "1"}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from remediator.model import matchers
 from remediator.plugin import registry as plugins
-from remediator.runbook import document, matchers
+from remediator.runbook import document
 from remediator.runbook.compile import compile_file, compile_runbook
 from remediator.runbook.expressions import Environment, ExpressionFailed
 from remediator.runbook.findings import RunbookErrors

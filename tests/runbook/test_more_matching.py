@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.model import matchers
+from remediator.model.matchers import MatcherError
 from remediator.plugin import registry as plugins
-from remediator.runbook import matchers
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.expressions import Environment, ExpressionError, ExpressionFailed
 from remediator.runbook.index import Index
-from remediator.runbook.matchers import MatcherError
 from remediator.runbook.runbook import Runbook
 from tests.servers import binaries
 

@@ -10,15 +10,11 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -30,239 +26,49 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
+from remediator.settings.access import Api, ApiToken, Http, Role, Sender, Tls
+from remediator.settings.daemon import (
+    MIN_RETENTION,
+    Audit,
+    Log,
+    LogFormat,
+    PostgresSettings,
+    Worker,
+)
+from remediator.settings.notify import PagerDutySettings, SlackSettings
+from remediator.settings.section import Section
+from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
+
+__all__ = [
+    "MIN_RETENTION",
+    "Api",
+    "ApiToken",
+    "Audit",
+    "ExecSettings",
+    "Http",
+    "KubernetesSettings",
+    "Log",
+    "LogFormat",
+    "PagerDutySettings",
+    "PostgresSettings",
+    "PrometheusSettings",
+    "Role",
+    "Section",
+    "Sender",
+    "Settings",
+    "SettingsError",
+    "SlackSettings",
+    "Tls",
+    "Worker",
+    "explain",
+    "load",
+]
 
 ENV_PREFIX = "REMEDIATOR_"
-# What is kept tells a late or doubled notification from a new one; peers may be days behind.
-MIN_RETENTION = timedelta(days=7)
 
 
 class SettingsError(Exception):
     """The settings can't be used; the text lists each fault with its key and what to do."""
-
-
-class Section(BaseModel):
-    """A part of the settings. Secrets given as `<name>_file` are read from that file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secret_files(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        values = dict(given)
-        for name, field in cls.model_fields.items():
-            path = values.get(f"{name}_file")
-            if (
-                path is None
-                or f"{name}_file" in cls.model_fields
-                or not _is_secret(field.annotation)
-            ):
-                continue
-            if values.get(name) is not None:
-                raise ValueError(f"give {name} or {name}_file, not both")
-            try:
-                values[name] = Path(str(path)).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ValueError(f"{name}_file: cannot read {path}: {error.strerror}") from None
-            if not values[name]:
-                raise ValueError(f"{name}_file: {path} is empty")
-            del values[f"{name}_file"]
-        for name, field in cls.model_fields.items():
-            # A variable that is set to nothing, as Compose does it: everybody knows that secret.
-            found = values.get(name)
-            if isinstance(found, SecretStr):
-                found = found.get_secret_value()
-            if isinstance(found, str) and not found.strip() and _is_secret(field.annotation):
-                raise ValueError(f"{name} is empty: give it a value, or leave it out")
-        return values
-
-
-def _is_secret(annotation: object) -> bool:
-    return "SecretStr" in str(annotation)
-
-
-class Role(StrEnum):
-    """What the holder of an API token may do; each includes the ones before it."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"  # decide, cancel, run by hand, pause
-    ADMIN = "admin"  # reload, resume interrupted runs
-
-
-class ApiToken(Section):
-    """One bearer token of the API; its name is the identity `api:<name>` in approvals and audit."""
-
-    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]*$")]
-    token: SecretStr
-    role: Role = Role.VIEWER
-
-
-class Api(Section):
-    """Who may use the API, the CLI and /metrics. Without tokens only loopback is served."""
-
-    tokens: tuple[ApiToken, ...] = ()
-
-
-class Sender(Section):
-    """One Alertmanager, or one HA cluster of them, that may post to /webhook/<source>/<SENDER>."""
-
-    bearer_token: SecretStr | None = None
-    """The token in `Authorization: Bearer …`."""
-    basic_username: str | None = None
-    basic_password: SecretStr | None = None
-    client_names: tuple[str, ...] = ()
-    """Common or alternative names of client certificates that are let in (mTLS)."""
-    alertmanager: tuple[str, ...] = ()
-    """Base URLs of all its peers, asked before anything is changed whether the alert still fires.
-    Without one, remediator has only the last webhook's word for it."""
-    alertmanager_warmup: Duration = timedelta(minutes=2)
-    """An Alertmanager forgets its alerts when it restarts, and hears of them again with its
-    senders' next round. Until it is this old, its silence about an alert proves nothing."""
-
-    @model_validator(mode="after")
-    def _basic_is_whole(self) -> "Sender":
-        if (self.basic_username is None) != (self.basic_password is None):
-            raise ValueError("basic_username and basic_password go together")
-        return self
-
-    @property
-    def authenticates(self) -> bool:
-        """Whether anything is asked of this sender."""
-        return bool(self.bearer_token or self.basic_username or self.client_names)
-
-
-class Tls(Section):
-    """TLS of the listener; with `client_ca_file` client certificates are asked for and checked."""
-
-    cert_file: Path
-    key_file: Path
-    client_ca_file: Path | None = None
-
-
-class KubernetesSettings(Section):
-    """How to reach the API server; in a cluster the service account is found by itself."""
-
-    kubeconfig: Path | None = None
-    """Default: $KUBECONFIG, then ~/.kube/config, then the in-cluster service account."""
-    context: str | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
-    """For one request."""
-
-
-class PrometheusSettings(Section):
-    """Where `prometheus.query` asks."""
-
-    url: str | None = None
-    bearer_token: SecretStr | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
-
-
-class SlackSettings(Section):
-    """The Slack app. Notes go to `channel`; buttons come back to POST /slack/interactions."""
-
-    bot_token: SecretStr | None = None
-    signing_secret: SecretStr | None = None
-    channel: str = ""
-    """The channel's id, C0123456789."""
-    api_url: str = "https://slack.com/api/"
-
-
-class PagerDutySettings(Section):
-    """Events API v2."""
-
-    routing_key: SecretStr | None = None
-    api_url: str = "https://events.pagerduty.com"
-
-
-class ExecSettings(Section):
-    """The local commands that `exec` may start. Empty: none."""
-
-    allow: tuple[str, ...] = ()
-    """Absolute paths of programs."""
-    environment: tuple[str, ...] = ("PATH", "HOME", "LANG")
-    """Variables of the daemon that a command sees; nothing else leaks into it. In what is kept of
-    its output their values are masked, apart from names that say where something is (PATH,
-    CACHE_HOST, TOKEN_FILE, AWS_REGION) and values under 8 characters; passwords in URLs always
-    are."""
-    host: str | None = None
-    """What targets call this machine, in locks, limits and scopes. Default: its host name; a fixed
-    name where that changes, as a pod's does."""
-
-
-class PostgresSettings(Section):
-    """How a journal on PostgreSQL is used; `journal` says where it is."""
-
-    password: SecretStr | None = None
-    """In place of one in the URL."""
-    isolation: Literal["read committed", "serializable"] = "read committed"
-    """`serializable` for engines that speak PostgreSQL's protocol and have nothing else; slower."""
-    listen_notify: bool = True
-    """Whether replicas wake each other. Without it they look every two seconds."""
-    lease: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=1))] = timedelta(
-        seconds=3
-    )
-    """A replica that was not seen for so long is declared dead, and others take up its runs within
-    two more seconds. A pause of the process that is longer makes it start anew."""
-
-
-class Audit(Section):
-    """Signing of the audit chain's heads."""
-
-    signing_key_file: Path | None = None
-    """An Ed25519 private key (PEM). Default: made beside the journal at first start; on PostgreSQL
-    in `var/`, each replica its own, so give all the same file there."""
-    anchor_file: Path | None = None
-    """Signed heads are appended here as JSON lines; keep it on another disk or machine."""
-    anchor_every: Duration = timedelta(minutes=1)
-    retention: Duration | None = None
-    """How long audit records are kept, at least 7d; all of them unless this is set. The chain stays
-    provable from where it then begins; run `remediator audit export` before they go."""
-
-    @field_validator("retention")
-    @classmethod
-    def _keeps_enough(cls, given: timedelta | None) -> timedelta | None:
-        if given is not None and given < MIN_RETENTION:
-            raise ValueError(f"must be {format_duration(MIN_RETENTION)} or longer")
-        return given
-
-
-class Worker(Section):
-    """How runs are carried on."""
-
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Runs in hand at once; a run that waits for a person or a time is not in hand."""
-    poll: Duration = timedelta(seconds=2)
-    """How often a settling target, and the alert during verify, are looked at."""
-    hold: Duration = timedelta(seconds=15)
-    """How long to wait before asking again: Alertmanager out of reach, target busy."""
-    give_up: Duration = timedelta(minutes=30)
-    """How long a run may be held before anything was changed; then it fails and escalates."""
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    AUTO = "auto"  # console on a terminal, JSON otherwise
-    JSON = "json"
-    CONSOLE = "console"
-
-
-class Log(Section):
-    """The daemon's own log, on standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: LogFormat = LogFormat.AUTO
-
-
-class Http(Section):
-    """Bounds of the listener."""
-
-    max_body_mib: Annotated[int, Field(ge=1, le=1024)] = 64
-    """One notification. 20,000 alerts in one body are about 20 MiB; a larger body answers 413,
-    which Alertmanager does not try again, so be generous."""
-    write_queue: Annotated[int, Field(ge=1, le=100_000)] = 4096
-    """Journal operations that may wait; beyond it a notification is answered 503 and comes back."""
 
 
 class Settings(BaseSettings):
