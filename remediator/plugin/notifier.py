@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.model.canonical import JSONObject
+from remediator.model.runs import Run
 from remediator.model.views import Note, RunView
 from remediator.plugin.context import Context
 
@@ -42,24 +43,92 @@ class Answered:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand, for a status line.
+
+    Args:
+        running: runs that have not ended, newest first; at most `MOST_SHOWN`.
+        waiting: how many of all wait for a person.
+        open_incidents: how many incidents are open.
+        paused: the kill switches that are on, each as one sentence.
+    """
+
+    running: Sequence[Run]
+    waiting: int
+    open_incidents: int
+    paused: Sequence[str]
+
+
+MOST_SHOWN = 20
+"""Of any list that a desk hands out."""
+
+
 class Desk(Protocol):
-    """Where answers are handed in. Checks that the actor may decide, and decides once."""
+    """Where people's words arrive, whichever way they come: checks that the actor may, and does it
+    once. Every `actor` is an authenticated identity, `slack:U123`, never a display name; every
+    `via` is the channel it came through, `slack`.
+
+    Every method raises `NotAuthorised` where the actor may not; it is then on record.
+    """
 
     async def decide(
         self, approval_id: str, *, actor: str, answer: Answer, reason: str, via: str
     ) -> Answered:
-        """Hand in one person's answer.
+        """Hand in one person's answer to a question.
 
         Args:
             approval_id: the opaque id that the button carried.
-            actor: an authenticated identity, `slack:U123`; never a display name.
+            actor: who answers.
             answer: approve or deny.
             reason: what the person wrote, may be empty.
-            via: the channel it came through, `slack`.
-
-        Raises:
-            NotAuthorised: the actor may not decide this.
+            via: the channel it came through.
         """
+        ...
+
+    async def question(self, approval_id: str, *, actor: str) -> RunView | None:
+        """Return the run that a question is about, whole; None where there is no such question."""
+        ...
+
+    async def snooze(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> str:
+        """Withdraw a question for a while: the run waits, and is then checked, planned and asked
+        anew. Returns a sentence for the actor."""
+        ...
+
+    async def cancel(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        """Stop a run before its next change. Returns a sentence for the actor."""
+        ...
+
+    async def start(
+        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+    ) -> tuple[str, str]:
+        """Start a runbook by hand. Returns the run's id (empty where none was started) and a
+        sentence for the actor."""
+        ...
+
+    async def pause(
+        self, scope: str, *, actor: str, reason: str, for_: timedelta | None, via: str
+    ) -> str:
+        """Set a kill switch. Returns a sentence for the actor."""
+        ...
+
+    async def unpause(self, scope: str, *, actor: str, via: str) -> str:
+        """Lift a kill switch. Returns a sentence for the actor."""
+        ...
+
+    async def waiting_for(self, actor: str) -> Sequence[RunView]:
+        """Return the runs whose open question this actor may answer, oldest first; at most
+        `MOST_SHOWN`."""
+        ...
+
+    async def standing(self, *, actor: str) -> Standing:
+        """Return how things stand."""
+        ...
+
+    async def run(self, run_id: str, *, actor: str) -> RunView | None:
+        """Return one run by its id or a unique part of it, whole."""
         ...
 
 

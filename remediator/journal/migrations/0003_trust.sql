@@ -1,0 +1,14 @@
+-- Guardrails that look further back, approvals by schedule, overrides, earned trust, and notes that
+-- are due later. All of it is additive: daemons of the version before go on beside newer ones.
+
+-- guardrails: what is known of a change beside its target, for limits by owner, rule and cost.
+ALTER TABLE steps ADD COLUMN nodes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE steps ADD COLUMN rules TEXT NOT NULL DEFAULT '[]'; -- names of the policy's that applied
+ALTER TABLE steps ADD COLUMN cost TEXT NOT NULL DEFAULT '';    -- by the hour, empty where unknown
+
+-- overrides and earned trust
+
+-- approvals
+ALTER TABLE approvals ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'; -- JSON: four eyes, expiry, reminders
+
+-- notes
