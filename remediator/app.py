@@ -19,7 +19,7 @@ from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.engine import housekeeping, lane, reconcile
 from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk

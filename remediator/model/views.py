@@ -43,7 +43,9 @@ class NoteKind(StrEnum):
 class Note:
     """One thing to tell people, out of the outbox. `text` is one plain sentence.
 
-    `to` names notifiers; empty means all that are told of everything (pagers are not).
+    `to` names notifiers; empty means all that are told of everything (pagers are not). `again`
+    says that an earlier attempt to deliver it may have succeeded without our knowing: whoever can
+    look, looks before it is told.
     """
 
     kind: NoteKind
@@ -51,6 +53,7 @@ class Note:
     text: str
     at: datetime
     to: tuple[str, ...] = ()
+    again: bool = False
 
 
 def how_to_resume(run_id: str) -> str:

@@ -35,8 +35,9 @@ from remediator.settings.daemon import (
     PostgresSettings,
     Worker,
 )
-from remediator.settings.notify import PagerDutySettings, SlackSettings
+from remediator.settings.notify import PagerDutySettings
 from remediator.settings.section import Section
+from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Sender",
     "Settings",
     "SettingsError",
+    "SlackRoute",
     "SlackSettings",
     "Tls",
     "Worker",

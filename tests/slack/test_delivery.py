@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from remediator import settings as configured
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.engine.announce import Announcer
 from remediator.engine.context import PluginContext
 from remediator.engine.hint import Hint
