@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from remediator.clients.errors import ClientError, Refused, Unavailable
-from remediator.clients.slack.client import faults
+from remediator.clients.slack import faults
 from remediator.clients.slack.pace import Pace
 from remediator.clients.slack.socket import Handle, Socket
 from remediator.model import matchers

@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 
 from remediator.clients.errors import RETRY_AT_MOST, Unavailable, retry_after
-from remediator.clients.slack.client import faults
+from remediator.clients.slack import faults
 from remediator.model.canonical import JSONObject
 from remediator.observe import logs, metrics
 
