@@ -161,8 +161,10 @@ class Notifier(ABC):
     name: ClassVar[str]
     callback_paths: ClassVar[Sequence[str]] = ()
     """Paths under which `callback` is served, `/slack/interactions`; it authenticates itself."""
-    escalates: ClassVar[bool] = False
+    escalates: bool = False
     """True for pagers: told only of escalations, and of the end of what they escalated."""
+    reaches_people: ClassVar[bool] = True
+    """False for what writes on a graph or a list of changes: nobody is called through it."""
     apart: ClassVar[timedelta] = timedelta()
     """At least so long between the beginnings of two deliveries; what is due waits its turn."""
 
