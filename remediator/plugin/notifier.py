@@ -182,8 +182,10 @@ class Notifier(ABC):
     name: ClassVar[str]
     callback_paths: ClassVar[Sequence[str]] = ()
     """Paths under which `callback` is served, `/slack/interactions`; it authenticates itself."""
-    escalates: ClassVar[bool] = False
+    escalates: bool = False
     """True for pagers: told only of escalations, and of the end of what they escalated."""
+    reaches_people: ClassVar[bool] = True
+    """False for what writes on a graph or a list of changes: nobody is called through it."""
     apart: ClassVar[timedelta] = timedelta()
     """At least so long between the beginnings of two deliveries to one place; what is due waits
     its turn."""
@@ -222,7 +224,9 @@ class Notifier(ABC):
         """
         return ref
 
-    async def listen(self, desk: Desk, ctx: Context, stopping: asyncio.Event) -> None:
+    async def listen(  # noqa: B027 - most have nothing to listen to
+        self, desk: Desk, ctx: Context, stopping: asyncio.Event
+    ) -> None:
         """Take what people say over a connection of the notifier's own, until told to stop.
 
         Runs beside the daemon's parts, on every replica; one that raises is logged and begun
