@@ -83,6 +83,40 @@ def code_lines(lines: list[str], limit: int, *, more: str) -> tuple[str, bool]:
     return fence + "\n".join(shown) + fence, whole and not left
 
 
+def code_blocks(lines: Sequence[str], limit: int) -> list[str]:
+    """Return all of these lines, in as many blocks of code as it takes, each of `limit` units.
+
+    A line that is longer than a block goes on in the next.
+    """
+    fence = "```"
+    room = limit - 2 * len(fence)
+    blocks: list[list[str]] = [[]]
+    left = room
+    for one in lines:
+        for piece in _pieces(_unquoted(line(one)), room):
+            if size(piece) + 1 > left and blocks[-1]:
+                blocks.append([])
+                left = room
+            blocks[-1].append(piece)
+            left -= size(piece) + 1
+    return [fence + "\n".join(block) + fence for block in blocks if block]
+
+
+def _pieces(clean: str, limit: int) -> list[str]:
+    """Return text on one line escaped, in pieces of at most `limit` units."""
+    pieces: list[str] = []
+    kept: list[str] = []
+    room = limit
+    for character in clean or " ":
+        piece = _ENTITIES.get(character, character)
+        if size(piece) > room:
+            pieces.append("".join(kept))
+            kept, room = [], limit
+        kept.append(piece)
+        room -= size(piece)
+    return [*pieces, "".join(kept)]
+
+
 def link(url: str, label: str) -> str:
     """Return a link, or only the label where the URL is none that a browser should open."""
     shown = cut(label, 60)
