@@ -19,7 +19,7 @@ from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.engine import housekeeping, lane, reconcile
 from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk
@@ -46,6 +46,7 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
+from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
@@ -414,7 +415,7 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
         if (fault := people.unknown(name, settings.groups)) is not None:
             text, hint = fault
             raise SettingsError(f"default_approvers: {text}" + (f"; {hint}" if hint else ""))
-    for name in settings.escalate_to:
+    for name in escalation.names(settings.escalate_to):
         if name in without or name not in registry.notifiers:
             raise SettingsError(
                 f"escalate_to: {name!r} is not configured; the notifiers are "

@@ -17,7 +17,7 @@ COMMANDS = {
     "check": "Check and lint runbooks and settings.",
     "simulate": "Show what would be done about an alert, and why not; changes nothing.",
     "run": "Start a runbook by hand.",
-    "runs": "List runs; show, cancel or resume one.",
+    "runs": "List runs; show, acknowledge, cancel or resume one.",
     "approve": "Approve what a run wants to change.",
     "deny": "Deny what a run wants to change.",
     "incidents": "List firing episodes.",

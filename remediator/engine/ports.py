@@ -9,6 +9,7 @@ from remediator.engine.library import Library
 from remediator.journal.protocol import Journal
 from remediator.model.alerts import Alert
 from remediator.model.clock import Clock
+from remediator.model.escalation import Call
 from remediator.model.incidents import Incident
 from remediator.model.policy import Policy
 from remediator.model.signals import Signal
@@ -67,4 +68,4 @@ class Ports:
     end: Callable[[Incident], Awaitable[None]]
     """Closes an incident whose alert Alertmanager no longer knows; `engine.reconcile` does it."""
     default_approvers: tuple[str, ...]
-    escalate_to: tuple[str, ...]
+    escalate_to: tuple[Call, ...]

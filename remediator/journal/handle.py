@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from remediator.journal import (
+    acknowledging,
     approvals,
     audit,
     clocks,
@@ -53,6 +54,7 @@ from remediator.journal.statements import Env, Together
 from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, RunView
@@ -170,6 +172,14 @@ class Handle:
             lambda: interventions.cancel(self._env, run_id, by=by, reason=reason, at=at)
         )
 
+    async def acknowledge(
+        self, run_id: str, *, by: str, reason: str, at: datetime
+    ) -> AcknowledgeOutcome:
+        """See `Journal.acknowledge`."""
+        return await self._engine.write(
+            lambda: acknowledging.acknowledge(self._env, run_id, by=by, reason=reason, at=at)
+        )
+
     async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
         """See `Journal.resume`."""
         return await self._engine.write(
@@ -213,6 +223,14 @@ class Handle:
     ) -> datetime | None:
         """See `Journal.outbox_wake`."""
         return await self._engine.read(lambda: outbox.next_wake(notifier=notifier, besides=besides))
+
+    async def calls_due(self, *, at: datetime) -> datetime | None:
+        """See `Journal.calls_due`."""
+        following = await self._engine.read(outbox.next_call)
+        if following is None or following > at:
+            return following
+        await self._engine.write(lambda: outbox.come_due(at=at))
+        return await self._engine.read(outbox.next_call)
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """See `Journal.outbox_delivered`."""

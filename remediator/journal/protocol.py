@@ -21,6 +21,7 @@ from remediator.model.approvals import (
     SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.plans import Fact, Plan
 from remediator.model.reasons import Reason
@@ -455,6 +456,12 @@ class Journal(Protocol):
         """Stop a run before its next change."""
         ...
 
+    async def acknowledge(
+        self, run_id: str, *, by: str, reason: str, at: datetime
+    ) -> AcknowledgeOutcome:
+        """Answer a run's newest escalation: a person looks, nobody else is called."""
+        ...
+
     async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
         """Let an interrupted run go on as a person says; False if it is not interrupted."""
         ...
@@ -499,6 +506,11 @@ class Journal(Protocol):
         self, *, notifier: str = "", besides: Sequence[str] = ()
     ) -> datetime | None:
         """Return when the next undelivered note is due; whose, as for `outbox_due`."""
+        ...
+
+    async def calls_due(self, *, at: datetime) -> datetime | None:
+        """Let the later calls of escalations whose time has come go out; returns when the next one
+        comes due."""
         ...
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:

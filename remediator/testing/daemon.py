@@ -23,8 +23,10 @@ from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import AuditRecord, Due, Journal, Opening, Receipt
+from remediator.model import escalation
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer
+from remediator.model.escalation import Call
 from remediator.model.policy import Mode, Policy
 from remediator.model.runs import Run, Step
 from remediator.model.views import RunView
@@ -72,7 +74,7 @@ class Setup:
     known: Known | None = None
     rosters: Mapping[str, Roster] = field(default_factory=dict)
     default_approvers: tuple[str, ...] = ("local",)
-    escalate_to: tuple[str, ...] = ()
+    escalate_to: tuple[str | Call, ...] = ()
     pace: Pace = _PACE
     write_queue: int = 4096
 
@@ -124,6 +126,7 @@ class InProcessDaemon:
             Opening(
                 node=f"in-process-{next(self._starts)}",
                 subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
+                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
                 write_queue=setup.write_queue,
                 on_due=look,
             ),
@@ -164,13 +167,18 @@ class InProcessDaemon:
             pace=setup.pace,
             end=self.reconciler.end,
             default_approvers=setup.default_approvers,
-            escalate_to=setup.escalate_to,
+            escalate_to=escalation.calls(*setup.escalate_to),
         )
         await self.reconciler.close_what_ended()
         await self.reconciler.fetch_truncated()
         self._worker = Worker(self.ports, hint)
         self._announcer = Announcer(
-            self.journal, notifiers, context_for, self.clock, note_hint, setup.escalate_to
+            self.journal,
+            notifiers,
+            context_for,
+            self.clock,
+            note_hint,
+            escalation.calls(*setup.escalate_to),
         )
         self._tasks = [
             asyncio.create_task(self._worker.run(), name="worker"),

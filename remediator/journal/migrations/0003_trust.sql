@@ -16,3 +16,15 @@ ALTER TABLE approvals ADD COLUMN closed_why TEXT NOT NULL DEFAULT ''; -- beside 
 ALTER TABLE decisions ADD COLUMN person TEXT NOT NULL DEFAULT ''; -- who stands behind the actor
 
 -- notes
+-- `state` may also be `later` (a call of an escalation that is not due yet) and `dropped` (one that
+-- was not needed). `news` is the note's kind where the version before would not know it.
+ALTER TABLE outbox ADD COLUMN news TEXT NOT NULL DEFAULT '';
+CREATE INDEX outbox_later ON outbox (next_us) WHERE state = 'later';
+
+-- Who answered a run's newest escalation.
+CREATE TABLE acknowledgements (
+    run_id TEXT   PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    actor  TEXT   NOT NULL,
+    reason TEXT   NOT NULL,
+    at_us  BIGINT NOT NULL
+);
