@@ -113,6 +113,7 @@ class _Compiler(Reporter):
                 ".".join(map(str, path)): (at.line, at.column)
                 for path, at in self.doc.values.items()
             },
+            substance=_substance(self.doc.value),
         )
 
     # -- structure
@@ -323,6 +324,17 @@ class _Compiler(Reporter):
             where=f"{self.doc.file}:{where.line}:{where.column}",
         )
         return Verify(given.within, given.every, probe)
+
+
+# What a change of does not change what the runbook does: the policy, people and readers see it.
+_NOT_SUBSTANCE = frozenset(
+    {"name", "description", "owner", "docs", "links", "mode", "approval", "guardrails"}
+)
+
+
+def _substance(given: Mapping[str, Any]) -> str:
+    """Return the digest by which evidence about a runbook is kept (`model.evidence`)."""
+    return canonical.digest({k: v for k, v in given.items() if k not in _NOT_SUBSTANCE})
 
 
 def _results(step_id: str) -> dict[str, Any]:
