@@ -192,9 +192,9 @@ def use(used: Sequence[tuple[Run, Override]], *, at: datetime) -> Operation[None
 
 
 def expire(at: datetime) -> Operation[int]:
-    """Put on record the overrides that nobody used in time, or whose run ended; returns how many."""
+    """Put on record what nobody used in time, or whose run ended; returns how many."""
     rows = yield Query(
-        "UPDATE overrides SET state = 'expired' WHERE state = 'open' AND (expires_us <= $1"
+        "UPDATE overrides SET state = 'expired' WHERE state = 'open' AND (expires_us <= $1"  # noqa: S608 - constants
         " OR run_id IN (SELECT id FROM runs WHERE ended_us IS NOT NULL"
         " AND id IN (SELECT run_id FROM overrides WHERE state = 'open')))"
         f" RETURNING {_COLUMNS}",

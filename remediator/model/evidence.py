@@ -1,9 +1,9 @@
 """What is known of how a runbook did: counted by the journal, weighed by the policy's bars.
 
 Evidence belongs to what a runbook *does*: which alerts it takes and its steps, conditions,
-parameters, verification and undo (`runbook.Runbook.substance`). A change of its mode, limits, people
-or words keeps the evidence; a change of what it would do to the world begins anew, since nobody has
-seen that yet. Pure.
+parameters, verification and undo (`runbook.Runbook.substance`). A change of its mode, limits,
+people or words keeps the evidence; a change of what it would do to the world begins anew, since
+nobody has seen that yet. Pure.
 """
 
 from dataclasses import dataclass

@@ -98,7 +98,7 @@ class GrantOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What became of the wish, with the override where there is one, and whose run is in the way."""
+    """What became of the wish: the override where there is one, and which run is in the way."""
 
     outcome: GrantOutcome
     override: Override | None = None
