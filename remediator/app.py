@@ -26,11 +26,13 @@ from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.clock import SystemClock
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.desk import PeopleDesk
 from remediator.engine.hand import ACTOR
 from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.people import Directory, Known
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
@@ -54,7 +56,7 @@ from remediator.plugin.registry import Registry
 from remediator.runbook import people, policy_file, store
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Settings, SettingsError
+from remediator.settings import Role, Settings, SettingsError
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -192,13 +194,23 @@ class Daemon:
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
+        directory = Directory(known_people(settings), clock)
+        runs = RunControl(journal, library, clock)
+        controls = PauseControl(journal, library, clock)
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
-                desk=ApprovalDesk(journal, clock, settings.groups),
-                runs=RunControl(journal, library, clock),
-                controls=PauseControl(journal, library, clock),
+                desk=PeopleDesk(
+                    journal,
+                    clock,
+                    directory,
+                    ApprovalDesk(journal, clock, directory),
+                    runs,
+                    controls,
+                ),
+                runs=runs,
+                controls=controls,
                 clock=clock,
                 sources=self.registry.sources,
                 notifiers=notifiers,
@@ -404,6 +416,21 @@ def make_clients(settings: Settings) -> "dict[type, Closable]":
         PagerDutyClient(settings.pagerduty),
     ]
     return {type(client): client for client in clients}
+
+
+def known_people(settings: Settings) -> Known:
+    """Return what the settings say about people."""
+    roles = settings.roles
+    return Known(
+        groups=settings.groups,
+        people=settings.people,
+        roles={
+            Role.VIEWER: roles.viewer,
+            Role.OPERATOR: roles.operator,
+            Role.ADMIN: roles.admin,
+        },
+        tokens={f"api:{token.name}": token.role for token in settings.api.tokens},
+    )
 
 
 class Closable(Protocol):

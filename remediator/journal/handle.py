@@ -23,6 +23,7 @@ from remediator.journal import (
     overrides,
     pruning,
     runs,
+    snoozing,
     steps,
     updates,
     views,
@@ -51,7 +52,7 @@ from remediator.journal.protocol import (
     UpdateOutcome,
 )
 from remediator.journal.statements import Env, Together
-from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome
+from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.evidence import Record, RunCount
@@ -156,6 +157,16 @@ class Handle:
     async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
         """See `Journal.decide`."""
         return await self._engine.write(lambda: decisions.decide(self._env, decision))
+
+    async def snooze(
+        self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
+    ) -> tuple[SnoozeOutcome, ApprovalRequest | None]:
+        """See `Journal.snooze`."""
+        return await self._engine.write(
+            lambda: snoozing.snooze(
+                self._env, approval_id, by=by, reason=reason, via=via, at=at, until=until
+            )
+        )
 
     async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
         """See `Journal.cancel`."""
@@ -288,6 +299,10 @@ class Handle:
     async def approval(self, approval_id: str) -> ApprovalRequest | None:
         """See `Journal.approval`."""
         return await self._engine.read(lambda: approvals.get(approval_id))
+
+    async def open_approvals(self, *, limit: int) -> Sequence[ApprovalRequest]:
+        """See `Journal.open_approvals`."""
+        return await self._engine.read(lambda: approvals.open_ones(limit=limit))
 
     async def incident(self, incident_id: str) -> Incident | None:
         """See `Journal.incident`."""

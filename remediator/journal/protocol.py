@@ -18,6 +18,7 @@ from remediator.model.approvals import (
     ApprovalStatus,
     Decision,
     DecisionOutcome,
+    SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.evidence import Record, RunCount
@@ -449,6 +450,12 @@ class Journal(Protocol):
         """Count one authorised answer; the first quorum or the first deny decides."""
         ...
 
+    async def snooze(
+        self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
+    ) -> tuple[SnoozeOutcome, ApprovalRequest | None]:
+        """Withdraw an open question until a time, of a run that has changed nothing."""
+        ...
+
     async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
         """Stop a run before its next change."""
         ...
@@ -562,6 +569,10 @@ class Journal(Protocol):
 
     async def approval(self, approval_id: str) -> ApprovalRequest | None:
         """Return one approval request."""
+        ...
+
+    async def open_approvals(self, *, limit: int) -> Sequence[ApprovalRequest]:
+        """Return the open questions, oldest first."""
         ...
 
     async def incident(self, incident_id: str) -> Incident | None:

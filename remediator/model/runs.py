@@ -66,6 +66,7 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
         {
             _S.APPLYING,
             _S.PLANNING,
+            _S.PENDING,  # snoozed: nothing was changed, and the question is asked anew later
             # Asked in the middle of a run: the alert cleared, or nobody said yes.
             _S.VERIFYING,
             _S.SUCCEEDED,

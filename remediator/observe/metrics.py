@@ -89,6 +89,17 @@ APPROVALS = _counter(
     "outcome",
 )
 
+NOT_AUTHORISED = _counter(
+    "remediator_not_authorised_total",
+    "What people wanted and may not, beside answers to approval requests.",
+)
+ROSTERS = _counter(
+    "remediator_rosters_total",
+    "Times that who is in a group or on call was asked elsewhere (asked, failed).",
+    "kind",
+    "result",
+)
+
 # ------------------------------------------------------------------------------ the journal
 
 JOURNAL_UP = _gauge(

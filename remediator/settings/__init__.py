@@ -26,7 +26,7 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
-from remediator.settings.access import Api, ApiToken, Http, Role, Sender, Tls
+from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
 from remediator.settings.daemon import (
     MIN_RETENTION,
     Audit,
@@ -53,6 +53,7 @@ __all__ = [
     "PostgresSettings",
     "PrometheusSettings",
     "Role",
+    "Roles",
     "Section",
     "Sender",
     "Settings",
@@ -104,6 +105,10 @@ class Settings(BaseSettings):
     the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
+    people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Identities of the same person: `alice: [slack:U0123, api:alice]`. Two yes of one person are
+    one, whichever way they come."""
+    roles: Roles = Roles()
     default_approvers: tuple[str, ...] = ("local",)
     """Groups or identities that may decide where a runbook names none. `local` is whoever uses the
     API or CLI on this machine while no API token is configured."""

@@ -13,9 +13,11 @@ from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.desk import PeopleDesk
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
@@ -57,6 +59,8 @@ class Setup:
         sources: dialects by name, for bodies that come as bytes.
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
+        known: all that is known of people, instead of `groups`.
+        rosters: lists of people that are kept elsewhere, by prefix.
     """
 
     operations: Sequence[AnyOperation] = ()
@@ -65,6 +69,8 @@ class Setup:
     policy: Policy = _POLICY
     clients: Mapping[type, object] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
+    known: Known | None = None
+    rosters: Mapping[str, Roster] = field(default_factory=dict)
     default_approvers: tuple[str, ...] = ("local",)
     escalate_to: tuple[str, ...] = ()
     pace: Pace = _PACE
@@ -138,9 +144,18 @@ class InProcessDaemon:
         await self.load(*self._sources)
         self.intake = IntakeDesk(self.journal, self.library, setup.sources, lambda: None)
         self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
-        self.desk = ApprovalDesk(self.journal, self.clock, setup.groups or {})
         self.control = RunControl(self.journal, self.library, self.clock)
         self.pauses = PauseControl(self.journal, self.library, self.clock)
+        known = setup.known or Known(groups=setup.groups or {})
+        directory = Directory(known, self.clock, setup.rosters)
+        self.desk = PeopleDesk(
+            self.journal,
+            self.clock,
+            directory,
+            ApprovalDesk(self.journal, self.clock, directory),
+            self.control,
+            self.pauses,
+        )
         self.ports = Ports(
             journal=self.journal,
             library=self.library,

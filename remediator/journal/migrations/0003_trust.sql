@@ -29,5 +29,9 @@ CREATE INDEX overrides_open ON overrides (expires_us) WHERE state = 'open';
 
 -- approvals
 ALTER TABLE approvals ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'; -- JSON: four eyes, expiry, reminders
+ALTER TABLE approvals ADD COLUMN differs TEXT NOT NULL DEFAULT '[]'; -- JSON: from the plan asked before
+ALTER TABLE approvals ADD COLUMN reminded INTEGER NOT NULL DEFAULT 0; -- of the terms' reminders, sent
+ALTER TABLE approvals ADD COLUMN closed_why TEXT NOT NULL DEFAULT ''; -- beside its status
+ALTER TABLE decisions ADD COLUMN person TEXT NOT NULL DEFAULT ''; -- who stands behind the actor
 
 -- notes
