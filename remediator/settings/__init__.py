@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     """How long notifications, ended runs and resolved incidents are kept; at least 7d. Where a
     limit looks further back (a rate of 3/180d), all is kept as long as that limit looks back."""
     policy: Policy = Policy()
+    policy_file: Path | None = None
+    """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
+    the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
     people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -140,6 +143,12 @@ class Settings(BaseSettings):
                     f"senders.{name}.client_names needs tls.client_ca_file: without it no client "
                     "certificate is asked for"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Settings":
+        if self.policy_file is not None and "policy" in self.model_fields_set:
+            raise ValueError("give policy or policy_file, not both: one of them would not hold")
         return self
 
     @field_validator("retention")
