@@ -194,7 +194,11 @@ class Lane:
         begun = 0
         for item, view, place in found:
             first = view is not None and item.ref is None
-            if first and self._storms and await self._storms.share(item, place, beside=firsts[place]):
+            if (
+                first
+                and self._storms
+                and await self._storms.share(item, place, beside=firsts[place])
+            ):
                 begun += 1
                 continue
             firsts[place] -= first

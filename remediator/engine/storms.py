@@ -6,7 +6,6 @@ survive is in the journal (`journal.storms`), and is read back when the duty com
 """
 
 import secrets
-
 from dataclasses import dataclass, replace
 from datetime import timedelta
 

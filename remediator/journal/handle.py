@@ -14,12 +14,14 @@ from remediator.journal import (
     clocks,
     controls,
     decisions,
+    evidence,
     facts,
     history,
     incidents,
     interventions,
     notifications,
     outbox,
+    overrides,
     pruning,
     runs,
     snoozing,
@@ -56,7 +58,9 @@ from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcom
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.storms import Storm, StormMark
 from remediator.model.views import Note, RunView
@@ -205,6 +209,34 @@ class Handle:
     async def controls(self, at: datetime) -> Sequence[Control]:
         """See `Journal.controls`."""
         return await self._engine.read(lambda: controls.active(at))
+
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """See `Journal.grant_override`."""
+        return await self._engine.write(lambda: overrides.grant(self._env, wanted, again))
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """See `Journal.overrides`."""
+        return await self._engine.read(lambda: overrides.listed(run_id))
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """See `Journal.expire_overrides`."""
+        return await self._engine.write(lambda: overrides.expire(at))
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """See `Journal.run_counts`."""
+        return await self._engine.read(
+            lambda: evidence.counts(since=since, runbook=runbook, substance=substance)
+        )
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """See `Journal.track_record`."""
+        return await self._engine.read(
+            lambda: evidence.record(since=since, until=until, runbook=runbook)
+        )
 
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """See `Journal.facts`."""

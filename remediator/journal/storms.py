@@ -111,9 +111,7 @@ def shares(item: OutboxItem, storm_id: str, *, at: datetime) -> Operation[None]:
         )
 
 
-def told(
-    storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
-) -> Operation[None]:
+def told(storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool) -> Operation[None]:
     """Remember what the notifier knows of its message, and whether that was the last edit."""
     yield Execute(
         "UPDATE storms SET ref = $2, ended_us = $3 WHERE id = $1",

@@ -1,4 +1,4 @@
-"""Links for people whose parts come from an alert's labels: `https://…?var=${{ labels.namespace }}`.
+"""Links with parts that come from an alert's labels: `https://…?var=${{ labels.namespace }}`.
 
 Pure. What a label holds can never change where a link leads: it is percent-encoded, and stands
 after the host.

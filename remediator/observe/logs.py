@@ -8,7 +8,7 @@ called once by `app` (and by `cli` for the daemon's commands); everyone else cal
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 

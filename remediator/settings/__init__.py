@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import re2
 from pydantic import (
     Field,
     ValidationError,
@@ -26,7 +25,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from remediator.model.escalation import Calls
-from remediator.model import links
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
 from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
@@ -39,7 +37,7 @@ from remediator.settings.daemon import (
     Worker,
 )
 from remediator.settings.notify import PagerDutySettings
-from remediator.settings.section import Section
+from remediator.settings.section import LinkTemplate, Pattern, Section
 from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
 
@@ -106,6 +104,9 @@ class Settings(BaseSettings):
     """How long notifications, ended runs and resolved incidents are kept; at least 7d. Where a
     limit looks further back (a rate of 3/180d), all is kept as long as that limit looks back."""
     policy: Policy = Policy()
+    policy_file: Path | None = None
+    """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
+    the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
     people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -118,10 +119,10 @@ class Settings(BaseSettings):
     escalate_to: Calls = ()
     """Who is called where a runbook names nobody: notifiers, at once or later, like
     `[slack, {after: 10m, to: pagerduty}, {after: 30m, to: [opsgenie, email]}]`."""
-    links: Mapping[str, str] = Field(default_factory=dict)
+    links: Mapping[str, LinkTemplate] = Field(default_factory=dict)
     """Links that are shown with every run, name → URL with `${{ labels.NAME }}` in it; left out
     where the alert has no such label."""
-    mask: tuple[str, ...] = ()
+    mask: tuple[Pattern, ...] = ()
     """Regular expressions (RE2); what they match in alerts, plans and outputs is shown to people as
     `***`. Tokens, keys and passwords that look like some always are."""
     senders: Mapping[str, Sender] = Field(default_factory=lambda: {"default": Sender()})
@@ -151,24 +152,6 @@ class Settings(BaseSettings):
                 )
         return self
 
-    @field_validator("links")
-    @classmethod
-    def _are_links(cls, given: Mapping[str, str]) -> Mapping[str, str]:
-        for name, template in given.items():
-            if wrong := links.fault(template):
-                raise ValueError(f"{name}: {wrong}")
-        return given
-
-    @field_validator("mask")
-    @classmethod
-    def _are_patterns(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in given:
-            try:
-                re2.compile(pattern)
-            except re2.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
-        return given
-
     @model_validator(mode="after")
     def _rung_are_known(self) -> "Settings":
         """A misspelt group would ring nobody, and nobody would notice before it matters."""
@@ -181,6 +164,12 @@ class Settings(BaseSettings):
                     near = difflib.get_close_matches(name, self.groups, n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""
                     raise ValueError(f"slack: mention: there is no group {name!r}{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Settings":
+        if self.policy_file is not None and "policy" in self.model_fields_set:
+            raise ValueError("give policy or policy_file, not both: one of them would not hold")
         return self
 
     @field_validator("retention")
@@ -234,13 +223,8 @@ def doubts(settings: Settings) -> list[tuple[str, str]]:
     found = []
     slack = settings.slack
     if slack.bot_token is not None and not slack.answers:
-        found.append(
-            (
-                "slack",
-                "slack: there is a bot_token, and neither app_token nor signing_secret: nobody "
-                "can answer in Slack, so its messages have no buttons",
-            )
-        )
+        why = "neither app_token nor signing_secret is set: nobody can answer there"
+        found.append(("slack", f"slack: {why}, so its messages have no buttons"))
     if slack.bot_token is not None and not slack.channel:
         found.append(("slack", "slack: without a channel nothing is told there"))
     if slack.routes and slack.bot_token is None:

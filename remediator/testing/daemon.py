@@ -96,6 +96,8 @@ class InProcessDaemon:
         alerts: AlertBoard | None = None,
     ) -> None:
         self.setup = setup or Setup()
+        self.policy = self.setup.policy
+        """In force; a test may put another in its place, as a reload does."""
         self.clock = clock or ManualClock()
         self.alerts = alerts or AlertBoard()
         self.journal_file = folder / "journal.db"
@@ -160,7 +162,7 @@ class InProcessDaemon:
         self.ports = Ports(
             journal=self.journal,
             library=self.library,
-            policy=setup.policy,
+            policy_now=lambda: self.policy,
             signal=self.alerts,
             context_for=context_for,
             clock=self.clock,

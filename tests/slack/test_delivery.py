@@ -76,7 +76,7 @@ class Told(Notifier):
 
     def __init__(self, name: str, *, escalates: bool = False) -> None:
         self.name = name  # type: ignore[misc]  # a class's name, elsewhere
-        self.escalates = escalates  # type: ignore[misc]  # likewise
+        self.escalates = escalates
         self.told: list[str] = []
         self.gate: asyncio.Event | None = None
         self.trouble: Exception | None = None

@@ -58,7 +58,7 @@ class Answering:
         """
         match done:
             case Press():
-                return await self._press(done)
+                await self._press(done)
             case Submission():
                 return await self._submission(done)
             case Command():

@@ -4,9 +4,7 @@ Everything that another wrote goes through `text`. Nothing here depends on the t
 same view always renders to the same blocks, and an edit that would change nothing can be spared.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from remediator.model.approvals import Answer, ApprovalStatus
 from remediator.model.canonical import JSONObject
@@ -34,6 +32,7 @@ _MAX_LINK_TEXT = 800  # of all links; a generator URL holds a whole query
 
 # What people look for first; the rest follows by name.
 _LABELS_FIRST = ("alertname", "severity", "namespace", "deployment", "service", "pod")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -69,7 +68,7 @@ def run(
     tail = [*_verdicts(view), *_approval(view)]
     row = pressed.of_run(view) if buttons else []
     ending = [*_result(view), _about(view)]
-    room = MAX_TEXT - _text_size([*head, *tail, *row, *ending])
+    room = MAX_TEXT - text.in_blocks([*head, *tail, *row, *ending])
     steps, whole = plans.in_message(view, room - len(_INCOMPLETE) - 200)
     if not whole:
         steps.append(section(_INCOMPLETE.format(code(f"remediator runs show {view.run.id}", 80))))
@@ -113,7 +112,9 @@ def _labels(view: RunView) -> list[JSONObject]:
     names += sorted(set(labels) - set(names))
     shown = names if len(names) <= _MAX_LABELS else names[: _MAX_LABELS - 1]
     fields = [
-        text.mrkdwn(f"*{cut(name, 40).replace('*', '∗')}*\n{code(masking.value(name, labels[name]), 60)}")
+        text.mrkdwn(
+            f"*{cut(name, 40).replace('*', '∗')}*\n{code(masking.value(name, labels[name]), 60)}"
+        )
         for name in shown
     ]
     if len(shown) < len(names):
@@ -202,20 +203,10 @@ def _about(view: RunView) -> JSONObject:
 
 def _fallback(view: RunView, urgent: Note | None) -> str:
     emoji, word = STATES[view.run.state]
-    said = urgent.text if urgent else (plans.briefly(view) if open_question(view) else view.run.message)
+    said = (
+        urgent.text
+        if urgent
+        else (plans.briefly(view) if open_question(view) else view.run.message)
+    )
     shown = f": {cut(said, 300)}" if said else ""
     return f"{emoji} {word}: {cut(view.run.runbook, 100)}{shown}"
-
-
-def _text_size(blocks: list[JSONObject]) -> int:
-    """Return how much text blocks hold, whatever they are nested in."""
-
-    def measure(value: Any) -> int:
-        if isinstance(value, Mapping):
-            return sum(
-                size(inner) if key == "text" and isinstance(inner, str) else measure(inner)
-                for key, inner in value.items()
-            )
-        return sum(measure(inner) for inner in value) if isinstance(value, list) else 0
-
-    return measure(blocks)

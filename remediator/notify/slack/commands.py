@@ -28,8 +28,8 @@ HELP = "\n".join(
         "`/remediator show RUN` one run",
         "`/remediator run NAME key=value …` start a runbook, with labels",
         "`/remediator cancel RUN [reason]` stop a run before its next change",
-        "`/remediator pause SCOPE [for 2h] reason` stop automatic changes; SCOPE is `all`, "
-        "`runbook:NAME` or `scope:NAMESPACE`",
+        "`/remediator pause SCOPE [for 2h] reason` stop automatic changes",
+        "        SCOPE is `all`, `runbook:NAME` or `scope:NAMESPACE`",
         "`/remediator resume SCOPE` let them go on",
     )
 )

@@ -11,7 +11,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.views import RunView
 from remediator.notify.slack import buttons, plans, text
 from remediator.notify.slack.buttons import open_question
-from remediator.notify.slack.text import code, cut, moment, section, size
+from remediator.notify.slack.text import code, cut, moment, section
 from remediator.notify.slack.words import STATES
 
 DENY = "remediator_deny_form"
@@ -93,8 +93,8 @@ def deny(view: RunView, question: str) -> JSONObject:
 
 def snooze(view: RunView, question: str) -> JSONObject:
     """Return the form that asks for how long."""
-    options = [{"text": text.plain(span), "value": span} for span in SPANS]
-    select = {
+    options: list[JSONObject] = [{"text": text.plain(span), "value": span} for span in SPANS]
+    select: JSONObject = {
         "type": "static_select",
         "action_id": "given",
         "options": options,
@@ -113,8 +113,8 @@ def snooze(view: RunView, question: str) -> JSONObject:
 
 def start() -> JSONObject:
     """Return the form that starts a runbook."""
-    labels = _text(multiline=True, most=2000)
-    labels["placeholder"] = text.plain("namespace=shop\ndeployment=api")
+    shown = text.plain("namespace=shop\ndeployment=api")
+    labels: JSONObject = {**_text(multiline=True, most=2000), "placeholder": shown}
     blocks = [
         _input("runbook", "Runbook", _text(most=200)),
         _input("labels", "Labels, one a line", labels, optional=True),
@@ -167,7 +167,7 @@ def _pages(sections: Sequence[JSONObject]) -> list[list[JSONObject]]:
     pages: list[list[JSONObject]] = [[]]
     room = _MAX_PAGE
     for one in sections:
-        needs = size(str(one["text"]["text"]))
+        needs = text.in_blocks([one])
         if pages[-1] and (needs > room or len(pages[-1]) >= _MAX_SECTIONS):
             pages.append([])
             room = _MAX_PAGE
@@ -196,9 +196,7 @@ def _form(
     return {**made, "submit": text.plain(submit), "close": text.plain("Go back")}
 
 
-def _input(
-    block_id: str, label: str, element: JSONObject, *, optional: bool = False
-) -> JSONObject:
+def _input(block_id: str, label: str, element: JSONObject, *, optional: bool = False) -> JSONObject:
     return {
         "type": "input",
         "block_id": block_id,

@@ -125,7 +125,7 @@ class Slack(Notifier):
             except errors.Missing:
                 ctx.log.warning("the storm's message is gone from Slack; posting it again")
                 posted = await client.post(said.text, said.blocks, channel=one.place)
-            called_for, called_at = int(ref.get("called", 0)), _moment(ref.get("called_at"))
+            called_for, called_at = _count(ref.get("called")), _moment(ref.get("called_at"))
             due = called_at is None or ctx.now() - called_at >= _CALLS_APART
             if one.closed_at is None and one.needed > called_for and due:
                 line = storm.called(one, ring)
@@ -295,6 +295,10 @@ def _storm_ref(posted: Posted, *, called: int, at: datetime | None) -> JSONObjec
         "called": called,
         "called_at": clock.to_text(at) if at is not None else None,
     }
+
+
+def _count(said: object) -> int:
+    return said if isinstance(said, int) else 0
 
 
 def _moment(said: object) -> datetime | None:

@@ -8,8 +8,9 @@ styling, and `verbatim` keeps Slack from finding links and names in what is left
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from remediator.model.canonical import JSONObject
@@ -33,6 +34,20 @@ _LONGEST_URL = 2000
 def size(text: str) -> int:
     """Return how long Slack may find a text, in UTF-16 units: an emoji counts as two."""
     return len(text.encode("utf-16-le", errors="replace")) // 2
+
+
+def in_blocks(blocks: Sequence[JSONObject]) -> int:
+    """Return how much text blocks hold, whatever they are nested in."""
+
+    def measure(value: Any) -> int:
+        if isinstance(value, Mapping):
+            return sum(
+                size(inner) if key == "text" and isinstance(inner, str) else measure(inner)
+                for key, inner in value.items()
+            )
+        return sum(measure(inner) for inner in value) if isinstance(value, list) else 0
+
+    return measure(list(blocks))
 
 
 def line(text: str) -> str:

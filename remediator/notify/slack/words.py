@@ -1,4 +1,4 @@
-"""Slack's words and signs for what the model knows: one for each state, so that no two look alike."""
+"""Words and signs for what the model knows: one for each state, so that no two look alike."""
 
 from collections.abc import Mapping
 
@@ -76,8 +76,10 @@ def what_next(view: RunView) -> str:
             return f"The alert is untreated. {again} asks anew."
         case RunState.SUPPRESSED:
             lifts = [cut(v.lifted_by, 120) for v in view.verdicts if v.lifted_by]
-            return f"The alert is untreated. What lifts it: {lifts[0]}" if lifts else (
-                "The alert is untreated: look at it yourself."
+            return (
+                f"The alert is untreated. What lifts it: {lifts[0]}"
+                if lifts
+                else ("The alert is untreated: look at it yourself.")
             )
         case RunState.OBSERVED:
             return "Its mode is observe: the alert is untreated."
