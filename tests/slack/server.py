@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
 
 from tests.slack import arguments
+from tests.slack import manifest as manifests
 from tests.slack.app import APP_ID, APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, App
 from tests.slack.clock import Clock
 from tests.slack.delivery import Click, Delivery
@@ -148,6 +150,11 @@ class Slack:
     @socket_mode.setter
     def socket_mode(self, on: bool) -> None:
         self.app.socket_mode = on
+
+    def install(self, manifest: Path) -> "Slack":
+        """Make the app what a user gets from this manifest; URLs are still the test's to set."""
+        manifests.install(self.app, manifests.load(manifest))
+        return self
 
     # -- the workspace
 
