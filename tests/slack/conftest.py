@@ -50,7 +50,8 @@ class App:
         return self.channel.thread(self.message.ts)
 
     async def tell(self, view: RunView, note: Note | None = None) -> None:
-        """Deliver one note and keep the ref."""
+        """Deliver one note a second after the last one, and keep the ref."""
+        self.server.clock.advance(1)
         given = note or views.note()
         self.ref = await self.notifier.announce(given, view, self.ref, self.context)
 
@@ -86,7 +87,7 @@ def settings(server: Slack, **changes: Any) -> SlackSettings:
 @pytest_asyncio.fixture
 async def app(slack: Slack) -> AsyncIterator[App]:
     """An app that Slack reaches at a loopback address, at a time that stands still."""
-    client = SlackClient(settings(slack))
+    client = SlackClient(settings(slack), monotonic=slack.clock.now)
     made = App(
         slack,
         client,
