@@ -175,7 +175,9 @@ async def test_late_notes_about_one_question_ring_once(app: App) -> None:
 
 
 @pytest.mark.parametrize("status", [s for s in ApprovalStatus if s is not ApprovalStatus.OPEN])
-async def test_a_question_that_is_closed_can_not_be_answered(app: App, status: ApprovalStatus) -> None:
+async def test_a_question_that_is_closed_can_not_be_answered(
+    app: App, status: ApprovalStatus
+) -> None:
     message = await app.ask()
     await app.tell(view(approval=approval(status=status)))
 
