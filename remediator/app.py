@@ -32,6 +32,8 @@ from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.links import Links
+from remediator.engine.listening import Listening
 from remediator.engine.people import Directory, Known
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
@@ -49,7 +51,7 @@ from remediator.journal.protocol import (
 from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
-from remediator.observe import logs, metrics
+from remediator.observe import logs, masking, metrics
 from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
@@ -57,7 +59,7 @@ from remediator.plugin.registry import Registry
 from remediator.runbook import people, policy_file, store
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Role, Settings, SettingsError
+from remediator.settings import Role, Settings, SettingsError, doubts
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -115,6 +117,9 @@ class Daemon:
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
+        masking.patterns(settings.mask)
+        for _, doubt in doubts(settings):
+            log.warning(doubt)
 
         def look(due: frozenset[Due]) -> None:
             if Due.RUNS in due:
@@ -142,7 +147,7 @@ class Daemon:
             postgres=settings.postgres,
         )
         self._stack.push_async_callback(journal.close)
-        clients = make_clients(settings)
+        clients = make_clients(settings, clock)
         for client in clients.values():
             self._stack.push_async_callback(client.close)
         alertmanagers = clients[Alertmanagers]
@@ -184,7 +189,13 @@ class Daemon:
         )
 
         announcer = Announcer(
-            journal, notifiers, context_for, clock, note_hint, settings.escalate_to
+            journal,
+            notifiers,
+            context_for,
+            clock,
+            note_hint,
+            settings.escalate_to,
+            Links(settings.links, settings.external_url),
         )
         self._background("announcer", announcer.run())
         self._stack.push_async_callback(announcer.stop)
@@ -198,18 +209,15 @@ class Daemon:
         directory = Directory(known_people(settings), clock)
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
+        desk = PeopleDesk(
+            journal, clock, directory, ApprovalDesk(journal, clock, directory), runs, controls
+        )
+        listening = Listening(notifiers, desk, context_for)
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
-                desk=PeopleDesk(
-                    journal,
-                    clock,
-                    directory,
-                    ApprovalDesk(journal, clock, directory),
-                    runs,
-                    controls,
-                ),
+                desk=desk,
                 runs=runs,
                 controls=controls,
                 clock=clock,
@@ -224,6 +232,8 @@ class Daemon:
         )
         self.address = await server.start()
         self._stack.push_async_callback(self._drain, worker, server)
+        listening.start()
+        self._stack.push_async_callback(listening.stop)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
@@ -405,15 +415,16 @@ def policy_in(settings: Settings) -> PolicySource:
     return policy_file.load(settings.policy_file)
 
 
-def make_clients(settings: Settings) -> "dict[type, Closable]":
+def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, Closable]":
     """Make every client; each connects when it is first used."""
+    ticking = clock or SystemClock()
     clients: list[Closable] = [
         Kubernetes(settings.kubernetes),
         PrometheusClient(settings.prometheus),
         Alertmanagers(settings.senders),
         HttpClient(),
         ProcessRunner(settings.exec),
-        SlackClient(settings.slack),
+        SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
         PagerDutyClient(settings.pagerduty),
     ]
     return {type(client): client for client in clients}
