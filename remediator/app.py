@@ -22,7 +22,7 @@ from remediator.clients.prometheus import PrometheusClient
 from remediator.clients.slack import SlackClient
 from remediator.engine import housekeeping, lane, reconcile
 from remediator.engine.announce import Announcer
-from remediator.engine.approvals import ApprovalDesk
+from remediator.engine.answers import ApprovalDesk
 from remediator.engine.clock import SystemClock
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
