@@ -7,7 +7,7 @@ first deny decides, and every answer is on the record with what became of it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from remediator.journal import approvals, outbox, runs, steps, transitions
+from remediator.journal import acknowledging, approvals, outbox, runs, steps, transitions
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
@@ -126,6 +126,7 @@ def _count(
         return DecisionOutcome.VOID
     if not said.same:
         yield from approvals.add_decision(decision)
+        yield from acknowledging.by_person(env, run, by=decision.actor, at=decision.at)
     if decision.answer is Answer.DENY:
         yield from approvals.settle(request.id, ApprovalStatus.DENIED)
         # A run that has changed something must not be left half done: a worker takes it back.

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from remediator.journal import (
+    acknowledging,
     approvals,
     audit,
     clocks,
     controls,
     decisions,
+    evidence,
     facts,
     history,
     incidents,
     interventions,
     notifications,
     outbox,
+    overrides,
     pruning,
     runs,
     snoozing,
@@ -53,7 +56,10 @@ from remediator.journal.statements import Env, Together
 from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
+from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, RunView
 
@@ -180,6 +186,14 @@ class Handle:
             lambda: interventions.cancel(self._env, run_id, by=by, reason=reason, at=at)
         )
 
+    async def acknowledge(
+        self, run_id: str, *, by: str, reason: str, at: datetime
+    ) -> AcknowledgeOutcome:
+        """See `Journal.acknowledge`."""
+        return await self._engine.write(
+            lambda: acknowledging.acknowledge(self._env, run_id, by=by, reason=reason, at=at)
+        )
+
     async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
         """See `Journal.resume`."""
         return await self._engine.write(
@@ -204,6 +218,34 @@ class Handle:
         """See `Journal.controls`."""
         return await self._engine.read(lambda: controls.active(at))
 
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """See `Journal.grant_override`."""
+        return await self._engine.write(lambda: overrides.grant(self._env, wanted, again))
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """See `Journal.overrides`."""
+        return await self._engine.read(lambda: overrides.listed(run_id))
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """See `Journal.expire_overrides`."""
+        return await self._engine.write(lambda: overrides.expire(at))
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """See `Journal.run_counts`."""
+        return await self._engine.read(
+            lambda: evidence.counts(since=since, runbook=runbook, substance=substance)
+        )
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """See `Journal.track_record`."""
+        return await self._engine.read(
+            lambda: evidence.record(since=since, until=until, runbook=runbook)
+        )
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """See `Journal.facts`."""
         return await self._engine.read(lambda: facts.read(kind, subject))
@@ -223,6 +265,14 @@ class Handle:
     ) -> datetime | None:
         """See `Journal.outbox_wake`."""
         return await self._engine.read(lambda: outbox.next_wake(notifier=notifier, besides=besides))
+
+    async def calls_due(self, *, at: datetime) -> datetime | None:
+        """See `Journal.calls_due`."""
+        following = await self._engine.read(outbox.next_call)
+        if following is None or following > at:
+            return following
+        await self._engine.write(lambda: outbox.come_due(at=at))
+        return await self._engine.read(outbox.next_call)
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """See `Journal.outbox_delivered`."""

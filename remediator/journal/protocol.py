@@ -21,7 +21,10 @@ from remediator.model.approvals import (
     SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
+from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.plans import Fact, Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
@@ -150,6 +153,7 @@ class RunbookRecord:
     description: str
     owner: str
     links: Mapping[str, str]
+    substance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ class History:
     controls: tuple[Control, ...]
     locks: Mapping[str, str]
     incident_open: bool | None = None
+    overrides: tuple[Override, ...] = ()
+    """Of the judged run, those that are not expired."""
 
     def with_change(self, run: Run, sequence: int, plan: Plan, at: datetime) -> "History":
         """Return the history as it will be when this run has also begun this change."""
@@ -476,6 +482,12 @@ class Journal(Protocol):
         """Stop a run before its next change."""
         ...
 
+    async def acknowledge(
+        self, run_id: str, *, by: str, reason: str, at: datetime
+    ) -> AcknowledgeOutcome:
+        """Answer a run's newest escalation: a person looks, nobody else is called."""
+        ...
+
     async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
         """Let an interrupted run go on as a person says; False if it is not interrupted."""
         ...
@@ -494,6 +506,31 @@ class Journal(Protocol):
 
     async def controls(self, at: datetime) -> Sequence[Control]:
         """Return the kill switches that are on."""
+        ...
+
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """Lift a guardrail for the run that `wanted` was asked for; where that has ended by it,
+        start it again with the override."""
+        ...
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """Return every override of a run, oldest first."""
+        ...
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """Put on record the overrides that nobody used in time; returns how many."""
+        ...
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """Count the runs that have ended since then, by how they did."""
+        ...
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """Return how runbooks did in a span, for a report."""
         ...
 
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
@@ -520,6 +557,11 @@ class Journal(Protocol):
         self, *, notifier: str = "", besides: Sequence[str] = ()
     ) -> datetime | None:
         """Return when the next undelivered note is due; whose, as for `outbox_due`."""
+        ...
+
+    async def calls_due(self, *, at: datetime) -> datetime | None:
+        """Let the later calls of escalations whose time has come go out; returns when the next one
+        comes due."""
         ...
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:

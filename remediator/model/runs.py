@@ -159,6 +159,14 @@ class Run:
     deadline_at: datetime | None = None  # of the present state: verify, hold
     moved_at: datetime | None = None  # by the clock of who moved it last
 
+    @property
+    def about_alert(self) -> bool:
+        """Whether the run is there because an alert fires, so that it must still fire: one that the
+        alert started, or one that a person started again for its incident (an override)."""
+        if self.trigger is Trigger.MANUAL:
+            return self.incident_id is not None
+        return self.trigger is Trigger.FIRING
+
 
 class StepState(StrEnum):
     """Where one use of an action is."""

@@ -170,6 +170,22 @@ NOTES = _counter(
     "result",
 )
 
+SLACK_CONNECTED = _gauge(
+    "remediator_slack_connected",
+    "Whether the Socket Mode connection stands (1 or 0); 0 also where it is not used.",
+)
+SLACK_RECONNECTS = _counter(
+    "remediator_slack_reconnects_total",
+    "Socket Mode connections that were replaced, by who wanted it or what broke.",
+    "reason",
+)
+SLACK_ENVELOPES = _counter(
+    "remediator_slack_envelopes_total",
+    "What came over Socket Mode, by kind and what became of it (handled, repeated, failed).",
+    "kind",
+    "result",
+)
+
 # ------------------------------------------------------------------------------ runbooks
 
 RUNBOOKS_LOADED = _gauge("remediator_runbooks_loaded", "Runbooks that are being served.")

@@ -24,6 +24,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
+from remediator.model.escalation import Calls
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
 from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
@@ -35,8 +36,9 @@ from remediator.settings.daemon import (
     PostgresSettings,
     Worker,
 )
-from remediator.settings.notify import PagerDutySettings, SlackSettings
+from remediator.settings.notify import PagerDutySettings
 from remediator.settings.section import Section
+from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Sender",
     "Settings",
     "SettingsError",
+    "SlackRoute",
     "SlackSettings",
     "Tls",
     "Worker",
@@ -100,6 +103,9 @@ class Settings(BaseSettings):
     """How long notifications, ended runs and resolved incidents are kept; at least 7d. Where a
     limit looks further back (a rate of 3/180d), all is kept as long as that limit looks back."""
     policy: Policy = Policy()
+    policy_file: Path | None = None
+    """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
+    the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
     people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -109,8 +115,9 @@ class Settings(BaseSettings):
     default_approvers: tuple[str, ...] = ("local",)
     """Groups or identities that may decide where a runbook names none. `local` is whoever uses the
     API or CLI on this machine while no API token is configured."""
-    escalate_to: tuple[str, ...] = ()
-    """Notifiers that are paged where a runbook names none: slack, pagerduty."""
+    escalate_to: Calls = ()
+    """Who is called where a runbook names nobody: notifiers, at once or later, like
+    `[slack, {after: 10m, to: pagerduty}, {after: 30m, to: [opsgenie, email]}]`."""
     senders: Mapping[str, Sender] = Field(default_factory=lambda: {"default": Sender()})
     """Who may post notifications; `default` is the one without a name in the path."""
     api: Api = Api()
@@ -136,6 +143,12 @@ class Settings(BaseSettings):
                     f"senders.{name}.client_names needs tls.client_ca_file: without it no client "
                     "certificate is asked for"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Settings":
+        if self.policy_file is not None and "policy" in self.model_fields_set:
+            raise ValueError("give policy or policy_file, not both: one of them would not hold")
         return self
 
     @field_validator("retention")

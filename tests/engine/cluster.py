@@ -278,7 +278,7 @@ class Node:
         ports = Ports(
             journal=journal,
             library=library,
-            policy=FREE,
+            policy_now=lambda: FREE,
             signal=cluster.alerts,
             context_for=context_for,
             clock=clock,

@@ -27,6 +27,7 @@ from remediator.model.approvals import (
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Timer
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
 from remediator.model.reasons import Reason
@@ -180,6 +181,7 @@ class RunsDesk:
         self._records = records
         self.did: list[tuple[object, ...]] = []
         self.cancelled = CancelOutcome.CANCELLED
+        self.acknowledged = AcknowledgeOutcome.ACKNOWLEDGED
 
     async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
         if "deployment" not in labels:
@@ -190,6 +192,10 @@ class RunsDesk:
     async def cancel(self, run_id: str, *, by: str, reason: str) -> CancelOutcome:
         self.did.append(("cancel", run_id, by, reason))
         return self.cancelled
+
+    async def acknowledge(self, run_id: str, *, by: str, reason: str) -> AcknowledgeOutcome:
+        self.did.append(("acknowledge", run_id, by, reason))
+        return self.acknowledged
 
     async def resume(self, run_id: str, *, by: str, how: ResumeHow) -> bool:
         self.did.append(("resume", run_id, by, how))

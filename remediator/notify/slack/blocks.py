@@ -79,6 +79,8 @@ _NOTES: Mapping[NoteKind, str] = {
     NoteKind.STEP: "🔧",
     NoteKind.APPROVAL: "✋",
     NoteKind.ESCALATION: "🚨",
+    NoteKind.ACKNOWLEDGED: "👀",
+    NoteKind.CLEARED: "▪️",
 }
 _CLOSED: Mapping[ApprovalStatus, str] = {
     ApprovalStatus.APPROVED: "*Approved*",
