@@ -6,6 +6,7 @@ claim and no new request, then what is in hand is journalled, then told. Called 
 """
 
 import asyncio
+import itertools
 import os
 import secrets
 import socket
@@ -32,9 +33,10 @@ from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
-from remediator.engine.people import Directory, Known
+from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
+from remediator.engine.rosters import Schedules, SlackGroups
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal
@@ -49,15 +51,16 @@ from remediator.journal.protocol import (
 from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
+from remediator.model.oncall import OnCall
 from remediator.observe import logs, metrics
 from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.runbook import people, policy_file, store
+from remediator.runbook import oncall_file, people, policy_file, store
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Role, Settings, SettingsError
+from remediator.settings import Settings, SettingsError
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -88,6 +91,7 @@ class Daemon:
         self.journal: Journal
         self._library: Library
         self._policy = policy_file.of_settings(settings.policy)
+        self._names: people.Names
         self._watcher: store.Watcher
         self._ready = False
         self._stack = AsyncExitStack()
@@ -115,6 +119,10 @@ class Daemon:
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
+        self._names = await asyncio.to_thread(names_in, settings)
+        for name, schedule in self._names.schedules.items():
+            for gap in itertools.islice(schedule.gaps(after=clock.now()) if schedule else (), 3):
+                log.warning("a schedule has a gap", schedule=name, gap=str(gap))
 
         def look(due: frozenset[Due]) -> None:
             if Due.RUNS in due:
@@ -195,7 +203,7 @@ class Daemon:
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
-        directory = Directory(known_people(settings), clock)
+        directory = Directory(Known.of(settings), clock, rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
         server = Server(
@@ -276,7 +284,7 @@ class Daemon:
             loaded = store.load_folder(settings.runbooks, self.registry)
             found += people.check(
                 loaded.runbooks,
-                groups=settings.groups,
+                names=self._names,
                 default_approvers=settings.default_approvers,
                 notifiers=configured_notifiers(settings, self.registry),
             )
@@ -419,19 +427,41 @@ def make_clients(settings: Settings) -> "dict[type, Closable]":
     return {type(client): client for client in clients}
 
 
-def known_people(settings: Settings) -> Known:
-    """Return what the settings say about people."""
-    roles = settings.roles
-    return Known(
-        groups=settings.groups,
-        people=settings.people,
-        roles={
-            Role.VIEWER: roles.viewer,
-            Role.OPERATOR: roles.operator,
-            Role.ADMIN: roles.admin,
-        },
-        tokens={f"api:{token.name}": token.role for token in settings.api.tokens},
+def names_in(settings: Settings) -> people.Names:
+    """Return the names of people that the settings know.
+
+    Raises:
+        SettingsError: one of them can't be what it should be; the text has all such faults.
+    """
+    faults: list[str] = []
+    schedules: dict[str, OnCall | None] = {}
+    for name, schedule in settings.schedules.items():
+        schedules[name] = None
+        if schedule.file is not None:
+            try:
+                schedules[name] = oncall_file.load(schedule.file)
+            except store.RunbookErrors as error:
+                faults += [f"schedules.{name}: {one}" for one in error.findings]
+        elif settings.pagerduty.api_token is None:
+            faults.append(f"schedules.{name}: asks PagerDuty; set pagerduty.api_token")
+    names = people.Names(
+        settings.groups, settings.people, schedules, settings.slack.bot_token is not None
     )
+    faults += people.faults(settings, names)
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return names
+
+
+def rosters(settings: Settings, clients: Mapping[type, object]) -> Mapping[str, Roster]:
+    """Return the lists of people that are kept elsewhere, by the prefix of their names."""
+    slack, pagerduty = clients[SlackClient], clients[PagerDutyClient]
+    assert isinstance(slack, SlackClient)  # noqa: S101 - made by `make_clients`
+    assert isinstance(pagerduty, PagerDutyClient)  # noqa: S101 - likewise
+    return {
+        "slack-group": SlackGroups(slack),
+        "schedule": Schedules(settings.schedules, pagerduty),
+    }
 
 
 class Closable(Protocol):
@@ -448,10 +478,6 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
         without.add("slack")
     if settings.pagerduty.routing_key is None:
         without.add("pagerduty")
-    for name in settings.default_approvers:
-        if (fault := people.unknown(name, settings.groups)) is not None:
-            text, hint = fault
-            raise SettingsError(f"default_approvers: {text}" + (f"; {hint}" if hint else ""))
     for name in escalation.names(settings.escalate_to):
         if name in without or name not in registry.notifiers:
             raise SettingsError(
