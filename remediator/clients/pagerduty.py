@@ -91,6 +91,14 @@ class PagerDutyClient:
         """
         await self._enqueue({"event_action": "resolve", "dedup_key": dedup_key})
 
+    async def on_call(self, schedule_id: str) -> frozenset[str]:
+        """Return the ids of the users who are on call now by a schedule.
+
+        Raises:
+            Refused: no token.
+        """
+        raise Refused("PagerDuty's schedules can't be read: set pagerduty.api_token")
+
     async def _enqueue(self, event: Mapping[str, Any]) -> None:
         key = self._settings.routing_key
         if key is None:

@@ -27,7 +27,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from remediator.model.escalation import Calls
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
-from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
+from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Schedule, Sender, Tls
 from remediator.settings.daemon import (
     MIN_RETENTION,
     Audit,
@@ -56,6 +56,7 @@ __all__ = [
     "PrometheusSettings",
     "Role",
     "Roles",
+    "Schedule",
     "Section",
     "Sender",
     "Settings",
@@ -108,7 +109,10 @@ class Settings(BaseSettings):
     """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
     the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
+    """Approver groups: name → who is in it: people (`alice`), identities (`slack:U0123`,
+    `api:alice`), Slack user groups (`slack-group:S0123`), whoever is on call (`schedule:sre`)."""
+    schedules: Mapping[str, Schedule] = Field(default_factory=dict)
+    """Who is on call: name → a file or a PagerDuty schedule."""
     people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Identities of the same person: `alice: [slack:U0123, api:alice]`. Two yes of one person are
     one, whichever way they come."""

@@ -9,4 +9,6 @@ class PagerDutySettings(Section):
     """Events API v2."""
 
     routing_key: SecretStr | None = None
+    api_token: SecretStr | None = None
+    """A read-only REST API key, for schedules that approvers are taken from."""
     api_url: str = "https://events.pagerduty.com"
