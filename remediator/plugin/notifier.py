@@ -165,6 +165,8 @@ class Notifier(ABC):
     """True for pagers: told only of escalations, and of the end of what they escalated."""
     reaches_people: ClassVar[bool] = True
     """False for what writes on a graph or a list of changes: nobody is called through it."""
+    destinations: ClassVar[bool] = False
+    """True for what the settings may give several of, each a notifier `NAME:DESTINATION`."""
     apart: ClassVar[timedelta] = timedelta()
     """At least so long between the beginnings of two deliveries; what is due waits its turn."""
 
@@ -178,6 +180,15 @@ class Notifier(ABC):
             Undelivered: try again later.
             Refused: never deliverable.
         """
+
+    def at(self, destination: str, *, escalates: bool) -> "Notifier":
+        """Return the notifier of one destination. Only called where there may be several.
+
+        Args:
+            destination: its name in the settings.
+            escalates: it is to be told as a pager is.
+        """
+        raise NotImplementedError(f"{self.name} has no destinations")
 
     async def callback(self, request: Callback, desk: Desk, ctx: Context) -> Reply:
         """Answer an inbound request. Only called for `callback_paths`."""

@@ -36,7 +36,17 @@ from remediator.settings.daemon import (
     PostgresSettings,
     Worker,
 )
-from remediator.settings.notify import PagerDutySettings, SlackSettings
+from remediator.settings.notify import (
+    EmailSecurity,
+    EmailSettings,
+    GrafanaSettings,
+    OpsgenieSettings,
+    PagerDutySettings,
+    SlackSettings,
+    TeamsSettings,
+    Wanted,
+    WebhookSettings,
+)
 from remediator.settings.section import Section
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
 
@@ -45,11 +55,15 @@ __all__ = [
     "Api",
     "ApiToken",
     "Audit",
+    "EmailSecurity",
+    "EmailSettings",
     "ExecSettings",
+    "GrafanaSettings",
     "Http",
     "KubernetesSettings",
     "Log",
     "LogFormat",
+    "OpsgenieSettings",
     "PagerDutySettings",
     "PostgresSettings",
     "PrometheusSettings",
@@ -59,7 +73,10 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SlackSettings",
+    "TeamsSettings",
     "Tls",
+    "Wanted",
+    "WebhookSettings",
     "Worker",
     "explain",
     "load",
@@ -117,6 +134,14 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     slack: SlackSettings = SlackSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
+    opsgenie: OpsgenieSettings = OpsgenieSettings()
+    teams: TeamsSettings = TeamsSettings()
+    email: EmailSettings = EmailSettings()
+    webhooks: Mapping[
+        Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)], WebhookSettings
+    ] = Field(default_factory=dict)
+    """Endpoints that are told in signed JSON; each is a notifier `webhook:NAME`."""
+    grafana: GrafanaSettings = GrafanaSettings()
     exec: ExecSettings = ExecSettings()
     postgres: PostgresSettings = PostgresSettings()
     audit: Audit = Audit()
