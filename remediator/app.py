@@ -22,7 +22,7 @@ from remediator.clients.opsgenie import OpsgenieClient
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.clients.teams import TeamsClient
 from remediator.clients.webhooks import WebhookClient
 from remediator.engine import housekeeping, lane, reconcile
@@ -31,11 +31,13 @@ from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.clock import SystemClock
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.desk import PeopleDesk
 from remediator.engine.hand import ACTOR
 from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.people import Directory, Known
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
@@ -57,9 +59,10 @@ from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.runbook import people, store
+from remediator.runbook import people, policy_file, store
 from remediator.runbook.compile import compile_runbook
-from remediator.settings import Settings, SettingsError, Wanted
+from remediator.runbook.policy_file import PolicySource
+from remediator.settings import Role, Settings, SettingsError, Wanted
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -89,6 +92,7 @@ class Daemon:
         lease: what it had in hand is theirs. A new daemon in its place joins as a new node."""
         self.journal: Journal
         self._library: Library
+        self._policy = policy_file.of_settings(settings.policy)
         self._watcher: store.Watcher
         self._ready = False
         self._stack = AsyncExitStack()
@@ -157,7 +161,9 @@ class Daemon:
         )
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
         await journal.straighten(at=clock.now())
-        self._watcher = store.Watcher(settings.runbooks)
+        self._watcher = store.Watcher(
+            settings.runbooks, also=[settings.policy_file] if settings.policy_file else []
+        )
         await self._load_first()
         truncated = Hint()
         intake = IntakeDesk(journal, library, self.registry.sources, truncated.poke)
@@ -167,7 +173,7 @@ class Daemon:
         ports = Ports(
             journal=journal,
             library=library,
-            policy=settings.policy,
+            policy_now=lambda: self._policy.policy,
             signal=alertmanagers,
             context_for=context_for,
             clock=clock,
@@ -194,13 +200,23 @@ class Daemon:
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
+        directory = Directory(known_people(settings), clock)
+        runs = RunControl(journal, library, clock)
+        controls = PauseControl(journal, library, clock)
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
-                desk=ApprovalDesk(journal, clock, settings.groups),
-                runs=RunControl(journal, library, clock),
-                controls=PauseControl(journal, library, clock),
+                desk=PeopleDesk(
+                    journal,
+                    clock,
+                    directory,
+                    ApprovalDesk(journal, clock, directory),
+                    runs,
+                    controls,
+                ),
+                runs=runs,
+                controls=controls,
                 clock=clock,
                 sources=self.registry.sources,
                 notifiers=notifiers,
@@ -219,51 +235,73 @@ class Daemon:
         return self.address
 
     async def reload(self) -> Sequence[str]:
-        """Read the runbooks again; a bad set leaves the last good one serving.
+        """Read the runbooks and the policy again; a fault in either leaves the last good ones of
+        both in force.
 
         Returns:
             The findings that kept the old set, empty on success.
         """
         try:
-            loaded = await asyncio.to_thread(self._loaded)
+            loaded, policy = await asyncio.to_thread(self._loaded)
         except store.RunbookErrors as error:
             findings = [str(finding) for finding in error.findings]
             return await self._refuse(findings)
         if self._library.by_name and not loaded.runbooks:
             # An empty mount or a wrong path is likelier than the wish to treat nothing any more.
             return await self._refuse(["no runbook is left; start anew to serve none"])
-        await self._serve(loaded)
+        await self._serve(loaded, policy)
         return ()
 
     async def _refuse(self, findings: Sequence[str]) -> Sequence[str]:
         metrics.RELOAD_SUCCESS.set(0)
-        log.error("runbooks not reloaded; the last good set is serving", findings=list(findings))
+        log.error(
+            "runbooks and policy not reloaded; the last good ones are in force",
+            findings=list(findings),
+        )
         await self._record("runbooks.refused", {"findings": list(findings[:20])})
         return findings
 
     async def _load_first(self) -> None:
-        await self._serve(await asyncio.to_thread(self._loaded))
+        await self._serve(*await asyncio.to_thread(self._loaded), first=True)
 
-    def _loaded(self) -> store.RunbookSet:
-        """Load the runbooks, and hold them against the settings.
+    def _loaded(self) -> tuple[store.RunbookSet, PolicySource]:
+        """Load the runbooks and the policy, and hold the runbooks against the settings.
 
         Raises:
             RunbookErrors: with every fault.
         """
         settings = self.settings
-        loaded = store.load_folder(settings.runbooks, self.registry)
-        faults = people.check(
-            loaded.runbooks,
-            groups=settings.groups,
-            default_approvers=settings.default_approvers,
-            notifiers=people_reached(configured_notifiers(settings, self.registry)),
-        )
-        if found := list(faults):
+        found: list[store.Finding] = []
+        policy, loaded = self._policy, store.RunbookSet(())
+        try:
+            policy = policy_in(settings)
+        except store.RunbookErrors as error:
+            found += error.findings
+        try:
+            loaded = store.load_folder(settings.runbooks, self.registry)
+            found += people.check(
+                loaded.runbooks,
+                groups=settings.groups,
+                default_approvers=settings.default_approvers,
+                notifiers=people_reached(configured_notifiers(settings, self.registry)),
+            )
+        except store.RunbookErrors as error:
+            found += error.findings
+        if found:
             raise store.RunbookErrors(found)
-        return loaded
+        return loaded, policy
 
-    async def _serve(self, loaded: store.RunbookSet) -> None:
+    async def _serve(
+        self, loaded: store.RunbookSet, policy: PolicySource, *, first: bool = False
+    ) -> None:
+        if first or policy.digest != self._policy.digest:
+            # On record before anything is judged by it.
+            await self._record(
+                "policy.loaded", {"file": policy.file or "settings", "digest": policy.digest}
+            )
+            log.info("policy loaded", file=policy.file or "settings", digest=policy.digest)
         await self._library.replace(loaded.runbooks)
+        self._policy = policy
         metrics.RUNBOOKS_LOADED.set(len(loaded.runbooks))
         metrics.RELOAD_SUCCESS.set(1)
         metrics.RELOAD_TIMESTAMP.set(self.clock.now().timestamp())
@@ -304,7 +342,7 @@ class Daemon:
             retention=settings.retention,
             audit_retention=settings.audit.retention,
             library=self._library,
-            policy=settings.policy,
+            policy_now=lambda: self._policy.policy,
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
@@ -361,6 +399,17 @@ class Daemon:
         await self.journal.record([AuditEntry(kind, ACTOR, self.clock.now(), details)])
 
 
+def policy_in(settings: Settings) -> PolicySource:
+    """Return the policy that the settings hold or name.
+
+    Raises:
+        RunbookErrors: the policy file has faults.
+    """
+    if settings.policy_file is None:
+        return policy_file.of_settings(settings.policy)
+    return policy_file.load(settings.policy_file)
+
+
 def make_clients(settings: Settings) -> "dict[type, Closable]":
     """Make every client; each connects when it is first used."""
     clients: list[Closable] = [
@@ -378,6 +427,21 @@ def make_clients(settings: Settings) -> "dict[type, Closable]":
         GrafanaClient(settings.grafana),
     ]
     return {type(client): client for client in clients}
+
+
+def known_people(settings: Settings) -> Known:
+    """Return what the settings say about people."""
+    roles = settings.roles
+    return Known(
+        groups=settings.groups,
+        people=settings.people,
+        roles={
+            Role.VIEWER: roles.viewer,
+            Role.OPERATOR: roles.operator,
+            Role.ADMIN: roles.admin,
+        },
+        tokens={f"api:{token.name}": token.role for token in settings.api.tokens},
+    )
 
 
 class Closable(Protocol):

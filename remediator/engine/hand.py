@@ -24,7 +24,7 @@ from remediator.model.approvals import ApprovalRequest, ApprovalStatus
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Incident
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.runs import Run, RunState, Step, StepState
 from remediator.model.views import Note, NoteKind
 from remediator.observe import logs, metrics
 from remediator.plugin.action import Action
@@ -317,7 +317,7 @@ async def load(ports_: ports.Ports, run: Run, stopping: asyncio.Event | None = N
 
 def asks_alertmanager(run: Run) -> bool:
     """Whether the run is there because an alert fires, so that it must still fire."""
-    return run.trigger is Trigger.FIRING
+    return run.about_alert
 
 
 def is_action(step: CompiledStep) -> bool:

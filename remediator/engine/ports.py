@@ -60,7 +60,8 @@ class Ports:
 
     journal: Journal
     library: Library
-    policy: Policy
+    policy_now: Callable[[], Policy]
+    """The policy in force, which a reload replaces."""
     signal: AlertSignal
     context_for: ContextFor
     clock: Clock
@@ -69,3 +70,8 @@ class Ports:
     """Closes an incident whose alert Alertmanager no longer knows; `engine.reconcile` does it."""
     default_approvers: tuple[str, ...]
     escalate_to: tuple[Call, ...]
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force at this moment; who judges with it reads it once."""
+        return self.policy_now()

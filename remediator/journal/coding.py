@@ -38,4 +38,5 @@ def _verdict(value: Mapping[str, Any]) -> Verdict:
         ruling=Ruling(value["ruling"]),
         reason=value["reason"],
         lifted_by=value["lifted_by"],
+        override=value.get("override", ""),
     )

@@ -96,7 +96,7 @@ def _count(
         )
         return DecisionOutcome.DENIED
     given = yield from approvals.decisions_of(request.id)
-    yes = {one.actor for one in given if one.answer is Answer.APPROVE}
+    yes = {one.who for one in given if one.answer is Answer.APPROVE}
     if len(yes) < request.quorum:
         text = f"{_sentence('Approved', decision)}; {len(yes)} of {request.quorum}"
         yield from outbox.put(env, [Note(NoteKind.APPROVAL, run.id, text, decision.at)])

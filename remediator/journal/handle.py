@@ -14,14 +14,17 @@ from remediator.journal import (
     clocks,
     controls,
     decisions,
+    evidence,
     facts,
     history,
     incidents,
     interventions,
     notifications,
     outbox,
+    overrides,
     pruning,
     runs,
+    snoozing,
     steps,
     updates,
     views,
@@ -50,11 +53,13 @@ from remediator.journal.protocol import (
     UpdateOutcome,
 )
 from remediator.journal.statements import Env, Together
-from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome
+from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, RunView
 
@@ -155,6 +160,16 @@ class Handle:
         """See `Journal.decide`."""
         return await self._engine.write(lambda: decisions.decide(self._env, decision))
 
+    async def snooze(
+        self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
+    ) -> tuple[SnoozeOutcome, ApprovalRequest | None]:
+        """See `Journal.snooze`."""
+        return await self._engine.write(
+            lambda: snoozing.snooze(
+                self._env, approval_id, by=by, reason=reason, via=via, at=at, until=until
+            )
+        )
+
     async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
         """See `Journal.cancel`."""
         return await self._engine.write(
@@ -192,6 +207,34 @@ class Handle:
     async def controls(self, at: datetime) -> Sequence[Control]:
         """See `Journal.controls`."""
         return await self._engine.read(lambda: controls.active(at))
+
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """See `Journal.grant_override`."""
+        return await self._engine.write(lambda: overrides.grant(self._env, wanted, again))
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """See `Journal.overrides`."""
+        return await self._engine.read(lambda: overrides.listed(run_id))
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """See `Journal.expire_overrides`."""
+        return await self._engine.write(lambda: overrides.expire(at))
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """See `Journal.run_counts`."""
+        return await self._engine.read(
+            lambda: evidence.counts(since=since, runbook=runbook, substance=substance)
+        )
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """See `Journal.track_record`."""
+        return await self._engine.read(
+            lambda: evidence.record(since=since, until=until, runbook=runbook)
+        )
 
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """See `Journal.facts`."""
@@ -274,6 +317,10 @@ class Handle:
     async def approval(self, approval_id: str) -> ApprovalRequest | None:
         """See `Journal.approval`."""
         return await self._engine.read(lambda: approvals.get(approval_id))
+
+    async def open_approvals(self, *, limit: int) -> Sequence[ApprovalRequest]:
+        """See `Journal.open_approvals`."""
+        return await self._engine.read(lambda: approvals.open_ones(limit=limit))
 
     async def incident(self, incident_id: str) -> Incident | None:
         """See `Journal.incident`."""

@@ -6,12 +6,13 @@ time, of all replicas, reads the past in order to add to it, so that no limit ca
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from remediator.journal import controls, incidents, locks, steps
+from remediator.journal import controls, incidents, locks, overrides, steps
 from remediator.journal.protocol import Control, History, PastChange, RunUpdate
 from remediator.journal.statements import Operation, Query
+from remediator.model.overrides import Override
 from remediator.model.runs import Run
 
 _GATE = "SELECT name FROM gates WHERE name = 'intents' FOR NO KEY UPDATE"
@@ -25,6 +26,7 @@ class Past:
     controls: Sequence[Control]
     locks: dict[str, str]
     incident_open: Mapping[str, bool]
+    overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
 
     def of(self, run: Run, *, since: datetime | None, at: datetime) -> History:
         """Return what a guard of this run may know."""
@@ -33,6 +35,7 @@ class Past:
             controls=tuple(c for c in self.controls if c.until is None or c.until > at),
             locks={key: holder for key, holder in self.locks.items() if holder != run.id},
             incident_open=self.incident_open.get(run.incident_id) if run.incident_id else None,
+            overrides=self.overrides.get(run.id, ()),
         )
 
     def holder_of_any(self, target_keys: Sequence[str], *, besides: str) -> str:
@@ -59,7 +62,14 @@ def read(*, run_id: str, since: datetime | None, at: datetime) -> Operation[Hist
     switches = yield from controls.active(at)
     held = yield from locks.of_others(run_id)
     still_open = yield from incidents.open_of_run(run_id)
-    return History(changes=changes, controls=switches, locks=held, incident_open=still_open)
+    lifted = yield from overrides.of_runs([run_id])
+    return History(
+        changes=changes,
+        controls=switches,
+        locks=held,
+        incident_open=still_open,
+        overrides=lifted.get(run_id, ()),
+    )
 
 
 def gather(wave: Sequence[RunUpdate], ours: Mapping[str, Run]) -> Operation[Past]:
@@ -77,4 +87,5 @@ def gather(wave: Sequence[RunUpdate], ours: Mapping[str, Run]) -> Operation[Past
     switches = yield from controls.active(min(u.at for u in locking))
     of = {run.incident_id for _, run in guards if run.incident_id}
     still_open = (yield from incidents.which_are_open(of)) if of else {}
-    return Past(list(changes), switches, held, still_open)
+    lifted = yield from overrides.of_runs([run.id for _, run in guards], lock=True)
+    return Past(list(changes), switches, held, still_open, lifted)

@@ -213,7 +213,7 @@ def _end(
     live = [
         run
         for run in (yield from runs.of_incidents(closed))
-        if run.trigger is Trigger.FIRING and run.state.claimable
+        if run.about_alert and run.state.claimable
     ]
     if not live:
         return

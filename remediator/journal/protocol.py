@@ -18,10 +18,13 @@ from remediator.model.approvals import (
     ApprovalStatus,
     Decision,
     DecisionOutcome,
+    SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.plans import Fact, Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
@@ -150,6 +153,7 @@ class RunbookRecord:
     description: str
     owner: str
     links: Mapping[str, str]
+    substance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ class History:
     controls: tuple[Control, ...]
     locks: Mapping[str, str]
     incident_open: bool | None = None
+    overrides: tuple[Override, ...] = ()
+    """Of the judged run, those that are not expired."""
 
     def with_change(self, run: Run, sequence: int, plan: Plan, at: datetime) -> "History":
         """Return the history as it will be when this run has also begun this change."""
@@ -445,6 +451,12 @@ class Journal(Protocol):
         """Count one authorised answer; the first quorum or the first deny decides."""
         ...
 
+    async def snooze(
+        self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
+    ) -> tuple[SnoozeOutcome, ApprovalRequest | None]:
+        """Withdraw an open question until a time, of a run that has changed nothing."""
+        ...
+
     async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
         """Stop a run before its next change."""
         ...
@@ -473,6 +485,31 @@ class Journal(Protocol):
 
     async def controls(self, at: datetime) -> Sequence[Control]:
         """Return the kill switches that are on."""
+        ...
+
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """Lift a guardrail for the run that `wanted` was asked for; where that has ended by it,
+        start it again with the override."""
+        ...
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """Return every override of a run, oldest first."""
+        ...
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """Put on record the overrides that nobody used in time; returns how many."""
+        ...
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """Count the runs that have ended since then, by how they did."""
+        ...
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """Return how runbooks did in a span, for a report."""
         ...
 
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
@@ -544,6 +581,10 @@ class Journal(Protocol):
 
     async def approval(self, approval_id: str) -> ApprovalRequest | None:
         """Return one approval request."""
+        ...
+
+    async def open_approvals(self, *, limit: int) -> Sequence[ApprovalRequest]:
+        """Return the open questions, oldest first."""
         ...
 
     async def incident(self, incident_id: str) -> Incident | None:

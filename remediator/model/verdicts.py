@@ -24,12 +24,14 @@ class Verdict:
         ruling: allow, wait, hold or refuse.
         reason: a sentence with the figure and the limit: `changed 4m ago, cooldown is 15m`.
         lifted_by: what or who would lift it: `wait until 14:30`, `remediator resume --scope shop`.
+        override: id of the override that made an allow of it, else empty.
     """
 
     rule: str
     ruling: Ruling
     reason: str = ""
     lifted_by: str = ""
+    override: str = ""
 
     def __str__(self) -> str:
         lift = f" ({self.lifted_by})" if self.lifted_by else ""
@@ -42,6 +44,7 @@ class Verdict:
             "ruling": self.ruling.value,
             "reason": self.reason,
             "lifted_by": self.lifted_by,
+            "override": self.override,
         }
 
 

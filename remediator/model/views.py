@@ -58,7 +58,8 @@ class Note:
 
     `to` names notifiers; empty means all that are told of everything (pagers are not). `due` is
     when to tell it at the earliest, None at once; it may be dropped before. `id` is the same each
-    time that this note is told to one notifier; the journal gives it.
+    time that this note is told to one notifier; the journal gives it. `again` says that an earlier
+    attempt may have succeeded without our knowing: whoever can look, looks before it is told.
     """
 
     kind: NoteKind
@@ -68,6 +69,7 @@ class Note:
     to: tuple[str, ...] = ()
     due: datetime | None = None
     id: str = field(default="", compare=False)
+    again: bool = field(default=False, compare=False)
 
 
 def how_to_resume(run_id: str) -> str:

@@ -27,7 +27,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from remediator.model.escalation import Calls
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
-from remediator.settings.access import Api, ApiToken, Http, Role, Sender, Tls
+from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
 from remediator.settings.daemon import (
     MIN_RETENTION,
     Audit,
@@ -42,12 +42,12 @@ from remediator.settings.notify import (
     GrafanaSettings,
     OpsgenieSettings,
     PagerDutySettings,
-    SlackSettings,
     TeamsSettings,
     Wanted,
     WebhookSettings,
 )
 from remediator.settings.section import Section
+from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
 
 __all__ = [
@@ -68,10 +68,12 @@ __all__ = [
     "PostgresSettings",
     "PrometheusSettings",
     "Role",
+    "Roles",
     "Section",
     "Sender",
     "Settings",
     "SettingsError",
+    "SlackRoute",
     "SlackSettings",
     "TeamsSettings",
     "Tls",
@@ -117,8 +119,15 @@ class Settings(BaseSettings):
     """How long notifications, ended runs and resolved incidents are kept; at least 7d. Where a
     limit looks further back (a rate of 3/180d), all is kept as long as that limit looks back."""
     policy: Policy = Policy()
+    policy_file: Path | None = None
+    """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
+    the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
+    people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Identities of the same person: `alice: [slack:U0123, api:alice]`. Two yes of one person are
+    one, whichever way they come."""
+    roles: Roles = Roles()
     default_approvers: tuple[str, ...] = ("local",)
     """Groups or identities that may decide where a runbook names none. `local` is whoever uses the
     API or CLI on this machine while no API token is configured."""
@@ -158,6 +167,12 @@ class Settings(BaseSettings):
                     f"senders.{name}.client_names needs tls.client_ca_file: without it no client "
                     "certificate is asked for"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Settings":
+        if self.policy_file is not None and "policy" in self.model_fields_set:
+            raise ValueError("give policy or policy_file, not both: one of them would not hold")
         return self
 
     @field_validator("retention")

@@ -13,9 +13,11 @@ from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.desk import PeopleDesk
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
@@ -59,6 +61,8 @@ class Setup:
         sources: dialects by name, for bodies that come as bytes.
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
+        known: all that is known of people, instead of `groups`.
+        rosters: lists of people that are kept elsewhere, by prefix.
     """
 
     operations: Sequence[AnyOperation] = ()
@@ -67,6 +71,8 @@ class Setup:
     policy: Policy = _POLICY
     clients: Mapping[type, object] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
+    known: Known | None = None
+    rosters: Mapping[str, Roster] = field(default_factory=dict)
     default_approvers: tuple[str, ...] = ("local",)
     escalate_to: tuple[str | Call, ...] = ()
     pace: Pace = _PACE
@@ -90,6 +96,8 @@ class InProcessDaemon:
         alerts: AlertBoard | None = None,
     ) -> None:
         self.setup = setup or Setup()
+        self.policy = self.setup.policy
+        """In force; a test may put another in its place, as a reload does."""
         self.clock = clock or ManualClock()
         self.alerts = alerts or AlertBoard()
         self.journal_file = folder / "journal.db"
@@ -139,13 +147,22 @@ class InProcessDaemon:
         await self.load(*self._sources)
         self.intake = IntakeDesk(self.journal, self.library, setup.sources, lambda: None)
         self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
-        self.desk = ApprovalDesk(self.journal, self.clock, setup.groups or {})
         self.control = RunControl(self.journal, self.library, self.clock)
         self.pauses = PauseControl(self.journal, self.library, self.clock)
+        known = setup.known or Known(groups=setup.groups or {})
+        directory = Directory(known, self.clock, setup.rosters)
+        self.desk = PeopleDesk(
+            self.journal,
+            self.clock,
+            directory,
+            ApprovalDesk(self.journal, self.clock, directory),
+            self.control,
+            self.pauses,
+        )
         self.ports = Ports(
             journal=self.journal,
             library=self.library,
-            policy=setup.policy,
+            policy_now=lambda: self.policy,
             signal=self.alerts,
             context_for=context_for,
             clock=self.clock,

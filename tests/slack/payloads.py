@@ -15,10 +15,12 @@ _ECHOED = ("action_id", "block_id", "text", "value", "style", "type")
 """What of a button Slack repeats in the payload."""
 
 
-def pressed(message: Message, button: Mapping[str, Any], *, user: str, response_url: str) -> bytes:
-    """Return the form body for one press of a button."""
+def pressed(
+    message: Message, button: Mapping[str, Any], *, user: str, response_url: str
+) -> Mapping[str, Any]:
+    """Return what Slack says about one press of a button."""
     action = {key: value for key, value in button.items() if key in _ECHOED}
-    payload: dict[str, Any] = {
+    return {
         "type": "block_actions",
         "user": {"id": user, "username": "somebody", "name": "somebody", "team_id": "T01"},
         "api_app_id": "A01",
@@ -39,7 +41,6 @@ def pressed(message: Message, button: Mapping[str, Any], *, user: str, response_
         "response_url": response_url,
         "actions": [action | {"action_ts": f"{time.time():.6f}"}],
     }
-    return form(payload)
 
 
 def form(payload: Mapping[str, Any]) -> bytes:

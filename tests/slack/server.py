@@ -18,6 +18,9 @@ import aiohttp
 from aiohttp import web
 
 from tests.slack import blockkit, payloads
+from tests.slack.clock import Clock
+from tests.slack.errors import ApiError
+from tests.slack.socket_mode import SocketMode
 from tests.slack.workspace import (
     Bucket,
     Channel,
@@ -30,6 +33,8 @@ from tests.slack.workspace import (
 )
 
 BOT_TOKEN = "xoxb-loopback-1"
+APP_TOKEN = "xapp-1-A01-loopback"
+APP_ID = "A01"
 SIGNING_SECRET = "loopback-signing-secret"
 BOT_USER = "U0REMEDI8"
 
@@ -41,14 +46,6 @@ Outage = Literal["refuse", "500", "hang"]
 Method = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-class ApiError(Exception):
-    """An answer `ok: false`."""
-
-    def __init__(self, code: str, **more: Any) -> None:
-        super().__init__(code)
-        self.body = {"ok": False, "error": code, **more}
-
-
 class Slack:
     """One workspace with one app. Start it, give the app `api_url`, then read and click."""
 
@@ -56,10 +53,17 @@ class Slack:
         self, *channels: str, token: str = BOT_TOKEN, signing_secret: str = SIGNING_SECRET
     ) -> None:
         self.token = token
+        self.app_token = APP_TOKEN
+        self.app_scopes = {"connections:write"}
+        """What the app-level token may do."""
         self.signing_secret = signing_secret
         self.scopes = {"chat:write"}
         self.app_url = ""
         """Where clicks go: the app's interactivity request URL."""
+        self.socket_mode = False
+        """Whether clicks, commands and events go over Socket Mode instead of to `app_url`."""
+        self.clock = Clock()
+        self.socket = SocketMode(self.clock, APP_ID)
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         """The time that clicks are signed with."""
         self.private: list[Private] = []
@@ -78,6 +82,7 @@ class Slack:
         self._answering.set()
         self._last_ts = 0
         self._methods: Mapping[str, tuple[str | None, Method]] = {
+            "apps.connections.open": ("connections:write", self._connections_open),
             "auth.test": (None, self._auth_test),
             "chat.postMessage": ("chat:write", self._post),
             "chat.update": ("chat:write", self._update),
@@ -88,6 +93,7 @@ class Slack:
         application = web.Application(middlewares=[self._outages])
         application.router.add_route("*", "/api/{method}", self._api)
         application.router.add_post("/actions/{key}", self._respond)
+        application.router.add_get("/link/", self.socket.serve)
         self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
         self._port = 0
         self._session: aiohttp.ClientSession | None = None
@@ -105,6 +111,7 @@ class Slack:
         """Stop listening."""
         self._back.set()
         self._answering.set()
+        await self.socket.close()
         if self._session is not None:
             await self._session.close()
         await self._runner.cleanup()
@@ -148,13 +155,17 @@ class Slack:
         """Break down: refuse connections, answer 500, or take requests and never answer."""
         self._outage = kind
         self._back.clear()
+        if kind == "hang":
+            self.socket.silence()
         if kind == "refuse":
             for site in list(self._runner.sites):
                 await site.stop()
+            self.socket.drop()
 
     async def recover(self) -> None:
         """Work again, at the same address."""
         self._outage = None
+        self.socket.silence(False)
         self._back.set()
         if not self._runner.sites:
             await self._listen()
@@ -183,8 +194,17 @@ class Slack:
             message.channel, message.ts, user, time.monotonic() + _RESPONSE_URL_S
         )
         response_url = f"{self.url}/actions/{key}"
-        body = payloads.pressed(message, pressed, user=user, response_url=response_url)
+        payload = payloads.pressed(message, pressed, user=user, response_url=response_url)
+        if self.socket_mode:
+            return await self._by_socket(payload, response_url)
+        body = payloads.form(payload)
         return await self.send(body, response_url=response_url, headers=headers, **tampering)
+
+    async def _by_socket(self, payload: Mapping[str, Any], response_url: str) -> Click:
+        envelope = await self.socket.deliver("interactive", payload)
+        answer = json.dumps(envelope.response).encode() if envelope.response else b""
+        took_s = envelope.took_s if envelope.took_s is not None else math.inf
+        return Click(200 if envelope.acks else 0, took_s, answer, response_url)
 
     async def send(
         self,
@@ -271,10 +291,14 @@ class Slack:
         given = request.headers.get("Authorization", "")
         if not given.startswith("Bearer "):
             raise ApiError("not_authed")
-        if given.removeprefix("Bearer ") != self.token:
+        token = given.removeprefix("Bearer ")
+        if token not in (self.token, self.app_token):
             raise ApiError("invalid_auth")
-        if scope is not None and scope not in self.scopes:
-            raise ApiError("missing_scope", needed=scope, provided=",".join(sorted(self.scopes)))
+        if (token == self.app_token) != (scope == "connections:write"):
+            raise ApiError("not_allowed_token_type")
+        scopes = self.app_scopes if token == self.app_token else self.scopes
+        if scope is not None and scope not in scopes:
+            raise ApiError("missing_scope", needed=scope, provided=",".join(sorted(scopes)))
 
     def _pace(self, method: str, channel: str) -> float:
         """Return how long the caller must wait: one post a second and channel, edits by the app."""
@@ -301,6 +325,9 @@ class Slack:
         return web.Response(text="ok")
 
     # -- the Web API's methods
+
+    def _connections_open(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"url": f"ws://127.0.0.1:{self._port}/link/?{self.socket.ticket()}"}
 
     def _auth_test(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"url": self.url, "team_id": "T01", "user_id": BOT_USER, "bot_id": "B0REMEDI8"}

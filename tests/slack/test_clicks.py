@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.clients.slack import SlackClient, signed
+from remediator.clients.slack.client import SlackClient, signed
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.notify.slack import interactions
 from remediator.plugin.notifier import Answered

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from remediator import settings as configured
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.engine.announce import Announcer
 from remediator.engine.context import PluginContext
 from remediator.engine.hint import Hint
@@ -76,7 +76,7 @@ class Told(Notifier):
 
     def __init__(self, name: str, *, escalates: bool = False) -> None:
         self.name = name  # type: ignore[misc]  # a class's name, elsewhere
-        self.escalates = escalates  # type: ignore[misc]  # likewise
+        self.escalates = escalates
         self.told: list[str] = []
         self.gate: asyncio.Event | None = None
         self.trouble: Exception | None = None

@@ -6,10 +6,33 @@ ALTER TABLE steps ADD COLUMN nodes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE steps ADD COLUMN rules TEXT NOT NULL DEFAULT '[]'; -- names of the policy's that applied
 ALTER TABLE steps ADD COLUMN cost TEXT NOT NULL DEFAULT '';    -- by the hour, empty where unknown
 
--- overrides and earned trust
+-- overrides and earned trust: what a version does to the world, apart from mode, limits and words.
+ALTER TABLE runbooks ADD COLUMN substance TEXT NOT NULL DEFAULT '';
+
+-- One guardrail lifted for one run. `state` is open, used or expired.
+CREATE TABLE overrides (
+    id         TEXT   PRIMARY KEY,
+    run_id     TEXT   NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    asked_for  TEXT   NOT NULL,
+    guardrail  TEXT   NOT NULL,
+    given_by   TEXT   NOT NULL,
+    reason     TEXT   NOT NULL,
+    via        TEXT   NOT NULL,
+    state      TEXT   NOT NULL,
+    created_us BIGINT NOT NULL,
+    expires_us BIGINT NOT NULL,
+    used_us    BIGINT
+);
+CREATE UNIQUE INDEX overrides_one_open ON overrides (run_id, guardrail) WHERE state = 'open';
+CREATE INDEX overrides_by_run ON overrides (run_id);
+CREATE INDEX overrides_open ON overrides (expires_us) WHERE state = 'open';
 
 -- approvals
 ALTER TABLE approvals ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'; -- JSON: four eyes, expiry, reminders
+ALTER TABLE approvals ADD COLUMN differs TEXT NOT NULL DEFAULT '[]'; -- JSON: from the plan asked before
+ALTER TABLE approvals ADD COLUMN reminded INTEGER NOT NULL DEFAULT 0; -- of the terms' reminders, sent
+ALTER TABLE approvals ADD COLUMN closed_why TEXT NOT NULL DEFAULT ''; -- beside its status
+ALTER TABLE decisions ADD COLUMN person TEXT NOT NULL DEFAULT ''; -- who stands behind the actor
 
 -- notes
 -- `state` may also be `later` (a call of an escalation that is not due yet) and `dropped` (one that

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from remediator.clients import errors
-from remediator.clients.slack import Posted, SlackClient
+from remediator.clients.slack.client import Posted, SlackClient
 from remediator.model import canonical
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind, RunView
@@ -159,6 +159,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except errors.Unavailable as error:
-        raise Undelivered(str(error), error.after) from None
+        raise Undelivered(str(error), error.after, getattr(error, "channel", "")) from None
     except errors.ClientError as error:
         raise Refused(str(error)) from None
