@@ -21,6 +21,7 @@ from tests.slack.clock import Clock
 from tests.slack.delivery import Click, Delivery
 from tests.slack.errors import ApiError
 from tests.slack.limits import Limits
+from tests.slack.page_web import Pages
 from tests.slack.person import Person
 from tests.slack.socket_mode import SocketMode
 from tests.slack.view_api import ViewApi
@@ -76,13 +77,16 @@ class Slack:
         application.router.add_route("*", "/api/{method}", self._api)
         application.router.add_post("/actions/{key}", self._guarded(self.delivery.respond))
         application.router.add_get("/link/", self._guarded(self.socket.serve))
+        self.pages = Pages(self)
+        application.add_routes(self.pages.routes)
         self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
         self._port = 0
 
     # -- its life
 
-    async def start(self) -> "Slack":
-        """Listen on a free loopback port."""
+    async def start(self, *, port: int = 0) -> "Slack":
+        """Listen on this loopback port; 0: on a free one."""
+        self._port = port
         await self._runner.setup()
         await self._listen()
         await self.delivery.start(self.url)
