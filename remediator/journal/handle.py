@@ -10,6 +10,7 @@ from datetime import datetime
 from remediator.journal import (
     approvals,
     audit,
+    breakers,
     clocks,
     controls,
     decisions,
@@ -34,8 +35,6 @@ from remediator.journal.protocol import (
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
-    History,
     Intake,
     OutboxItem,
     Page,
@@ -52,6 +51,7 @@ from remediator.journal.statements import Env, Together
 from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
+from remediator.model.history import Control, History, LookBack, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, RunView
@@ -167,9 +167,13 @@ class Handle:
 
     # guardrails
 
-    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+    async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """See `Journal.history`."""
-        return await self._engine.read(lambda: history.read(run_id=run_id, since=since, at=at))
+        return await self._engine.read(lambda: history.read(run_id=run_id, look=look, at=at))
+
+    async def reset_breaker(self, reset: Reset) -> None:
+        """See `Journal.reset_breaker`."""
+        await self._engine.write(lambda: breakers.reset(reset))
 
     async def pause(self, control: Control) -> None:
         """See `Journal.pause`."""

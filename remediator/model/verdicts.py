@@ -24,12 +24,19 @@ class Verdict:
         ruling: allow, wait, hold or refuse.
         reason: a sentence with the figure and the limit: `changed 4m ago, cooldown is 15m`.
         lifted_by: what or who would lift it: `wait until 14:30`, `remediator resume --scope shop`.
+        by: whose limit it is: `policy`, `policy rule NAME`, `runbook NAME`; empty where it is
+            nobody's figure.
+        figure: what was found, `4m ago`.
+        limit: what is allowed, `15m`.
     """
 
     rule: str
     ruling: Ruling
     reason: str = ""
     lifted_by: str = ""
+    by: str = ""
+    figure: str = ""
+    limit: str = ""
 
     def __str__(self) -> str:
         lift = f" ({self.lifted_by})" if self.lifted_by else ""
@@ -42,6 +49,9 @@ class Verdict:
             "ruling": self.ruling.value,
             "reason": self.reason,
             "lifted_by": self.lifted_by,
+            "by": self.by,
+            "figure": self.figure,
+            "limit": self.limit,
         }
 
 
