@@ -206,18 +206,14 @@ class Daemon:
         directory = Directory(Known.of(settings), clock, rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
+        answers = ApprovalDesk(journal, clock, directory)
+        desk = PeopleDesk(journal, clock, directory, answers, runs, controls)
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
-                desk=PeopleDesk(
-                    journal,
-                    clock,
-                    directory,
-                    ApprovalDesk(journal, clock, directory),
-                    runs,
-                    controls,
-                ),
+                desk=desk,
+                people=desk,
                 runs=runs,
                 controls=controls,
                 clock=clock,

@@ -20,6 +20,8 @@ COMMANDS = {
     "runs": "List runs; show, acknowledge, cancel or resume one.",
     "approve": "Approve what a run wants to change.",
     "deny": "Deny what a run wants to change.",
+    "snooze": "Put a question off for a while.",
+    "approvals": "List what waits for a person, for whom, and until when.",
     "incidents": "List firing episodes.",
     "pause": "Stop automatic changes: everywhere, of a runbook, or in a scope.",
     "resume": "Lift a pause.",
