@@ -33,6 +33,8 @@ from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.links import Links
+from remediator.engine.listening import Listening
 from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
@@ -52,7 +54,7 @@ from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.oncall import OnCall
-from remediator.observe import logs, metrics
+from remediator.observe import logs, masking, metrics
 from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
@@ -60,7 +62,7 @@ from remediator.plugin.registry import Registry
 from remediator.runbook import oncall_file, people, policy_file, store
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Settings, SettingsError
+from remediator.settings import Settings, SettingsError, doubts
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -119,38 +121,17 @@ class Daemon:
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
+        masking.patterns(settings.mask)
+        for _, doubt in doubts(settings):
+            log.warning(doubt)
         self._names = await asyncio.to_thread(names_in, settings)
         for name, schedule in self._names.schedules.items():
             for gap in itertools.islice(schedule.gaps(after=clock.now()) if schedule else (), 3):
                 log.warning("a schedule has a gap", schedule=name, gap=str(gap))
 
-        def look(due: frozenset[Due]) -> None:
-            if Due.RUNS in due:
-                hint.poke()
-            if Due.NOTES in due:
-                note_hint.poke()
-
-        self.journal = journal = await open_journal(
-            settings.journal,
-            clock,
-            Opening(
-                node=node,
-                subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
-                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
-                write_queue=settings.http.write_queue,
-                on_due=look,
-                on_broken=self.broken.set,
-                on_dead=self._die,
-                duties=(
-                    housekeeping.DUTY,
-                    reconcile.DUTY,
-                    *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
-                ),
-            ),
-            postgres=settings.postgres,
-        )
+        self.journal = journal = await self._open_journal(node, notifiers, hint, note_hint)
         self._stack.push_async_callback(journal.close)
-        clients = make_clients(settings)
+        clients = make_clients(settings, clock)
         for client in clients.values():
             self._stack.push_async_callback(client.close)
         alertmanagers = clients[Alertmanagers]
@@ -192,7 +173,13 @@ class Daemon:
         )
 
         announcer = Announcer(
-            journal, notifiers, context_for, clock, note_hint, settings.escalate_to
+            journal,
+            notifiers,
+            context_for,
+            clock,
+            note_hint,
+            settings.escalate_to,
+            Links(settings.links, settings.external_url),
         )
         self._background("announcer", announcer.run())
         self._stack.push_async_callback(announcer.stop)
@@ -208,6 +195,7 @@ class Daemon:
         controls = PauseControl(journal, library, clock)
         answers = ApprovalDesk(journal, clock, directory)
         desk = PeopleDesk(journal, clock, directory, answers, runs, controls)
+        listening = Listening(notifiers, desk, context_for)
         server = Server(
             Services(
                 intake=intake,
@@ -228,10 +216,43 @@ class Daemon:
         )
         self.address = await server.start()
         self._stack.push_async_callback(self._drain, worker, server)
+        listening.start()
+        self._stack.push_async_callback(listening.stop)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
         return self.address
+
+    async def _open_journal(
+        self, node: str, notifiers: Mapping[str, Notifier], hint: Hint, note_hint: Hint
+    ) -> Journal:
+        settings = self.settings
+
+        def look(due: frozenset[Due]) -> None:
+            if Due.RUNS in due:
+                hint.poke()
+            if Due.NOTES in due:
+                note_hint.poke()
+
+        return await open_journal(
+            settings.journal,
+            self.clock,
+            Opening(
+                node=node,
+                subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
+                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
+                write_queue=settings.http.write_queue,
+                on_due=look,
+                on_broken=self.broken.set,
+                on_dead=self._die,
+                duties=(
+                    housekeeping.DUTY,
+                    reconcile.DUTY,
+                    *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
+                ),
+            ),
+            postgres=settings.postgres,
+        )
 
     async def reload(self) -> Sequence[str]:
         """Read the runbooks and the policy again; a fault in either leaves the last good ones of
@@ -409,15 +430,16 @@ def policy_in(settings: Settings) -> PolicySource:
     return policy_file.load(settings.policy_file)
 
 
-def make_clients(settings: Settings) -> "dict[type, Closable]":
+def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, Closable]":
     """Make every client; each connects when it is first used."""
+    ticking = clock or SystemClock()
     clients: list[Closable] = [
         Kubernetes(settings.kubernetes),
         PrometheusClient(settings.prometheus),
         Alertmanagers(settings.senders),
         HttpClient(),
         ProcessRunner(settings.exec),
-        SlackClient(settings.slack),
+        SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
         PagerDutyClient(settings.pagerduty),
     ]
     return {type(client): client for client in clients}

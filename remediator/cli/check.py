@@ -138,11 +138,15 @@ def _config_findings(path: Path) -> Iterable["Finding"]:
     from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
 
     try:
-        settings.load(path)
+        found = settings.load(path)
     except settings.SettingsError as error:
         for line in str(error).splitlines():
             at, message = _place(line, path)
             yield Finding(str(path), *at, Severity.ERROR, "settings", message)
+        return
+    for key, doubt in settings.doubts(found):
+        at, message = _place(f"{path}: {key}: {doubt.removeprefix(f'{key}: ')}", path)
+        yield Finding(str(path), *at, Severity.WARNING, "settings", message)
 
 
 def _policy_of(config: Path) -> Sequence[Path]:

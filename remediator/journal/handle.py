@@ -26,6 +26,7 @@ from remediator.journal import (
     runs,
     snoozing,
     steps,
+    storms,
     updates,
     views,
 )
@@ -61,6 +62,7 @@ from remediator.model.evidence import Record, RunCount
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
+from remediator.model.storms import Storm, StormMark
 from remediator.model.views import Note, RunView
 
 # Deflating a body of this size takes about a millisecond; what is larger must not hold up a batch.
@@ -253,12 +255,44 @@ class Handle:
     # outbox
 
     async def outbox_due(
-        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+        self,
+        *,
+        at: datetime,
+        limit: int,
+        notifier: str = "",
+        besides: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Sequence[OutboxItem]:
         """See `Journal.outbox_due`."""
         return await self._engine.read(
-            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides)
+            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides, but=but)
         )
+
+    async def storms(self, notifier: str) -> Sequence[StormMark]:
+        """See `Journal.storms`."""
+        return await self._engine.read(lambda: storms.going_on(notifier))
+
+    async def storm(self, storm_id: str, *, most: int) -> Storm | None:
+        """See `Journal.storm`."""
+        return await self._engine.read(lambda: storms.find(storm_id, most=most))
+
+    async def storm_begins(self, storm: StormMark) -> None:
+        """See `Journal.storm_begins`."""
+        await self._engine.write(lambda: storms.begins(storm))
+
+    async def storm_shares(self, item: OutboxItem, storm_id: str, *, at: datetime) -> None:
+        """See `Journal.storm_shares`."""
+        await self._engine.write(lambda: storms.shares(item, storm_id, at=at))
+
+    async def storm_told(
+        self, storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
+    ) -> None:
+        """See `Journal.storm_told`."""
+        await self._engine.write(lambda: storms.told(storm_id, ref, at=at, ended=ended))
+
+    async def storm_over(self, storm_id: str, *, at: datetime) -> int:
+        """See `Journal.storm_over`."""
+        return await self._engine.write(lambda: storms.over(storm_id, at=at))
 
     async def outbox_wake(
         self, *, notifier: str = "", besides: Sequence[str] = ()

@@ -28,6 +28,7 @@ from remediator.model.overrides import Granted, Override
 from remediator.model.plans import Fact, Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
+from remediator.model.storms import Storm, StormMark
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, RunView
 
@@ -320,13 +321,17 @@ class ResumeHow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One note for one notifier; the oldest undelivered of its run and notifier."""
+    """One note for one notifier; the oldest undelivered of its run and notifier.
+
+    `storm` names the storm that its run is told in, empty where it is in none.
+    """
 
     id: int
     notifier: str
     note: Note
     attempts: int
     ref: JSONObject | None
+    storm: str = ""
 
 
 # ---------------------------------------------------------------------------------- reads
@@ -539,7 +544,13 @@ class Journal(Protocol):
 
     # outbox
     async def outbox_due(
-        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+        self,
+        *,
+        at: datetime,
+        limit: int,
+        notifier: str = "",
+        besides: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Sequence[OutboxItem]:
         """Return due notes, for each run and notifier only the oldest undelivered one.
 
@@ -550,7 +561,32 @@ class Journal(Protocol):
             limit: how many at most.
             notifier: only this one's; of all where it is empty.
             besides: not these notifiers'.
+            but: not of these runs.
         """
+        ...
+
+    async def storms(self, notifier: str) -> Sequence[StormMark]:
+        """Return the storms that a notifier still tells of."""
+        ...
+
+    async def storm(self, storm_id: str, *, most: int) -> Storm | None:
+        """Return how a storm stands, with so many of its runs by name."""
+        ...
+
+    async def storm_begins(self, storm: StormMark) -> None:
+        """Put a storm on record, without any run yet."""
+
+    async def storm_shares(self, item: OutboxItem, storm_id: str, *, at: datetime) -> None:
+        """Let the storm's message tell a note; its run joins, unless it had."""
+
+    async def storm_told(
+        self, storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
+    ) -> None:
+        """Remember a notifier's ref of a storm, and whether its message is edited again."""
+
+    async def storm_over(self, storm_id: str, *, at: datetime) -> int:
+        """Let nobody join any more, and let those of its runs that need a person be told by
+        themselves: their questions and escalations go out anew. Returns how many notes."""
         ...
 
     async def outbox_wake(
