@@ -10,17 +10,22 @@ import itertools
 import os
 import secrets
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 from remediator.clients.alertmanager import Alertmanagers
+from remediator.clients.grafana import GrafanaClient
 from remediator.clients.http import HttpClient
 from remediator.clients.kubernetes import Kubernetes
+from remediator.clients.mail import MailClient
+from remediator.clients.opsgenie import OpsgenieClient
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clients.slack.client import SlackClient
+from remediator.clients.teams import TeamsClient
+from remediator.clients.webhooks import WebhookClient
 from remediator.engine import housekeeping, lane, reconcile
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
@@ -62,7 +67,7 @@ from remediator.plugin.registry import Registry
 from remediator.runbook import oncall_file, people, policy_file, store
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Settings, SettingsError, doubts
+from remediator.settings import Settings, SettingsError, Wanted, doubts
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -303,7 +308,7 @@ class Daemon:
                 loaded.runbooks,
                 names=self._names,
                 default_approvers=settings.default_approvers,
-                notifiers=configured_notifiers(settings, self.registry),
+                notifiers=people_reached(configured_notifiers(settings, self.registry)),
             )
         except store.RunbookErrors as error:
             found += error.findings
@@ -441,6 +446,11 @@ def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, 
         ProcessRunner(settings.exec),
         SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
         PagerDutyClient(settings.pagerduty),
+        OpsgenieClient(settings.opsgenie),
+        TeamsClient(settings.teams),
+        WebhookClient(settings.webhooks),
+        MailClient(settings.email),
+        GrafanaClient(settings.grafana),
     ]
     return {type(client): client for client in clients}
 
@@ -491,18 +501,45 @@ class Closable(Protocol):
 
 def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str, Notifier]:
     """Return the notifiers that the settings give what they need; third-party ones always."""
-    without = set()
+    configured = dict(_destinations(settings, registry))
+    without = {name for name, one in registry.notifiers.items() if one.destinations}
     if settings.slack.bot_token is None or not settings.slack.channel:
         without.add("slack")
-    if settings.pagerduty.routing_key is None:
-        without.add("pagerduty")
+    if not (settings.pagerduty.configured and settings.pagerduty.change_events):
+        without.add("pagerduty-changes")
+    without |= {
+        name
+        for name, section in (
+            ("pagerduty", settings.pagerduty),
+            ("opsgenie", settings.opsgenie),
+            ("teams", settings.teams),
+            ("email", settings.email),
+            ("grafana", settings.grafana),
+        )
+        if not section.configured
+    }
+    configured |= {name: one for name, one in registry.notifiers.items() if name not in without}
+    callable_ = people_reached(configured)
     for name in escalation.names(settings.escalate_to):
-        if name in without or name not in registry.notifiers:
+        if name not in callable_:
             raise SettingsError(
-                f"escalate_to: {name!r} is not configured; the notifiers are "
-                f"{', '.join(sorted(set(registry.notifiers) - without)) or 'none'}"
+                f"escalate_to: {name!r} is not configured, or reaches nobody; these do: "
+                f"{', '.join(sorted(callable_)) or 'none'}"
             )
-    return {name: one for name, one in registry.notifiers.items() if name not in without}
+    return configured
+
+
+def people_reached(notifiers: Mapping[str, Notifier]) -> frozenset[str]:
+    """Return the names of those through which a person can be called."""
+    return frozenset(name for name, one in notifiers.items() if one.reaches_people)
+
+
+def _destinations(settings: Settings, registry: Registry) -> Iterator[tuple[str, Notifier]]:
+    webhook = registry.notifiers.get("webhook")
+    for name, endpoint in settings.webhooks.items() if webhook else ():
+        pager = endpoint.notes is Wanted.ESCALATIONS
+        assert webhook is not None  # noqa: S101 - asked above
+        yield f"webhook:{name}", webhook.at(name, escalates=pager)
 
 
 def _complain(task: "asyncio.Future[Any]") -> None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from remediator.engine import matching
 from remediator.engine.library import Library
-from remediator.journal.protocol import CancelOutcome, Control, Journal, ResumeHow, RunStart
+from remediator.journal.protocol import CancelOutcome, Journal, ResumeHow, RunStart
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.observe import metrics
 from remediator.plugin.source import Rejected

@@ -12,9 +12,10 @@ from typing import NoReturn
 from remediator.engine.answers import ApprovalDesk, Snoozed
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
-from remediator.journal.protocol import AuditEntry, CancelOutcome, Control, Journal
+from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
 from remediator.model.approvals import Answer, ApprovalRequest
 from remediator.model.clock import Clock, to_text
+from remediator.model.history import Control
 from remediator.model.runs import RunState
 from remediator.model.views import RunView, Waiting, Who
 from remediator.observe import logs, metrics

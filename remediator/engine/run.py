@@ -96,7 +96,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         "target": str(first.target) if first else None,
         "audit": (held.audit("run.planned", _plans_json(planned.plans, verdicts)),),
     }
-    if guardrails.effective_mode(held.runbook.mode, held.ports.policy) is Mode.OBSERVE:
+    if step.lowest_mode(held, planned.plans) is Mode.OBSERVE:
         message = "observed: " + "; ".join(str(p) for p in planned.plans.values())
         await held.write(held.update(RunState.OBSERVED, Reason.OBSERVE_ONLY, message, **common))
         return
@@ -174,8 +174,8 @@ async def hold(held: Hand, reason: Reason, message: str, after: timedelta | None
 
 
 async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
-    since = guardrails.look_back(held.runbook.limits, held.ports.policy, held.now)
-    history = await held.ports.journal.history(run_id=held.run.id, since=since, at=held.now)
+    look = step.look_back(held)
+    history = await held.ports.journal.history(run_id=held.run.id, look=look, at=held.now)
     # With no plan yet, the first change is judged, and approved, when it is reached.
     judged = step.judge_each(held, plans, history)
     return tuple(dict.fromkeys(verdict for each in judged.values() for verdict in each))

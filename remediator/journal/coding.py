@@ -39,4 +39,8 @@ def _verdict(value: Mapping[str, Any]) -> Verdict:
         reason=value["reason"],
         lifted_by=value["lifted_by"],
         override=value.get("override", ""),
+        # Verdicts of a version before lack these.
+        by=value.get("by", ""),
+        figure=value.get("figure", ""),
+        limit=value.get("limit", ""),
     )

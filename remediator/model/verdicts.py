@@ -24,6 +24,10 @@ class Verdict:
         ruling: allow, wait, hold or refuse.
         reason: a sentence with the figure and the limit: `changed 4m ago, cooldown is 15m`.
         lifted_by: what or who would lift it: `wait until 14:30`, `remediator resume --scope shop`.
+        by: whose limit it is: `policy`, `policy rule NAME`, `runbook NAME`; empty where it is
+            nobody's figure.
+        figure: what was found, `4m ago`.
+        limit: what is allowed, `15m`.
         override: id of the override that made an allow of it, else empty.
     """
 
@@ -31,6 +35,9 @@ class Verdict:
     ruling: Ruling
     reason: str = ""
     lifted_by: str = ""
+    by: str = ""
+    figure: str = ""
+    limit: str = ""
     override: str = ""
 
     def __str__(self) -> str:
@@ -44,6 +51,9 @@ class Verdict:
             "ruling": self.ruling.value,
             "reason": self.reason,
             "lifted_by": self.lifted_by,
+            "by": self.by,
+            "figure": self.figure,
+            "limit": self.limit,
             "override": self.override,
         }
 

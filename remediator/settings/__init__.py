@@ -36,7 +36,16 @@ from remediator.settings.daemon import (
     PostgresSettings,
     Worker,
 )
-from remediator.settings.notify import PagerDutySettings
+from remediator.settings.notify import (
+    EmailSecurity,
+    EmailSettings,
+    GrafanaSettings,
+    OpsgenieSettings,
+    PagerDutySettings,
+    TeamsSettings,
+    Wanted,
+    WebhookSettings,
+)
 from remediator.settings.section import LinkTemplate, Pattern, Section
 from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
@@ -46,11 +55,15 @@ __all__ = [
     "Api",
     "ApiToken",
     "Audit",
+    "EmailSecurity",
+    "EmailSettings",
     "ExecSettings",
+    "GrafanaSettings",
     "Http",
     "KubernetesSettings",
     "Log",
     "LogFormat",
+    "OpsgenieSettings",
     "PagerDutySettings",
     "PostgresSettings",
     "PrometheusSettings",
@@ -63,7 +76,10 @@ __all__ = [
     "SettingsError",
     "SlackRoute",
     "SlackSettings",
+    "TeamsSettings",
     "Tls",
+    "Wanted",
+    "WebhookSettings",
     "Worker",
     "doubts",
     "explain",
@@ -138,6 +154,14 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     slack: SlackSettings = SlackSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
+    opsgenie: OpsgenieSettings = OpsgenieSettings()
+    teams: TeamsSettings = TeamsSettings()
+    email: EmailSettings = EmailSettings()
+    webhooks: Mapping[
+        Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)], WebhookSettings
+    ] = Field(default_factory=dict)
+    """Endpoints that are told in signed JSON; each is a notifier `webhook:NAME`."""
+    grafana: GrafanaSettings = GrafanaSettings()
     exec: ExecSettings = ExecSettings()
     postgres: PostgresSettings = PostgresSettings()
     audit: Audit = Audit()

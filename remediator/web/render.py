@@ -6,10 +6,11 @@ Times are RFC 3339 in UTC; what is not known is null, never left out.
 from collections.abc import Sequence
 from datetime import datetime
 
-from remediator.journal.protocol import AuditRecord, Control
+from remediator.journal.protocol import AuditRecord
 from remediator.model.approvals import ApprovalRequest, Decision
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
+from remediator.model.history import Control
 from remediator.model.incidents import Incident
 from remediator.model.runs import Run, Step
 from remediator.model.views import Acknowledgement, RunView, Waiting, Who

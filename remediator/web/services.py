@@ -12,7 +12,6 @@ from remediator.journal.protocol import (
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
     Page,
     Receipt,
     ResumeHow,
@@ -20,6 +19,7 @@ from remediator.journal.protocol import (
 from remediator.model.approvals import SnoozeOutcome
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.history import Control
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState
 from remediator.model.views import RunView, Waiting, Who

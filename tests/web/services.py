@@ -14,7 +14,6 @@ from remediator.journal.protocol import (
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
     Page,
     Receipt,
     ResumeHow,
@@ -30,6 +29,7 @@ from remediator.model.approvals import (
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Timer
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.history import Control
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
 from remediator.model.reasons import Reason

@@ -11,7 +11,6 @@ import pytest
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import (
     Candidate,
-    Control,
     Intake,
     Journal,
     Opening,
@@ -19,6 +18,7 @@ from remediator.journal.protocol import (
     RunbookRecord,
     RunStart,
 )
+from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.sources.alertmanager import Alertmanager
 from remediator.web.services import Services
