@@ -304,9 +304,11 @@ class Daemon:
             found += error.findings
         try:
             loaded = store.load_folder(settings.runbooks, self.registry)
+            found += people.of_policy(policy.policy, policy.file, self._names)
             found += people.check(
                 loaded.runbooks,
                 names=self._names,
+                policy=policy.policy.approval,
                 default_approvers=settings.default_approvers,
                 notifiers=people_reached(configured_notifiers(settings, self.registry)),
             )
