@@ -201,9 +201,8 @@ class Daemon:
         directory = Directory(Known.of(settings), clock, rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
-        desk = PeopleDesk(
-            journal, clock, directory, ApprovalDesk(journal, clock, directory), runs, controls
-        )
+        answers = ApprovalDesk(journal, clock, directory)
+        desk = PeopleDesk(journal, clock, directory, answers, runs, controls)
         listening = Listening(notifiers, desk, context_for)
         trust = TrustDesk(
             ports,
@@ -216,6 +215,7 @@ class Daemon:
                 intake=intake,
                 journal=journal,
                 desk=desk,
+                people=desk,
                 runs=runs,
                 controls=controls,
                 trust=trust,
@@ -314,9 +314,11 @@ class Daemon:
             found += error.findings
         try:
             loaded = store.load_folder(settings.runbooks, self.registry)
+            found += people.of_policy(policy.policy, policy.file, self._names)
             found += people.check(
                 loaded.runbooks,
                 names=self._names,
+                policy=policy.policy.approval,
                 default_approvers=settings.default_approvers,
                 notifiers=people_reached(configured_notifiers(settings, self.registry)),
             )

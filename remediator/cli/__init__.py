@@ -20,6 +20,8 @@ COMMANDS = {
     "runs": "List runs; show, acknowledge, cancel or resume one.",
     "approve": "Approve what a run wants to change.",
     "deny": "Deny what a run wants to change.",
+    "snooze": "Put a question off for a while.",
+    "approvals": "List what waits for a person, for whom, and until when.",
     "incidents": "List firing episodes.",
     "policy": "Show what every guardrail says of a run, or would say about an alert.",
     "override": "Lift a guardrail for one run, once, with a reason.",

@@ -83,6 +83,13 @@ _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
     ("GET", "/api/v1/runs/{id}"): _Operation("RunView", problems=(404,)),
     ("POST", "/api/v1/runs/{id}/approve"): _Operation("Decided", body=runs.Decide, problems=_ASKED),
     ("POST", "/api/v1/runs/{id}/deny"): _Operation("Decided", body=runs.Decide, problems=_ASKED),
+    ("POST", "/api/v1/runs/{id}/snooze"): _Operation("Snoozed", body=runs.Snooze, problems=_ASKED),
+    ("GET", "/api/v1/approvals"): _Operation(
+        "WaitingPage",
+        query={"mine": {"type": "boolean"}, "limit": _PAGE["limit"]},
+        problems=(400,),
+    ),
+    ("GET", "/api/v1/me"): _Operation("Me", problems=(400,)),
     ("POST", "/api/v1/runs/{id}/cancel"): _Operation(
         "Outcome", body=runs.Cancel, also=(202,), problems=_ASKED
     ),

@@ -6,7 +6,13 @@ from typing import Any
 
 from remediator.engine.guardrails import BreakerState
 from remediator.journal.protocol import CancelOutcome
-from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
+from remediator.model.approvals import (
+    Answer,
+    ApprovalStatus,
+    DecisionOutcome,
+    OnExpiry,
+    SnoozeOutcome,
+)
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, IncidentStatus
 from remediator.model.overrides import GrantOutcome, OverrideState
@@ -14,6 +20,7 @@ from remediator.model.policy import Mode
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState, Trigger
 from remediator.model.verdicts import Ruling
+from remediator.settings import Role
 
 Schema = Mapping[str, Any]
 
@@ -285,11 +292,39 @@ SCHEMAS: Mapping[str, Schema] = {
         approvers=_TEXTS,
         quorum=_COUNT,
         asked_because=_TEXT,
+        terms=_object(
+            within={"type": "array", "items": _TEXTS},
+            four_eyes=_FLAG,
+            on_expiry=_enum(OnExpiry),
+            remind=_TEXTS,
+            deny_reason=_FLAG,
+            policy=_TEXTS,
+        ),
+        differs={**_TEXTS, "description": "A diff from the plans that were asked for before."},
+        closed_why=_TEXT,
         created_at=_TIME,
         expires_at=_TIME,
         decisions=_list("Decision"),
     ),
-    "Decision": _object(actor=_TEXT, answer=_enum(Answer), reason=_TEXT, via=_TEXT, at=_TIME),
+    "Decision": _object(
+        actor=_TEXT, person=_TEXT, answer=_enum(Answer), reason=_TEXT, via=_TEXT, at=_TIME
+    ),
+    "Waiting": _object(
+        mine={**_FLAG, "description": "Whether you may answer it."},
+        run=_ref("Run"),
+        description=_TEXT,
+        plans=_TEXTS,
+        approval=_maybe(_ref("Approval")),
+    ),
+    "WaitingPage": _page("Waiting"),
+    "Me": _object(
+        identity=_TEXT,
+        person=_TEXT,
+        role=_enum(Role),
+        groups=_TEXTS,
+        waiting=_list("Waiting"),
+    ),
+    "Snoozed": _object(id=_TEXT, approval_id=_TEXT, outcome=_enum(SnoozeOutcome), message=_TEXT),
     "Started": _object(id=_TEXT),
     "Decided": _object(id=_TEXT, approval_id=_TEXT, outcome=_enum(DecisionOutcome), message=_TEXT),
     "Outcome": _object(

@@ -21,12 +21,13 @@ from remediator.journal.protocol import (
     Receipt,
     ResumeHow,
 )
+from remediator.model.approvals import SnoozeOutcome
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState
-from remediator.model.views import RunView
+from remediator.model.views import RunView, Waiting, Who
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Desk, Notifier
 
@@ -43,6 +44,42 @@ class Intake(Protocol):
             remediator.plugin.source.Rejected: it can never be accepted; answered 400.
             remediator.journal.protocol.Overloaded, JournalUnavailable: later; answered 503.
         """
+        ...
+
+
+class Snoozed(Protocol):
+    """What became of a wish to be asked later."""
+
+    @property
+    def outcome(self) -> SnoozeOutcome:
+        """Of the journal's compare-and-set."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """A sentence for who had it."""
+        ...
+
+
+class People(Protocol):
+    """What of the desk only the API shows."""
+
+    async def put_off(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> Snoozed:
+        """Withdraw a question for a while.
+
+        Raises:
+            remediator.plugin.notifier.NotAuthorised: the actor may not; answered 403.
+        """
+        ...
+
+    async def questions(self, actor: str, *, mine: bool, limit: int) -> Sequence[Waiting]:
+        """Return the open questions, oldest first; with `mine` those that the actor may answer."""
+        ...
+
+    async def who(self, actor: str) -> Who:
+        """Return what is known of an actor."""
         ...
 
 
@@ -223,6 +260,7 @@ class Services:
     intake: Intake
     journal: Records
     desk: Desk
+    people: People
     runs: Runs
     controls: Controls
     trust: Trust

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from remediator.engine.answers import Snoozed
 from remediator.engine.guardrails import BreakerState
 from remediator.engine.guardrails import Standing as BreakerStanding
 from remediator.engine.overrides import Overriding
@@ -31,6 +32,7 @@ from remediator.model.approvals import (
     ApprovalStatus,
     Decision,
     DecisionOutcome,
+    SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Timer
@@ -45,7 +47,7 @@ from remediator.model.promotion import Bar, Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
 from remediator.model.verdicts import Ruling, Verdict
-from remediator.model.views import Note, RunView
+from remediator.model.views import Note, RunView, Waiting, Who
 from remediator.plugin.context import Client, Context, Log
 from remediator.plugin.notifier import (
     Answered,
@@ -303,6 +305,7 @@ class AnswerDesk:
     def __init__(self, records: Records) -> None:
         self._records = records
         self.did: list[tuple[object, ...]] = []
+        self.snoozed = SnoozeOutcome.SNOOZED
         self.answers: list[tuple[str, str, Answer, str, str]] = []
         self.outcome = DecisionOutcome.APPROVED
         self.strangers: set[str] = set()
@@ -321,6 +324,21 @@ class AnswerDesk:
         self._let_in(actor)
         self.did.append(("snooze", approval_id, actor, for_, reason, via))
         return f"Snoozed by {actor}."
+
+    async def put_off(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> Snoozed:
+        self._let_in(actor)
+        self.did.append(("snooze", approval_id, actor, for_, reason, via))
+        return Snoozed(self.snoozed, f"{self.snoozed.value} by {actor}")
+
+    async def questions(self, actor: str, *, mine: bool, limit: int) -> Sequence[Waiting]:
+        view = await self._records.view("run-1")
+        may = actor not in self.strangers
+        return [Waiting(view, may)][:limit] if view and view.approval and (may or not mine) else []
+
+    async def who(self, actor: str) -> Who:
+        return Who(actor, actor.removeprefix("api:"), ("sre-oncall",))
 
     async def question(self, approval_id: str, *, actor: str) -> RunView | None:
         self._let_in(actor)
@@ -439,6 +457,7 @@ class Backend:
             intake=self.intake,
             journal=self.records,
             desk=self.desk,
+            people=self.desk,
             runs=self.runs,
             controls=ControlDesk(),
             trust=self.trust,
