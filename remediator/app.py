@@ -19,18 +19,22 @@ from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.engine import housekeeping, lane, reconcile
 from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.clock import SystemClock
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.desk import PeopleDesk
 from remediator.engine.hand import ACTOR
 from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.links import Links
+from remediator.engine.listening import Listening
+from remediator.engine.people import Directory, Known
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
@@ -44,16 +48,18 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
+from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
-from remediator.observe import logs, metrics
+from remediator.observe import logs, masking, metrics
 from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.runbook import people, store
+from remediator.runbook import people, policy_file, store
 from remediator.runbook.compile import compile_runbook
-from remediator.settings import Settings, SettingsError
+from remediator.runbook.policy_file import PolicySource
+from remediator.settings import Role, Settings, SettingsError, doubts
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -83,6 +89,7 @@ class Daemon:
         lease: what it had in hand is theirs. A new daemon in its place joins as a new node."""
         self.journal: Journal
         self._library: Library
+        self._policy = policy_file.of_settings(settings.policy)
         self._watcher: store.Watcher
         self._ready = False
         self._stack = AsyncExitStack()
@@ -110,6 +117,9 @@ class Daemon:
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
+        masking.patterns(settings.mask)
+        for _, doubt in doubts(settings):
+            log.warning(doubt)
 
         def look(due: frozenset[Due]) -> None:
             if Due.RUNS in due:
@@ -137,7 +147,7 @@ class Daemon:
             postgres=settings.postgres,
         )
         self._stack.push_async_callback(journal.close)
-        clients = make_clients(settings)
+        clients = make_clients(settings, clock)
         for client in clients.values():
             self._stack.push_async_callback(client.close)
         alertmanagers = clients[Alertmanagers]
@@ -151,7 +161,9 @@ class Daemon:
         )
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
         await journal.straighten(at=clock.now())
-        self._watcher = store.Watcher(settings.runbooks)
+        self._watcher = store.Watcher(
+            settings.runbooks, also=[settings.policy_file] if settings.policy_file else []
+        )
         await self._load_first()
         truncated = Hint()
         intake = IntakeDesk(journal, library, self.registry.sources, truncated.poke)
@@ -161,7 +173,7 @@ class Daemon:
         ports = Ports(
             journal=journal,
             library=library,
-            policy=settings.policy,
+            policy_now=lambda: self._policy.policy,
             signal=alertmanagers,
             context_for=context_for,
             clock=clock,
@@ -177,7 +189,13 @@ class Daemon:
         )
 
         announcer = Announcer(
-            journal, notifiers, context_for, clock, note_hint, settings.escalate_to
+            journal,
+            notifiers,
+            context_for,
+            clock,
+            note_hint,
+            settings.escalate_to,
+            Links(settings.links, settings.external_url),
         )
         self._background("announcer", announcer.run())
         self._stack.push_async_callback(announcer.stop)
@@ -188,13 +206,20 @@ class Daemon:
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
+        directory = Directory(known_people(settings), clock)
+        runs = RunControl(journal, library, clock)
+        controls = PauseControl(journal, library, clock)
+        desk = PeopleDesk(
+            journal, clock, directory, ApprovalDesk(journal, clock, directory), runs, controls
+        )
+        listening = Listening(notifiers, desk, context_for)
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
-                desk=ApprovalDesk(journal, clock, settings.groups),
-                runs=RunControl(journal, library, clock),
-                controls=PauseControl(journal, library, clock),
+                desk=desk,
+                runs=runs,
+                controls=controls,
                 clock=clock,
                 sources=self.registry.sources,
                 notifiers=notifiers,
@@ -207,57 +232,81 @@ class Daemon:
         )
         self.address = await server.start()
         self._stack.push_async_callback(self._drain, worker, server)
+        listening.start()
+        self._stack.push_async_callback(listening.stop)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
         return self.address
 
     async def reload(self) -> Sequence[str]:
-        """Read the runbooks again; a bad set leaves the last good one serving.
+        """Read the runbooks and the policy again; a fault in either leaves the last good ones of
+        both in force.
 
         Returns:
             The findings that kept the old set, empty on success.
         """
         try:
-            loaded = await asyncio.to_thread(self._loaded)
+            loaded, policy = await asyncio.to_thread(self._loaded)
         except store.RunbookErrors as error:
             findings = [str(finding) for finding in error.findings]
             return await self._refuse(findings)
         if self._library.by_name and not loaded.runbooks:
             # An empty mount or a wrong path is likelier than the wish to treat nothing any more.
             return await self._refuse(["no runbook is left; start anew to serve none"])
-        await self._serve(loaded)
+        await self._serve(loaded, policy)
         return ()
 
     async def _refuse(self, findings: Sequence[str]) -> Sequence[str]:
         metrics.RELOAD_SUCCESS.set(0)
-        log.error("runbooks not reloaded; the last good set is serving", findings=list(findings))
+        log.error(
+            "runbooks and policy not reloaded; the last good ones are in force",
+            findings=list(findings),
+        )
         await self._record("runbooks.refused", {"findings": list(findings[:20])})
         return findings
 
     async def _load_first(self) -> None:
-        await self._serve(await asyncio.to_thread(self._loaded))
+        await self._serve(*await asyncio.to_thread(self._loaded), first=True)
 
-    def _loaded(self) -> store.RunbookSet:
-        """Load the runbooks, and hold them against the settings.
+    def _loaded(self) -> tuple[store.RunbookSet, PolicySource]:
+        """Load the runbooks and the policy, and hold the runbooks against the settings.
 
         Raises:
             RunbookErrors: with every fault.
         """
         settings = self.settings
-        loaded = store.load_folder(settings.runbooks, self.registry)
-        faults = people.check(
-            loaded.runbooks,
-            groups=settings.groups,
-            default_approvers=settings.default_approvers,
-            notifiers=configured_notifiers(settings, self.registry),
-        )
-        if found := list(faults):
+        found: list[store.Finding] = []
+        policy, loaded = self._policy, store.RunbookSet(())
+        try:
+            policy = policy_in(settings)
+        except store.RunbookErrors as error:
+            found += error.findings
+        try:
+            loaded = store.load_folder(settings.runbooks, self.registry)
+            found += people.check(
+                loaded.runbooks,
+                groups=settings.groups,
+                default_approvers=settings.default_approvers,
+                notifiers=configured_notifiers(settings, self.registry),
+            )
+        except store.RunbookErrors as error:
+            found += error.findings
+        if found:
             raise store.RunbookErrors(found)
-        return loaded
+        return loaded, policy
 
-    async def _serve(self, loaded: store.RunbookSet) -> None:
+    async def _serve(
+        self, loaded: store.RunbookSet, policy: PolicySource, *, first: bool = False
+    ) -> None:
+        if first or policy.digest != self._policy.digest:
+            # On record before anything is judged by it.
+            await self._record(
+                "policy.loaded", {"file": policy.file or "settings", "digest": policy.digest}
+            )
+            log.info("policy loaded", file=policy.file or "settings", digest=policy.digest)
         await self._library.replace(loaded.runbooks)
+        self._policy = policy
         metrics.RUNBOOKS_LOADED.set(len(loaded.runbooks))
         metrics.RELOAD_SUCCESS.set(1)
         metrics.RELOAD_TIMESTAMP.set(self.clock.now().timestamp())
@@ -298,7 +347,7 @@ class Daemon:
             retention=settings.retention,
             audit_retention=settings.audit.retention,
             library=self._library,
-            policy=settings.policy,
+            policy_now=lambda: self._policy.policy,
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
@@ -355,18 +404,45 @@ class Daemon:
         await self.journal.record([AuditEntry(kind, ACTOR, self.clock.now(), details)])
 
 
-def make_clients(settings: Settings) -> "dict[type, Closable]":
+def policy_in(settings: Settings) -> PolicySource:
+    """Return the policy that the settings hold or name.
+
+    Raises:
+        RunbookErrors: the policy file has faults.
+    """
+    if settings.policy_file is None:
+        return policy_file.of_settings(settings.policy)
+    return policy_file.load(settings.policy_file)
+
+
+def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, Closable]":
     """Make every client; each connects when it is first used."""
+    ticking = clock or SystemClock()
     clients: list[Closable] = [
         Kubernetes(settings.kubernetes),
         PrometheusClient(settings.prometheus),
         Alertmanagers(settings.senders),
         HttpClient(),
         ProcessRunner(settings.exec),
-        SlackClient(settings.slack),
+        SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
         PagerDutyClient(settings.pagerduty),
     ]
     return {type(client): client for client in clients}
+
+
+def known_people(settings: Settings) -> Known:
+    """Return what the settings say about people."""
+    roles = settings.roles
+    return Known(
+        groups=settings.groups,
+        people=settings.people,
+        roles={
+            Role.VIEWER: roles.viewer,
+            Role.OPERATOR: roles.operator,
+            Role.ADMIN: roles.admin,
+        },
+        tokens={f"api:{token.name}": token.role for token in settings.api.tokens},
+    )
 
 
 class Closable(Protocol):
@@ -387,7 +463,7 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
         if (fault := people.unknown(name, settings.groups)) is not None:
             text, hint = fault
             raise SettingsError(f"default_approvers: {text}" + (f"; {hint}" if hint else ""))
-    for name in settings.escalate_to:
+    for name in escalation.names(settings.escalate_to):
         if name in without or name not in registry.notifiers:
             raise SettingsError(
                 f"escalate_to: {name!r} is not configured; the notifiers are "

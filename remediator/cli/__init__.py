@@ -14,10 +14,10 @@ import click
 COMMANDS = {
     "serve": "Run the daemon.",
     "demo": "See the whole story on this machine: a service breaks and is repaired.",
-    "check": "Check and lint runbooks and settings.",
+    "check": "Check and lint runbooks, the policy and settings.",
     "simulate": "Show what would be done about an alert, and why not; changes nothing.",
     "run": "Start a runbook by hand.",
-    "runs": "List runs; show, cancel or resume one.",
+    "runs": "List runs; show, acknowledge, cancel or resume one.",
     "approve": "Approve what a run wants to change.",
     "deny": "Deny what a run wants to change.",
     "incidents": "List firing episodes.",
@@ -26,7 +26,7 @@ COMMANDS = {
     "audit": "Verify or export the audit chain.",
     "db": "Migrate, back up, restore or prune the journal.",
     "rbac": "Print the smallest roles that the runbooks need.",
-    "schema": "Print the JSON Schema of runbooks, or of the settings.",
+    "schema": "Print the JSON Schema of runbooks, of the policy or of the settings.",
     "actions": "The catalogue of actions and probes.",
     "config": "Show the settings in force, secrets masked.",
 }

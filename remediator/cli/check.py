@@ -35,10 +35,10 @@ class _Checked:
 @options.output
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[Path, ...], config: Path | None, output: str) -> None:
-    """Check runbooks and settings, and lint the runbooks.
+    """Check runbooks, policies and settings, and lint the runbooks.
 
-    PATH is a folder or file of runbooks, or a settings file. Exit code 0: clean, 1: findings,
-    2: usage.
+    PATH is a folder or file of runbooks, a policy, or a settings file; the policy that the settings
+    name is checked with them. Exit code 0: clean, 1: findings, 2: usage.
     """
     from remediator.cli import runbook_files, show  # noqa: PLC0415 - keeps --help quick
 
@@ -61,10 +61,14 @@ def _check(paths: Sequence[Path], configs: Sequence[Path], known: "Registry") ->
     from remediator.runbook import store  # noqa: PLC0415 - imports CEL
 
     found = {path: list(store.files([path])) for path in paths}
-    configs = [*configs, *(file for files in found.values() for file in files if _is_config(file))]
+    given = [file for files in found.values() for file in files]
+    configs = [*configs, *(file for file in given if _is_config(file))]
     findings = [one for path in configs for one in _config_findings(path)]
     findings += [_nothing(path) for path, files in found.items() if not files]
-    files = [file for files in found.values() for file in files if file not in configs]
+    policies = {file for file in given if file not in configs and _is_policy(file)}
+    policies |= {file for path in configs for file in _policy_of(path)}
+    findings += [one for path in sorted(policies) for one in _policy_findings(path)]
+    files = [file for file in given if file not in configs and file not in policies]
     loaded: Sequence[Runbook] = ()
     try:
         loaded = store.load_folder(files, known).runbooks
@@ -73,7 +77,8 @@ def _check(paths: Sequence[Path], configs: Sequence[Path], known: "Registry") ->
             findings += [one for path in configs for one in _people(path, loaded, known)]
     except store.RunbookErrors as error:
         findings += error.findings
-    return _Checked(len(files) + len(configs), len(loaded), sorted(findings))
+    looked_at = len(files) + len(configs) + len(policies)
+    return _Checked(looked_at, len(loaded), sorted(findings))
 
 
 def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Iterable["Finding"]:
@@ -114,11 +119,37 @@ def _config_findings(path: Path) -> Iterable["Finding"]:
     from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
 
     try:
-        settings.load(path)
+        found = settings.load(path)
     except settings.SettingsError as error:
         for line in str(error).splitlines():
             at, message = _place(line, path)
             yield Finding(str(path), *at, Severity.ERROR, "settings", message)
+        return
+    for key, doubt in settings.doubts(found):
+        at, message = _place(f"{path}: {key}: {doubt.removeprefix(f'{key}: ')}", path)
+        yield Finding(str(path), *at, Severity.WARNING, "settings", message)
+
+
+def _policy_of(config: Path) -> Sequence[Path]:
+    """Return the policy file that good settings name."""
+    from remediator import settings  # noqa: PLC0415 - pydantic is slow to import
+
+    try:
+        named = settings.load(config).policy_file
+    except settings.SettingsError:
+        return ()  # said already
+    return (named,) if named is not None else ()
+
+
+def _policy_findings(path: Path) -> Iterable["Finding"]:
+    from remediator.runbook import policy_file  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+
+    try:
+        policy_file.load(path)
+    except RunbookErrors as error:
+        return error.findings
+    return ()
 
 
 def _place(line: str, path: Path) -> tuple[tuple[int, int], str]:
@@ -144,20 +175,32 @@ def _place(line: str, path: Path) -> tuple[tuple[int, int], str]:
 
 def _is_config(path: Path) -> bool:
     """Whether a file is one of settings: its top-level keys are settings' and not runbooks'."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - keeps --help quick
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from remediator.settings import Settings  # noqa: PLC0415 - keeps --help quick
 
-    from remediator.settings import Settings  # noqa: PLC0415
-
-    if not path.is_file():
-        return False
-    try:
-        value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, YAMLError):
-        return False
+    value = _value(path)
     if not isinstance(value, dict) or "steps" in value or "match" in value:
         return False
     return bool(value.keys() & Settings.model_fields.keys())
+
+
+def _is_policy(path: Path) -> bool:
+    """Whether a file is a policy."""
+    from remediator.runbook import policy_file  # noqa: PLC0415 - keeps --help quick
+
+    return policy_file.is_policy(_value(path))
+
+
+def _value(path: Path) -> Any:
+    """Return what a YAML file holds; None where it holds none."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - keeps --help quick
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    if not path.is_file():
+        return None
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError):
+        return None
 
 
 def _summary(checked: _Checked) -> str:

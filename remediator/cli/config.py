@@ -10,14 +10,14 @@ from remediator.cli import options
 
 def masked(value: Any) -> Any:
     """Return the settings without the passwords that stand in URLs."""
-    from remediator.observe import logs  # noqa: PLC0415 - keeps --help quick
+    from remediator.observe import masking  # noqa: PLC0415 - keeps --help quick
 
     if isinstance(value, dict):
         return {key: masked(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner) for inner in value]
     if isinstance(value, str):
-        return logs.PASSWORD_IN_URL.sub(r"\g<before>**********", value)
+        return masking.PASSWORD_IN_URL.sub(r"\g<before>**********", value)
     return value
 
 

@@ -162,7 +162,7 @@ def kept_from(settings: "Settings", retention: timedelta, at: datetime) -> datet
 
     runbooks = runbook_files.load(settings.runbooks, runbook_files.registry())
     limits = (runbook.limits for runbook in runbooks)
-    return housekeeping.kept_from(at, retention, limits, settings.policy)
+    return housekeeping.kept_from(at, retention, limits, runbook_files.policy(settings))
 
 
 async def prune(

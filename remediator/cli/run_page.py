@@ -80,6 +80,9 @@ def _head(view: Item) -> Iterator[tuple[str, Text]]:
         yield "started by", _plain(view["started_by"])
     if view["cancel_requested_by"]:
         yield "cancel", _plain(f"asked for by {view['cancel_requested_by']}")
+    if (seen := view.get("acknowledged")) is not None:
+        said = f": {seen['reason']}" if seen["reason"] else ""
+        yield "acknowledged", _plain(f"by {seen['by']}, {show.ago(seen['at'])} ago{said}")
     if view["owner"]:
         yield "owner", _plain(view["owner"])
     for name, link in sorted(view["links"].items()):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from remediator.cli.failure import Failure
 
 if TYPE_CHECKING:
+    from remediator.model.policy import Policy
     from remediator.plugin.registry import Registry
     from remediator.runbook.runbook import Runbook
+    from remediator.settings import Settings
 
 
 def registry() -> "Registry":
@@ -38,3 +40,19 @@ def load(paths: Sequence[Path], known: "Registry") -> Sequence["Runbook"]:
     except store.RunbookErrors as error:
         findings = "\n".join(str(finding) for finding in error.findings)
         raise Failure(f"the runbooks can't be used:\n{findings}") from None
+
+
+def policy(settings: "Settings") -> "Policy":
+    """Return the policy that the settings hold or name.
+
+    Raises:
+        Failure: with every finding, one a line.
+    """
+    from remediator import app  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+
+    try:
+        return app.policy_in(settings).policy
+    except RunbookErrors as error:
+        findings = "\n".join(str(finding) for finding in error.findings)
+        raise Failure(f"the policy can't be used:\n{findings}") from None

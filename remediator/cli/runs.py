@@ -1,4 +1,4 @@
-"""`remediator runs`: look at runs, cancel one, let an interrupted one go on."""
+"""`remediator runs`: look at runs, answer for one, cancel one, let an interrupted one go on."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -120,6 +120,24 @@ def cancel(run_id: str, reason: str, url: str, output: str) -> None:
         click.echo(f"run {told['id']} is in the middle of a change, and ends after it")
     else:
         click.echo(f"cancelled run {told['id']}")
+
+
+@command.command("ack")
+@click.argument("run_id", metavar="ID")
+@click.option("--reason", default="", help="Kept in the audit log and shown to everyone.")
+@options.url
+@options.output
+def ack(run_id: str, reason: str, url: str, output: str) -> None:
+    """Say that you look at it: nobody else is called for this run."""
+    from remediator.cli import api, show  # noqa: PLC0415 - keeps --help quick
+
+    told = api.Api(url).post(f"/api/v1/runs/{api.segment(run_id)}/acknowledge", {"reason": reason})
+    if output == "json":
+        show.as_json(told)
+    elif told["outcome"] == "repeated":
+        click.echo(f"somebody had answered for run {told['id']} before")
+    else:
+        click.echo(f"acknowledged run {told['id']}; nobody else is called")
 
 
 @command.command("resume")

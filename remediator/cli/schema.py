@@ -1,4 +1,4 @@
-"""`remediator schema`: the JSON Schema of runbooks, or of the settings, for editors."""
+"""`remediator schema`: JSON Schemas of runbooks, the policy and the settings, for editors."""
 
 from typing import Any
 
@@ -7,15 +7,22 @@ import click
 
 @click.command("schema")
 @click.option("--config", "of_settings", is_flag=True, help="Of the settings, not of runbooks.")
-def command(of_settings: bool) -> None:
+@click.option("--policy", "of_policy", is_flag=True, help="Of the policy file, not of runbooks.")
+def command(of_settings: bool, of_policy: bool) -> None:
     """Print the JSON Schema.
 
-    An editor completes and checks a runbook that begins with
+    An editor completes and checks a file that begins with
     `# yaml-language-server: $schema=PATH`, where PATH is a file that holds what this prints.
     """
     from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
 
-    if of_settings:
+    if of_settings and of_policy:
+        raise click.UsageError("give --config or --policy, not both")
+    if of_policy:
+        from remediator.runbook import policy_file  # noqa: PLC0415
+
+        schema = policy_file.json_schema()
+    elif of_settings:
         from remediator.model.quantities import YamlSchema  # noqa: PLC0415
         from remediator.settings import Settings  # noqa: PLC0415
 

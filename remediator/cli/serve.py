@@ -35,12 +35,12 @@ def command(config: Path | None, runbooks: tuple[Path, ...]) -> None:
     """
     import uvloop  # noqa: PLC0415 - keeps --help quick
 
-    from remediator.observe import logs  # noqa: PLC0415
+    from remediator.observe import logs, masking  # noqa: PLC0415
 
     given = {"runbooks": runbooks} if runbooks else {}
     settings = options.read_settings(config, **given)
     logs.configure(settings.log)
-    logs.mask_values(logs.secrets_in(settings))
+    masking.know(logs.secrets_in(settings))
     uvloop.run(_serve(settings))
 
 

@@ -14,6 +14,7 @@ from remediator.cli.failure import Failure
 if TYPE_CHECKING:
     from remediator.engine.simulate import Answer
     from remediator.model.alerts import Notification
+    from remediator.model.policy import Policy
     from remediator.plugin.registry import Registry
     from remediator.settings import Settings
 
@@ -44,7 +45,8 @@ def command(alert: Path, runbooks: tuple[Path, ...], config: Path | None, output
     registry = runbook_files.registry()
     notification = _notification(alert, registry)
     loaded = runbook_files.load(settings.runbooks, registry)
-    answers, with_history = asyncio.run(_simulate(notification, loaded, settings))
+    policy = runbook_files.policy(settings)
+    answers, with_history = asyncio.run(_simulate(notification, loaded, settings, policy))
     if output == "json":
         show.as_json(simulate_page.to_json(answers))
         return
@@ -98,7 +100,7 @@ def _alert(value: Any) -> dict[str, Any]:
 
 
 async def _simulate(
-    notification: "Notification", loaded: Sequence[Any], settings: "Settings"
+    notification: "Notification", loaded: Sequence[Any], settings: "Settings", policy: "Policy"
 ) -> tuple[Sequence["Answer"], bool]:
     from remediator.app import make_clients  # noqa: PLC0415 - keeps --help quick
     from remediator.engine import simulate  # noqa: PLC0415
@@ -113,7 +115,7 @@ async def _simulate(
             notification,
             simulate.World(
                 runbooks=loaded,
-                policy=settings.policy,
+                policy=policy,
                 clock=clock,
                 context_for=lambda run_id, names: PluginContext(
                     run_id, clock, clients, journal, names

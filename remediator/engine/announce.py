@@ -3,7 +3,7 @@
 Notes are written in the transaction that they speak of; here is only delivery. Each notifier has a
 lane of its own (`engine/lane.py`), so that one that hangs holds up no other. A notifier that is
 down leaves its notes waiting, and no run moves because of it. Here is also who is told instead
-where an escalation can't be delivered at all.
+where an escalation can't be delivered at all, and the clock of an escalation's later calls.
 """
 
 import asyncio
@@ -15,9 +15,12 @@ import structlog
 
 from remediator.engine.hint import Hint
 from remediator.engine.lane import Lane, Wanted
+from remediator.engine.links import Links
 from remediator.engine.ports import ContextFor
-from remediator.journal.protocol import Journal, OutboxItem
+from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
+from remediator.model import escalation
 from remediator.model.clock import Clock
+from remediator.model.escalation import Call
 from remediator.model.views import Note, NoteKind
 from remediator.plugin.notifier import Notifier
 
@@ -39,6 +42,7 @@ class Announcer:
         clock: the daemon's.
         hint: poked after commits.
         escalate_to: whom the settings name for escalations.
+        links: what people are shown beside a runbook's own.
     """
 
     def __init__(
@@ -48,18 +52,23 @@ class Announcer:
         context_for: ContextFor,
         clock: Clock,
         hint: Hint,
-        escalate_to: Sequence[str] = (),
+        escalate_to: Sequence[Call] = (),
+        links: Links | None = None,
     ) -> None:
+        self._journal = journal
         self._clock = clock
         self._hint = hint
-        subscribers = [name for name, one in notifiers.items() if not one.escalates]
-        named = [name for name in escalate_to if name in notifiers]
+        subscribers = [
+            name for name, one in notifiers.items() if one.reaches_people and not one.escalates
+        ]
+        named = [name for name in escalation.names(escalate_to) if name in notifiers]
         self._notifiers = notifiers
         self._chain = tuple(dict.fromkeys([*named, *subscribers]))
         self._stopping = False
+        added = (links or Links()).added
 
         def lane(notifier: Notifier | None, wanted: Wanted) -> Lane:
-            return Lane(journal, notifier, wanted, context_for, clock, self._instead)
+            return Lane(journal, notifier, wanted, context_for, clock, self._instead, added)
 
         self._lanes = [
             *(lane(one, Wanted(notifier=name)) for name, one in notifiers.items()),
@@ -78,8 +87,16 @@ class Announcer:
                 lanes.create_task(lane.run(), name=f"notes to {lane.name}")
             while not self._stopping:
                 await self._hint.wait(self._clock, _SLOWEST_LOOK)
+                await self._calls_due()
                 for lane in self._lanes:
                     lane.hint.poke()
+
+    async def _calls_due(self) -> None:
+        """Let the later calls whose time has come go out; any node may, nothing happens twice."""
+        try:
+            await self._journal.calls_due(at=self._clock.now())
+        except (JournalUnavailable, Overloaded) as error:
+            log.warning("calls that are due can't be looked for", error=str(error))
 
     async def stop(self) -> None:
         """Take up nothing new, let deliveries in hand finish and be recorded. Idempotent."""

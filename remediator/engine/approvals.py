@@ -7,9 +7,11 @@ compare-and-set decides the run. Nobody is let in by silence, by name, or by bei
 
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from remediator.engine.hand import Hand
+from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, Journal, RunUpdate
 from remediator.model.approvals import (
     Answer,
@@ -17,9 +19,11 @@ from remediator.model.approvals import (
     ApprovalStatus,
     Decision,
     DecisionOutcome,
+    SnoozeOutcome,
 )
-from remediator.model.clock import Clock
+from remediator.model.clock import Clock, to_text
 from remediator.model.plans import Plan
+from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.views import NoteKind
@@ -72,14 +76,12 @@ def asking(
 
 
 class ApprovalDesk:
-    """Where answers are handed in (`remediator.plugin.notifier.Desk`)."""
+    """Where answers are handed in. Whether somebody may is found out afresh for each."""
 
-    def __init__(
-        self, journal: Journal, clock: Clock, groups: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    def __init__(self, journal: Journal, clock: Clock, directory: Directory) -> None:
         self._journal = journal
         self._clock = clock
-        self._groups = groups
+        self._directory = directory
 
     async def decide(
         self, approval_id: str, *, actor: str, answer: Answer, reason: str, via: str
@@ -100,14 +102,59 @@ class ApprovalDesk:
         ):
             return await self._decide(request, actor=actor, answer=answer, reason=reason, via=via)
 
+    async def snooze(
+        self,
+        approval_id: str,
+        *,
+        actor: str,
+        for_: timedelta,
+        reason: str,
+        via: str,
+        operator: bool,
+    ) -> str:
+        """Withdraw a question for a while. Returns a sentence for the actor.
+
+        Args:
+            operator: the actor's role allows it, whoever the question is for.
+
+        Raises:
+            NotAuthorised: the actor is neither an operator nor among the approvers.
+        """
+        request = await self._journal.approval(approval_id)
+        if request is None:
+            return _SNOOZED[SnoozeOutcome.UNKNOWN]
+        if not operator:
+            await self._require(request, actor, "snooze", via)
+        if not SHORTEST_SNOOZE <= for_ <= LONGEST_SNOOZE:
+            least, most = format_duration(SHORTEST_SNOOZE), format_duration(LONGEST_SNOOZE)
+            return f"Snooze for {least} to {most}; to stop it for longer, deny it or pause it."
+        now = self._clock.now()
+        outcome, _ = await self._journal.snooze(
+            approval_id,
+            by=actor,
+            reason=reason[:_LONGEST_REASON],
+            via=via,
+            at=now,
+            until=now + for_,
+        )
+        metrics.APPROVALS.labels(outcome=f"snooze_{outcome.value}").inc()
+        log.info("snooze", actor=actor, outcome=outcome, run_id=request.run_id)
+        if outcome is SnoozeOutcome.SNOOZED:
+            return f"Snoozed until {to_text(now + for_)}; then it is checked and asked anew."
+        return _SNOOZED[outcome]
+
+    async def may_answer(self, actor: str, request: ApprovalRequest) -> bool:
+        """Whether an actor is among those asked, for what is only shown; no, where it can't be
+        told."""
+        try:
+            return await self._directory.among(actor, request.approvers, fresh=False)
+        except CannotTell:
+            return False
+
     async def _decide(
         self, request: ApprovalRequest, *, actor: str, answer: Answer, reason: str, via: str
     ) -> Answered:
-        if actor not in members(request.approvers, self._groups):
-            await self._refuse(request, actor, answer, via)
-            raise NotAuthorised(
-                f"{actor} may not decide this; it is for {', '.join(request.approvers) or 'nobody'}"
-            )
+        await self._require(request, actor, answer.value, via)
         outcome, after = await self._journal.decide(
             Decision(
                 approval_id=request.id,
@@ -116,6 +163,7 @@ class ApprovalDesk:
                 reason=reason[:_LONGEST_REASON],
                 via=via,
                 at=self._clock.now(),
+                person=self._directory.person(actor),
             )
         )
         metrics.APPROVALS.labels(outcome=outcome.value).inc()
@@ -126,7 +174,20 @@ class ApprovalDesk:
         log.info("approval", actor=actor, answer=answer, outcome=outcome)
         return _answered(outcome, after or request)
 
-    async def _refuse(self, request: ApprovalRequest, actor: str, answer: Answer, via: str) -> None:
+    async def _require(self, request: ApprovalRequest, actor: str, what: str, via: str) -> None:
+        why = ""
+        try:
+            if await self._directory.among(actor, request.approvers, fresh=True):
+                return
+        except CannotTell as error:
+            why = f"; {error}"
+        await self._refuse(request, actor, what, via)
+        raise NotAuthorised(
+            f"{actor} may not decide this; it is for {', '.join(request.approvers) or 'nobody'}"
+            + why
+        )
+
+    async def _refuse(self, request: ApprovalRequest, actor: str, what: str, via: str) -> None:
         metrics.APPROVALS.labels(outcome="not_authorised").inc()
         log.warning("approval refused", actor=actor, via=via)
         await self._journal.record(
@@ -135,7 +196,7 @@ class ApprovalDesk:
                     kind="approval.not_authorised",
                     actor=actor,
                     at=self._clock.now(),
-                    details={"approval": request.id, "answer": answer.value, "via": via},
+                    details={"approval": request.id, "answer": what, "via": via},
                     run_id=request.run_id,
                 )
             ]
@@ -145,13 +206,12 @@ class ApprovalDesk:
 # People write sentences; a pasted log does not belong into the audit chain.
 _LONGEST_REASON = 1000
 
+SHORTEST_SNOOZE = timedelta(minutes=1)
+"""Less would ask again before anybody has looked."""
 
-def members(approvers: tuple[str, ...], groups: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    """Return the identities behind a list of groups and single identities; groups don't nest."""
-    found: set[str] = set()
-    for name in approvers:
-        found.update(groups.get(name, (name,)))
-    return frozenset(found)
+LONGEST_SNOOZE = timedelta(hours=8)
+"""One shift: who puts a question off is still there when it is asked anew. An alert that may wait
+longer needs a decision, or a silence."""
 
 
 def _answered(outcome: DecisionOutcome, request: ApprovalRequest | None) -> Answered:
@@ -172,4 +232,14 @@ _SENTENCES = {
     DecisionOutcome.VOID: "This question no longer stands: the plan changed, the alert cleared or "
     "the run was cancelled.",
     DecisionOutcome.UNKNOWN: "There is no such approval.",
+    DecisionOutcome.NEEDS_REASON: "Say why: a no needs a reason here. Nothing was decided.",
+}
+
+_SNOOZED = {
+    SnoozeOutcome.HALF_DONE: "This run has changed something already and can't stand half done: "
+    "approve what is left, or deny it and it is taken back.",
+    SnoozeOutcome.DECIDED: _SENTENCES[DecisionOutcome.ALREADY_DECIDED],
+    SnoozeOutcome.EXPIRED: _SENTENCES[DecisionOutcome.EXPIRED],
+    SnoozeOutcome.VOID: _SENTENCES[DecisionOutcome.VOID],
+    SnoozeOutcome.UNKNOWN: _SENTENCES[DecisionOutcome.UNKNOWN],
 }

@@ -9,6 +9,7 @@ from remediator.engine import matching
 from remediator.engine.library import Library
 from remediator.journal.protocol import CancelOutcome, Journal, ResumeHow, RunStart
 from remediator.model.clock import Clock
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.observe import metrics
@@ -55,6 +56,10 @@ class RunControl:
             if run is not None:
                 metrics.run_ended(run.runbook, run.state, run.reason)
         return outcome
+
+    async def acknowledge(self, run_id: str, *, by: str, reason: str) -> AcknowledgeOutcome:
+        """Answer a run's escalation: nobody else is called for it."""
+        return await self._journal.acknowledge(run_id, by=by, reason=reason, at=self._clock.now())
 
     async def resume(self, run_id: str, *, by: str, how: ResumeHow) -> bool:
         """Let an interrupted run go on as a person says; False when it is not interrupted."""

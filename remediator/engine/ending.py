@@ -8,6 +8,7 @@ from typing import Any
 from remediator.engine.hand import Hand, may_have_changed
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import RunUpdate
+from remediator.model import escalation
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.views import Note, NoteKind, how_to_resume
@@ -64,7 +65,7 @@ async def break_off(ports: Ports, run: Run, reason: Reason, message: str) -> Non
         message=message,
         notes=(
             Note(NoteKind.STATE, run.id, message, now),
-            Note(NoteKind.ESCALATION, run.id, text, now, ports.escalate_to),
+            *escalation.notes(ports.escalate_to, run.id, text, now),
         ),
     )
     outcome = await ports.journal.write(update)

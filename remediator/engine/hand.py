@@ -19,11 +19,12 @@ from remediator.journal.protocol import (
     UpdateOutcome,
     Written,
 )
+from remediator.model import escalation
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Incident
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.runs import Run, RunState, Step, StepState
 from remediator.model.views import Note, NoteKind
 from remediator.observe import logs, metrics
 from remediator.plugin.action import Action
@@ -231,12 +232,12 @@ class Hand:
         return Note(kind, self.run.id, text, self.now, tuple(to))
 
     def escalation(self, text: str) -> tuple[Note, ...]:
-        """Make the notes that call a person, to whom the runbook or the settings name."""
-        to = self.runbook.on_failure.escalate or self.ports.escalate_to
-        log.warning("a person must look", run_id=self.run.id, why=text, to=list(to))
-        if not to:
-            return (self.note(NoteKind.ESCALATION, text),)
-        return (self.note(NoteKind.ESCALATION, text, to),)
+        """Make the notes that call people: those whom the runbook or the settings name, each when
+        it is their turn."""
+        calls = self.runbook.on_failure.escalate or self.ports.escalate_to
+        to = list(escalation.names(calls))
+        log.warning("a person must look", run_id=self.run.id, why=text, to=to)
+        return escalation.notes(calls, self.run.id, text, self.now)
 
 
 def _tell(run: Run) -> None:
@@ -316,7 +317,7 @@ async def load(ports_: ports.Ports, run: Run, stopping: asyncio.Event | None = N
 
 def asks_alertmanager(run: Run) -> bool:
     """Whether the run is there because an alert fires, so that it must still fire."""
-    return run.trigger is Trigger.FIRING
+    return run.about_alert
 
 
 def is_action(step: CompiledStep) -> bool:

@@ -45,7 +45,7 @@ class Housekeeper:
     Args:
         retention: how old what is over may become.
         audit_retention: how old audit records may become; None keeps all.
-        library, policy: their limits count the past; what they still count is never deleted.
+        library, policy_now: their limits count the past; what they still count is never deleted.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Housekeeper:
         anchor_every: timedelta,
         retention: timedelta,
         library: Library,
-        policy: Policy,
+        policy_now: Callable[[], Policy],
         audit_retention: timedelta | None = None,
     ) -> None:
         self._journal = journal
@@ -67,7 +67,7 @@ class Housekeeper:
         self._retention = retention
         self._audit_retention = audit_retention
         self._library = library
-        self._policy = policy
+        self._policy_now = policy_now
         self._anchored = 0
 
     async def run(self) -> None:
@@ -83,6 +83,7 @@ class Housekeeper:
                 if not self._journal.on_duty(DUTY):
                     continue
                 await self._journal.straighten(at=self._clock.now())
+                await self._journal.expire_overrides(at=self._clock.now())
                 await self.anchor()
                 if self._clock.monotonic() >= prune_at_s:
                     prune_at_s = self._clock.monotonic() + every_s
@@ -112,7 +113,7 @@ class Housekeeper:
         """Delete what is older than the retention, and than what any limit looks back on."""
         now = self._clock.now()
         limits = (runbook.limits for runbook in self._library.by_name.values())
-        before = kept_from(now, self._retention, limits, self._policy)
+        before = kept_from(now, self._retention, limits, self._policy_now())
         gone = await self._journal.prune(before=before)
         if gone:
             log.info("pruned", rows=gone, before=before.isoformat())

@@ -83,4 +83,5 @@ def _record(runbook: Runbook) -> RunbookRecord:
         description=runbook.description,
         owner=runbook.owner,
         links=dict(runbook.links),
+        substance=runbook.substance,
     )

@@ -9,6 +9,7 @@ from remediator.engine.library import Library
 from remediator.journal.protocol import Journal
 from remediator.model.alerts import Alert
 from remediator.model.clock import Clock
+from remediator.model.escalation import Call
 from remediator.model.incidents import Incident
 from remediator.model.policy import Policy
 from remediator.model.signals import Signal
@@ -59,7 +60,8 @@ class Ports:
 
     journal: Journal
     library: Library
-    policy: Policy
+    policy_now: Callable[[], Policy]
+    """The policy in force, which a reload replaces."""
     signal: AlertSignal
     context_for: ContextFor
     clock: Clock
@@ -67,4 +69,9 @@ class Ports:
     end: Callable[[Incident], Awaitable[None]]
     """Closes an incident whose alert Alertmanager no longer knows; `engine.reconcile` does it."""
     default_approvers: tuple[str, ...]
-    escalate_to: tuple[str, ...]
+    escalate_to: tuple[Call, ...]
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force at this moment; who judges with it reads it once."""
+        return self.policy_now()

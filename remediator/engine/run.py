@@ -204,7 +204,7 @@ async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
 def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:
     """There is nothing to change: fine for probes alone; not when an alert wanted a repair."""
     wanted_change = any(row.plan is not None and row.plan.empty for row in planned.rows)
-    if wanted_change and held.run.trigger is Trigger.FIRING and held.runbook.verify:
+    if wanted_change and held.run.about_alert and held.runbook.verify:
         message = "nothing to do, and yet the alert fires"
         return failed(held, Reason.NOTHING_TO_DO, message, rows=planned.rows)
     reason = Reason.NOTHING_TO_DO if wanted_change else Reason.DONE

@@ -212,7 +212,7 @@ def _ports(world: World) -> Ports:
     return Ports(
         journal=cast(Journal, world.journal),
         library=cast(Library, absent),
-        policy=world.policy,
+        policy_now=lambda: world.policy,
         signal=cast(AlertSignal, absent),
         context_for=world.context_for,
         clock=world.clock,

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from remediator.journal import coding
 from remediator.journal.statements import Execute, Many, Operation, Query, Row
 from remediator.journal.times import from_us, to_us
-from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision
+from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision, Terms
 
-_COLUMNS = "id, run_id, digests, approvers, quorum, status, created_us, expires_us, asked_because"
+_COLUMNS = (
+    "id, run_id, digests, approvers, quorum, status, created_us, expires_us, asked_because,"
+    " terms, differs, reminded, closed_why"
+)
 
 
 def ask(request: ApprovalRequest) -> Operation[None]:
@@ -18,6 +21,7 @@ def ask(request: ApprovalRequest) -> Operation[None]:
     yield from close([request.run_id], ApprovalStatus.VOID)
     yield Execute(
         f"INSERT INTO approvals ({_COLUMNS}, number) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,"  # noqa: S608 - constants
+        " $10, $11, $12, $13,"
         " COALESCE(MAX(number), 0) + 1 FROM approvals WHERE run_id = $2",
         (
             request.id,
@@ -29,6 +33,10 @@ def ask(request: ApprovalRequest) -> Operation[None]:
             to_us(request.created_at),
             to_us(request.expires_at),
             request.asked_because,
+            coding.dumps(request.terms.to_json()),
+            coding.dumps(list(request.differs)),
+            request.reminded,
+            request.closed_why,
         ),
     )
 
@@ -42,13 +50,23 @@ def close(run_ids: Sequence[str], status: ApprovalStatus) -> Operation[None]:
         )
 
 
-def settle(approval_id: str, status: ApprovalStatus) -> Operation[bool]:
+def settle(approval_id: str, status: ApprovalStatus, why: str = "") -> Operation[bool]:
     """Close one open question; False if it is open no more."""
     changed = yield Execute(
-        "UPDATE approvals SET status = $2 WHERE id = $1 AND status = 'open'",
-        (approval_id, status.value),
+        "UPDATE approvals SET status = $2, closed_why = $3 WHERE id = $1 AND status = 'open'",
+        (approval_id, status.value, why),
     )
     return bool(changed)
+
+
+def open_ones(*, limit: int) -> Operation[tuple[ApprovalRequest, ...]]:
+    """Return the open questions, oldest first."""
+    rows = yield Query(
+        f"SELECT {_COLUMNS} FROM approvals WHERE status = 'open'"  # noqa: S608 - constants
+        " ORDER BY created_us, id LIMIT $1",
+        (limit,),
+    )
+    return tuple(map(_from_row, rows))
 
 
 def get(approval_id: str, *, lock: bool = False) -> Operation[ApprovalRequest | None]:
@@ -74,8 +92,8 @@ def newest_of_run(run_id: str) -> Operation[ApprovalRequest | None]:
 def add_decision(decision: Decision) -> Operation[bool]:
     """Write one answer; False if this person gave it before."""
     changed = yield Execute(
-        "INSERT INTO decisions (approval_id, actor, answer, reason, via, at_us)"
-        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        "INSERT INTO decisions (approval_id, actor, answer, reason, via, at_us, person)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         (
             decision.approval_id,
             decision.actor,
@@ -83,6 +101,7 @@ def add_decision(decision: Decision) -> Operation[bool]:
             decision.reason,
             decision.via,
             to_us(decision.at),
+            decision.who,
         ),
     )
     return bool(changed)
@@ -91,12 +110,13 @@ def add_decision(decision: Decision) -> Operation[bool]:
 def decisions_of(approval_id: str) -> Operation[tuple[Decision, ...]]:
     """Return the answers that were counted, in order."""
     rows = yield Query(
-        "SELECT approval_id, actor, answer, reason, via, at_us FROM decisions"
+        "SELECT approval_id, actor, answer, reason, via, at_us, person FROM decisions"
         " WHERE approval_id = $1 ORDER BY at_us, actor",
         (approval_id,),
     )
     return tuple(
-        Decision(row[0], row[1], Answer(row[2]), row[3], row[4], from_us(row[5])) for row in rows
+        Decision(row[0], row[1], Answer(row[2]), row[3], row[4], from_us(row[5]), row[6])
+        for row in rows
     )
 
 
@@ -111,4 +131,8 @@ def _from_row(row: Row) -> ApprovalRequest:
         created_at=from_us(row[6]),
         expires_at=from_us(row[7]),
         asked_because=row[8],
+        terms=Terms.from_json(coding.loads(row[9])),
+        differs=tuple(coding.loads(row[10])),
+        reminded=row[11],
+        closed_why=row[12],
     )

@@ -35,6 +35,11 @@ def straighten(at: datetime) -> Operation[int]:
         "UPDATE outbox SET next_us = $1 WHERE state = 'waiting' AND next_us > $2",
         (now, to_us(at + SLACK + _LONGEST_DELAY)),
     )
+    notes += yield Execute(
+        "UPDATE outbox SET next_us = next_us - (at_us - $1), at_us = $1"
+        " WHERE state = 'later' AND at_us > $2",
+        (now, ahead),
+    )
     count: int = runs + questions + notes
     if count:
         yield Wake(Due.RUNS)

@@ -42,4 +42,5 @@ def _verdict(value: Mapping[str, Any]) -> Verdict:
         by=value.get("by", ""),
         figure=value.get("figure", ""),
         limit=value.get("limit", ""),
+        override=value.get("override", ""),
     )

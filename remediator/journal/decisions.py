@@ -6,7 +6,7 @@ first deny decides, and every answer is on the record with what became of it.
 
 from dataclasses import replace
 
-from remediator.journal import approvals, outbox, runs, steps, transitions
+from remediator.journal import acknowledging, approvals, outbox, runs, steps, transitions
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
@@ -73,6 +73,7 @@ def _count(
         return DecisionOutcome.VOID
     if not (yield from approvals.add_decision(decision)):
         return DecisionOutcome.REPEATED
+    yield from acknowledging.by_person(env, run, by=decision.actor, at=decision.at)
     if decision.answer is Answer.DENY:
         yield from approvals.settle(request.id, ApprovalStatus.DENIED)
         # A run that has changed something must not be left half done: a worker takes it back.
@@ -95,7 +96,7 @@ def _count(
         )
         return DecisionOutcome.DENIED
     given = yield from approvals.decisions_of(request.id)
-    yes = {one.actor for one in given if one.answer is Answer.APPROVE}
+    yes = {one.who for one in given if one.answer is Answer.APPROVE}
     if len(yes) < request.quorum:
         text = f"{_sentence('Approved', decision)}; {len(yes)} of {request.quorum}"
         yield from outbox.put(env, [Note(NoteKind.APPROVAL, run.id, text, decision.at)])

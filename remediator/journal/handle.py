@@ -8,21 +8,26 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from remediator.journal import (
+    acknowledging,
     approvals,
     audit,
     breakers,
     clocks,
     controls,
     decisions,
+    evidence,
     facts,
     history,
     incidents,
     interventions,
     notifications,
     outbox,
+    overrides,
     pruning,
     runs,
+    snoozing,
     steps,
+    storms,
     updates,
     views,
 )
@@ -48,12 +53,16 @@ from remediator.journal.protocol import (
     UpdateOutcome,
 )
 from remediator.journal.statements import Env, Together
-from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome
+from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
+from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.history import Control, History, LookBack, Reset
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
+from remediator.model.storms import Storm, StormMark
 from remediator.model.views import Note, RunView
 
 # Deflating a body of this size takes about a millisecond; what is larger must not hold up a batch.
@@ -153,10 +162,28 @@ class Handle:
         """See `Journal.decide`."""
         return await self._engine.write(lambda: decisions.decide(self._env, decision))
 
+    async def snooze(
+        self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
+    ) -> tuple[SnoozeOutcome, ApprovalRequest | None]:
+        """See `Journal.snooze`."""
+        return await self._engine.write(
+            lambda: snoozing.snooze(
+                self._env, approval_id, by=by, reason=reason, via=via, at=at, until=until
+            )
+        )
+
     async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
         """See `Journal.cancel`."""
         return await self._engine.write(
             lambda: interventions.cancel(self._env, run_id, by=by, reason=reason, at=at)
+        )
+
+    async def acknowledge(
+        self, run_id: str, *, by: str, reason: str, at: datetime
+    ) -> AcknowledgeOutcome:
+        """See `Journal.acknowledge`."""
+        return await self._engine.write(
+            lambda: acknowledging.acknowledge(self._env, run_id, by=by, reason=reason, at=at)
         )
 
     async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
@@ -187,6 +214,34 @@ class Handle:
         """See `Journal.controls`."""
         return await self._engine.read(lambda: controls.active(at))
 
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """See `Journal.grant_override`."""
+        return await self._engine.write(lambda: overrides.grant(self._env, wanted, again))
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """See `Journal.overrides`."""
+        return await self._engine.read(lambda: overrides.listed(run_id))
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """See `Journal.expire_overrides`."""
+        return await self._engine.write(lambda: overrides.expire(at))
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """See `Journal.run_counts`."""
+        return await self._engine.read(
+            lambda: evidence.counts(since=since, runbook=runbook, substance=substance)
+        )
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """See `Journal.track_record`."""
+        return await self._engine.read(
+            lambda: evidence.record(since=since, until=until, runbook=runbook)
+        )
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """See `Journal.facts`."""
         return await self._engine.read(lambda: facts.read(kind, subject))
@@ -194,18 +249,58 @@ class Handle:
     # outbox
 
     async def outbox_due(
-        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+        self,
+        *,
+        at: datetime,
+        limit: int,
+        notifier: str = "",
+        besides: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Sequence[OutboxItem]:
         """See `Journal.outbox_due`."""
         return await self._engine.read(
-            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides)
+            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides, but=but)
         )
+
+    async def storms(self, notifier: str) -> Sequence[StormMark]:
+        """See `Journal.storms`."""
+        return await self._engine.read(lambda: storms.going_on(notifier))
+
+    async def storm(self, storm_id: str, *, most: int) -> Storm | None:
+        """See `Journal.storm`."""
+        return await self._engine.read(lambda: storms.find(storm_id, most=most))
+
+    async def storm_begins(self, storm: StormMark) -> None:
+        """See `Journal.storm_begins`."""
+        await self._engine.write(lambda: storms.begins(storm))
+
+    async def storm_shares(self, item: OutboxItem, storm_id: str, *, at: datetime) -> None:
+        """See `Journal.storm_shares`."""
+        await self._engine.write(lambda: storms.shares(item, storm_id, at=at))
+
+    async def storm_told(
+        self, storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
+    ) -> None:
+        """See `Journal.storm_told`."""
+        await self._engine.write(lambda: storms.told(storm_id, ref, at=at, ended=ended))
+
+    async def storm_over(self, storm_id: str, *, at: datetime) -> int:
+        """See `Journal.storm_over`."""
+        return await self._engine.write(lambda: storms.over(storm_id, at=at))
 
     async def outbox_wake(
         self, *, notifier: str = "", besides: Sequence[str] = ()
     ) -> datetime | None:
         """See `Journal.outbox_wake`."""
         return await self._engine.read(lambda: outbox.next_wake(notifier=notifier, besides=besides))
+
+    async def calls_due(self, *, at: datetime) -> datetime | None:
+        """See `Journal.calls_due`."""
+        following = await self._engine.read(outbox.next_call)
+        if following is None or following > at:
+            return following
+        await self._engine.write(lambda: outbox.come_due(at=at))
+        return await self._engine.read(outbox.next_call)
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """See `Journal.outbox_delivered`."""
@@ -260,6 +355,10 @@ class Handle:
     async def approval(self, approval_id: str) -> ApprovalRequest | None:
         """See `Journal.approval`."""
         return await self._engine.read(lambda: approvals.get(approval_id))
+
+    async def open_approvals(self, *, limit: int) -> Sequence[ApprovalRequest]:
+        """See `Journal.open_approvals`."""
+        return await self._engine.read(lambda: approvals.open_ones(limit=limit))
 
     async def incident(self, incident_id: str) -> Incident | None:
         """See `Journal.incident`."""

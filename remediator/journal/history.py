@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from remediator.journal import breakers, controls, incidents, locks, steps
+from remediator.journal import breakers, controls, incidents, locks, overrides, steps
 from remediator.journal.protocol import RunUpdate
 from remediator.journal.statements import Operation, Query
 from remediator.model.history import (
@@ -22,6 +22,7 @@ from remediator.model.history import (
     PastChange,
     Reset,
 )
+from remediator.model.overrides import Override
 from remediator.model.runs import Run
 
 _GATE = "SELECT name FROM gates WHERE name = 'intents' FOR NO KEY UPDATE"
@@ -41,24 +42,33 @@ class Past:
     resets: Mapping[str, Reset] = field(default_factory=dict)
     opened: int = 0
     treated: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
 
-    def of(self, run: Run, look: LookBack, at: datetime) -> History:
-        """Return what a guard of this run may know."""
+    def of(self, run_id: str, look: LookBack, at: datetime, still_open: bool | None) -> History:
+        """Return what a guard of this run may know.
+
+        Args:
+            still_open: whether the run's incident is; None for a run without one.
+        """
         since, treated = look.changes, look.treated
         before = self.treated.get(look.incident_id, ())
+        others = [one for one in self.going_on.values() if one.run_id != run_id]
         return History(
             changes=tuple(c for c in self.changes if c.at >= since) if since else (),
             controls=tuple(c for c in self.controls if c.until is None or c.until > at),
-            locks={key: holder for key, holder in self.locks.items() if holder != run.id},
-            incident_open=self.incident_open.get(run.incident_id) if run.incident_id else None,
-            going_on=tuple(one for one in self.going_on.values() if one.run_id != run.id)
-            if look.going_on
-            else (),
+            locks={key: holder for key, holder in self.locks.items() if holder != run_id},
+            incident_open=still_open,
+            going_on=tuple(others) if look.going_on else (),
             outcomes=self.outcomes.get(look.outcomes_of, ()),
             reset=self.resets.get(look.outcomes_of),
             opened=self.opened if look.opened else 0,
-            treated=tuple(t for t in before if t >= treated) if treated else (),
+            treated=tuple(opened for opened in before if opened >= treated) if treated else (),
+            overrides=self.overrides.get(run_id, ()),
         )
+
+    def still_open(self, run: Run) -> bool | None:
+        """Return whether the run's incident is open; None for a run without one."""
+        return self.incident_open.get(run.incident_id) if run.incident_id else None
 
     def holder_of_any(self, target_keys: Sequence[str], *, besides: str) -> str:
         """Return another run that holds one of the targets, or empty."""
@@ -85,20 +95,8 @@ def read(*, run_id: str, look: LookBack, at: datetime) -> Operation[History]:
     """Read what is asked for, kill switches, locks of other runs, and the run's incident."""
     past = yield from _past([look], at)
     past.locks = yield from locks.all_held()
-    still_open = yield from incidents.open_of_run(run_id)
-    since, treated = look.changes, look.treated
-    before = past.treated.get(look.incident_id, ())
-    return History(
-        changes=tuple(past.changes) if since else (),
-        controls=tuple(past.controls),
-        locks={key: holder for key, holder in past.locks.items() if holder != run_id},
-        incident_open=still_open,
-        going_on=tuple(one for one in past.going_on.values() if one.run_id != run_id),
-        outcomes=past.outcomes.get(look.outcomes_of, ()),
-        reset=past.resets.get(look.outcomes_of),
-        opened=past.opened,
-        treated=tuple(before) if treated else (),
-    )
+    past.overrides = yield from overrides.of_runs([run_id])
+    return past.of(run_id, look, at, (yield from incidents.open_of_run(run_id)))
 
 
 def gather(wave: Sequence[RunUpdate], ours: Mapping[str, Run]) -> Operation[Past]:
@@ -115,6 +113,7 @@ def gather(wave: Sequence[RunUpdate], ours: Mapping[str, Run]) -> Operation[Past
     past.locks = held
     of = {run.incident_id for _, run in guards if run.incident_id}
     past.incident_open = (yield from incidents.which_are_open(of)) if of else {}
+    past.overrides = yield from overrides.of_runs([run.id for _, run in guards], lock=True)
     return past
 
 

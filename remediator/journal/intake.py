@@ -11,7 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from remediator.journal import incidents, interventions, notifications, runs, steps, transitions
+from remediator.journal import (
+    acknowledging,
+    incidents,
+    interventions,
+    notifications,
+    runs,
+    steps,
+    transitions,
+)
 from remediator.journal.notifications import StoredBody
 from remediator.journal.protocol import AuditEntry, Candidate, Due, Intake, Receipt, RunStart
 from remediator.journal.statements import Env, Many, Operation, Record, Wake
@@ -200,10 +208,12 @@ def _end(
     closed = [incident.id for incident in folded.updated.values() if not incident.open]
     if not closed:
         return
+    ended_at = {id_: batch[folded.closed_by[id_]].intake.received_at for id_ in closed}
+    yield from acknowledging.cleared(env, ended_at)
     live = [
         run
         for run in (yield from runs.of_incidents(closed))
-        if run.trigger is Trigger.FIRING and run.state.claimable
+        if run.about_alert and run.state.claimable
     ]
     if not live:
         return

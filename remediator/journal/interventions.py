@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from remediator.journal import runs, steps, transitions
+from remediator.journal import acknowledging, runs, steps, transitions
 from remediator.journal.protocol import AuditEntry, CancelOutcome, ResumeHow, RunStart
 from remediator.journal.statements import Env, Execute, Operation, Record
 from remediator.journal.transitions import Move
@@ -52,6 +52,7 @@ def cancel(
         return CancelOutcome.ALREADY_ENDED
     if run.state is RunState.UNDOING:
         return CancelOutcome.UNDOING
+    yield from acknowledging.by_person(env, run, by=by, at=at)
     message = f"Cancelled by {by}" + (f": {reason}" if reason else "")
     if run.state is RunState.APPLYING and (yield from steps.in_hand(run_id)):
         yield Execute("UPDATE runs SET cancel_requested_by = $2 WHERE id = $1", (run_id, by))
@@ -91,6 +92,7 @@ def resume(env: Env, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> O
     run = yield from runs.get(run_id, lock=True)
     if run is None or run.state is not RunState.INTERRUPTED:
         return False
+    yield from acknowledging.by_person(env, run, by=by, at=at)
     in_hand = yield from steps.in_hand(run_id)
     yield from steps.write([_as_found(step, how, by, at) for step in in_hand])
     # A run that was taking its changes back goes on with that, whatever was found; one that takes

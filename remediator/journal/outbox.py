@@ -2,9 +2,15 @@
 
 A note that can't be delivered holds back the later ones of its run and notifier, so that a thread
 never tells a story in the wrong order. Delivered rows stay until their run is pruned.
+
+A call of an escalation that is not due yet is a row in the state `later`. It holds back nothing,
+and its notifier is told nothing of the run before it; when its time comes it turns to `waiting`, in
+one transaction, and is from then on a note like others. Until then it may be dropped.
+
+A note that a storm's message tells is a row in the state `shared` (`storms`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from remediator.journal import coding
@@ -29,6 +35,11 @@ _URGENCY = """
     )
 """
 
+# Kinds that the version before does not know: it tells them as a state.
+_NEWER_KINDS = frozenset({NoteKind.ACKNOWLEDGED, NoteKind.CLEARED})
+# What a pager hears of a run that it was called for.
+_TOLD_TO_CALLED = frozenset({NoteKind.STATE, NoteKind.ACKNOWLEDGED})
+
 _FIRST = """
     NOT EXISTS (
         SELECT 1 FROM outbox AS e
@@ -42,35 +53,111 @@ def put(env: Env, notes: Sequence[Note]) -> Operation[None]:
     """Queue notes, each for the notifiers it names, or for all that are told of everything.
 
     A pager that was told something of a run is told of its states too: it opened an alert that
-    somebody must close.
+    somebody must close. A call that waits for its time already is not queued a second time.
     """
     called = yield from _called(env, notes)
+    waiting = yield from _later(note.run_id for note in notes if note.due is not None)
     rows = [
-        (
-            note.run_id,
-            notifier,
-            note.kind.value,
-            note.text,
-            to_us(note.at),
-            coding.dumps(list(note.to)),
-        )
+        _row(note, notifier)
         for note in notes
         for notifier in _recipients(env, note, called)
+        if note.due is None or (note.run_id, notifier) not in waiting
     ]
     if rows:
         yield Many(
-            "INSERT INTO outbox (run_id, notifier, kind, text, at_us, recipients,"
+            "INSERT INTO outbox (run_id, notifier, kind, news, text, at_us, recipients,"
             " state, next_us, attempts, error)"
-            " VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $5, 0, '')",
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '')",
             rows,
         )
         yield Wake(Due.NOTES)
 
 
+def _row(note: Note, notifier: str) -> tuple[object, ...]:
+    kind = NoteKind.STATE if note.kind in _NEWER_KINDS else note.kind
+    return (
+        note.run_id,
+        notifier,
+        kind.value,
+        "" if kind is note.kind else note.kind.value,
+        note.text,
+        to_us(note.at),
+        coding.dumps(list(note.to)),
+        "waiting" if note.due is None else "later",
+        to_us(note.due or note.at),
+    )
+
+
+def come_due(*, at: datetime) -> Operation[int]:
+    """Let the calls whose time has come go out; returns how many."""
+    changed: int = yield Execute(
+        "UPDATE outbox SET state = 'waiting' WHERE state = 'later' AND next_us <= $1", (to_us(at),)
+    )
+    if changed:
+        yield Wake(Due.NOTES)
+    return changed
+
+
+def next_call() -> Operation[datetime | None]:
+    """Return when the next call comes due."""
+    rows = yield Query("SELECT MIN(next_us) FROM outbox WHERE state = 'later'")
+    return from_us(rows[0][0]) if rows and rows[0][0] is not None else None
+
+
+def drop_later(run_ids: Iterable[str], *, why: str, actor: str, at: datetime) -> Operation[None]:
+    """Drop the calls of these runs that are not due yet; on the record, where there were any."""
+    ids = sorted(set(run_ids))
+    if not ids:
+        return
+    rows = yield Query(
+        "UPDATE outbox SET state = 'dropped', error = $2"
+        " WHERE state = 'later' AND run_id IN (SELECT value FROM each($1) AS i)"
+        " RETURNING run_id, notifier",
+        (coding.dumps(ids), why[:MAX_ERROR]),
+    )
+    dropped: dict[str, list[str]] = {}
+    for run_id, notifier in rows:
+        dropped.setdefault(run_id, []).append(notifier)
+    if dropped:
+        yield Record(
+            [
+                AuditEntry("escalation.dropped", actor, at, {"to": sorted(to), "why": why}, run_id)
+                for run_id, to in sorted(dropped.items())
+            ]
+        )
+
+
+def _bring_forward(run_id: str, at: datetime) -> Operation[bool]:
+    """Let the next call of a run go out now: nobody of the one before could be reached."""
+    changed: int = yield Execute(
+        "UPDATE outbox SET state = 'waiting', next_us = $2"
+        " WHERE state = 'later' AND run_id = $1 AND next_us = ("
+        "     SELECT MIN(l.next_us) FROM outbox AS l WHERE l.state = 'later' AND l.run_id = $1"
+        " )",
+        (run_id, to_us(at)),
+    )
+    if changed:
+        yield Wake(Due.NOTES)
+    return changed > 0
+
+
+def _later(run_ids: Iterable[str]) -> Operation[set[tuple[str, str]]]:
+    ids = sorted(set(run_ids))
+    if not ids:
+        return set()
+    rows = yield Query(
+        "SELECT run_id, notifier FROM outbox"
+        " WHERE state = 'later' AND run_id IN (SELECT value FROM each($1) AS i)",
+        (coding.dumps(ids),),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
 def drop_waiting(*, error: str) -> Operation[int]:
     """Give up every note that waits; returns how many."""
     changed: int = yield Execute(
-        "UPDATE outbox SET state = 'refused', error = $1 WHERE state = 'waiting'", (error,)
+        "UPDATE outbox SET state = 'refused', error = $1 WHERE state IN ('waiting', 'later')",
+        (error,),
     )
     return changed
 
@@ -83,28 +170,30 @@ def _recipients(env: Env, note: Note, called: set[tuple[str, str]]) -> tuple[str
 
 
 def _called(env: Env, notes: Sequence[Note]) -> Operation[set[tuple[str, str]]]:
-    states = sorted({n.run_id for n in notes if n.kind is NoteKind.STATE and not n.to})
+    states = sorted({n.run_id for n in notes if n.kind in _TOLD_TO_CALLED and not n.to})
     if not env.pagers or not states:
         return set()
     rows = yield Query(
         "SELECT DISTINCT run_id, notifier FROM outbox"
-        " WHERE run_id IN (SELECT value FROM each($1) AS i)",
+        " WHERE run_id IN (SELECT value FROM each($1) AS i) AND state NOT IN ('later', 'dropped')",
         (coding.dumps(states),),
     )
     return {(row[0], row[1]) for row in rows}
 
 
 def due(
-    *, at: datetime, limit: int, notifier: str, besides: Sequence[str]
+    *, at: datetime, limit: int, notifier: str, besides: Sequence[str], but: Sequence[str]
 ) -> Operation[list[OutboxItem]]:
     """Return due notes, for each run and notifier only the oldest undelivered one."""
     rows = yield Query(
         "SELECT o.id, o.run_id, o.notifier, o.kind, o.text, o.at_us, o.recipients, o.attempts,"  # noqa: S608 - constants
-        " f.ref FROM outbox AS o"
+        " f.ref, o.news, s.storm_id FROM outbox AS o"
         " LEFT JOIN refs AS f ON f.run_id = o.run_id AND f.notifier = o.notifier"
+        " LEFT JOIN storm_runs AS s ON s.run_id = o.run_id AND s.notifier = o.notifier"
         f" WHERE o.state = 'waiting' AND o.next_us <= $3 AND {_TO} AND {_FIRST}"
+        " AND o.run_id NOT IN (SELECT value FROM each($5) AS i)"
         f" ORDER BY {_URGENCY}, o.next_us, o.id LIMIT $4",
-        (notifier, coding.dumps(list(besides)), to_us(at), limit),
+        (notifier, coding.dumps(list(besides)), to_us(at), limit, coding.dumps(list(but))),
     )
     return [_item(row) for row in rows]
 
@@ -152,13 +241,21 @@ def retry(item: OutboxItem, *, at: datetime, error: str) -> Operation[None]:
 def refused(
     env: Env, item: OutboxItem, *, at: datetime, error: str, instead: Note | None
 ) -> Operation[None]:
-    """Give a note up, on the record; `instead` is queued with it, so that it can't be lost."""
+    """Give a note up, on the record; `instead` is queued with it, so that it can't be lost.
+
+    Where nobody of a call is left, the escalation's next call goes out at once, in place of
+    `instead`.
+    """
     changed = yield Execute(
         "UPDATE outbox SET state = 'refused', attempts = attempts + 1, error = $4"
         " WHERE id = $1 AND run_id = $2 AND notifier = $3 AND state = 'waiting'",
         (*_key(item), error[:MAX_ERROR]),
     )
     if changed:
+        last = item.notifier not in item.note.to[:-1]
+        called = item.note.kind is NoteKind.ESCALATION
+        if called and last and (yield from _bring_forward(item.note.run_id, at)):
+            instead = None
         if instead is not None:
             yield from put(env, [instead])
         details = {
@@ -188,11 +285,12 @@ def _key(item: OutboxItem) -> tuple[int, str, str]:
 
 def _item(row: Row) -> OutboxItem:
     note = Note(
-        kind=NoteKind(row[3]),
+        kind=NoteKind(row[9] or row[3]),
         run_id=row[1],
         text=row[4],
         at=from_us(row[5]),
         to=tuple(coding.loads(row[6])),
+        id=f"{row[1]}-{row[0]}",
     )
     ref = coding.loads(row[8]) if row[8] is not None else None
-    return OutboxItem(id=row[0], notifier=row[2], note=note, attempts=row[7], ref=ref)
+    return OutboxItem(row[0], row[2], note, attempts=row[7], ref=ref, storm=row[10] or "")

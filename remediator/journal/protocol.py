@@ -18,13 +18,18 @@ from remediator.model.approvals import (
     ApprovalStatus,
     Decision,
     DecisionOutcome,
+    SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
+from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Record, RunCount
 from remediator.model.history import Control, History, LookBack, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.overrides import Granted, Override
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
+from remediator.model.storms import Storm, StormMark
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, RunView
 
@@ -150,6 +155,7 @@ class RunbookRecord:
     description: str
     owner: str
     links: Mapping[str, str]
+    substance: str = ""
 
 
 Check = Callable[[History], tuple[Verdict, ...]]
@@ -267,13 +273,17 @@ class ResumeHow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One note for one notifier; the oldest undelivered of its run and notifier."""
+    """One note for one notifier; the oldest undelivered of its run and notifier.
+
+    `storm` names the storm that its run is told in, empty where it is in none.
+    """
 
     id: int
     notifier: str
     note: Note
     attempts: int
     ref: JSONObject | None
+    storm: str = ""
 
 
 # ---------------------------------------------------------------------------------- reads
@@ -402,8 +412,20 @@ class Journal(Protocol):
         """Count one authorised answer; the first quorum or the first deny decides."""
         ...
 
+    async def snooze(
+        self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
+    ) -> tuple[SnoozeOutcome, ApprovalRequest | None]:
+        """Withdraw an open question until a time, of a run that has changed nothing."""
+        ...
+
     async def cancel(self, run_id: str, *, by: str, reason: str, at: datetime) -> CancelOutcome:
         """Stop a run before its next change."""
+        ...
+
+    async def acknowledge(
+        self, run_id: str, *, by: str, reason: str, at: datetime
+    ) -> AcknowledgeOutcome:
+        """Answer a run's newest escalation: a person looks, nobody else is called."""
         ...
 
     async def resume(self, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> bool:
@@ -429,13 +451,44 @@ class Journal(Protocol):
         """Return the kill switches that are on."""
         ...
 
+    async def grant_override(self, wanted: Override, again: RunStart | None) -> Granted:
+        """Lift a guardrail for the run that `wanted` was asked for; where that has ended by it,
+        start it again with the override."""
+        ...
+
+    async def overrides(self, run_id: str) -> Sequence[Override]:
+        """Return every override of a run, oldest first."""
+        ...
+
+    async def expire_overrides(self, *, at: datetime) -> int:
+        """Put on record the overrides that nobody used in time; returns how many."""
+        ...
+
+    async def run_counts(
+        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+    ) -> tuple[RunCount, ...]:
+        """Count the runs that have ended since then, by how they did."""
+        ...
+
+    async def track_record(
+        self, *, since: datetime, until: datetime, runbook: str | None = None
+    ) -> Record:
+        """Return how runbooks did in a span, for a report."""
+        ...
+
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """Return what was recorded of this kind about this subject, newest first, at most 100."""
         ...
 
     # outbox
     async def outbox_due(
-        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+        self,
+        *,
+        at: datetime,
+        limit: int,
+        notifier: str = "",
+        besides: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Sequence[OutboxItem]:
         """Return due notes, for each run and notifier only the oldest undelivered one.
 
@@ -446,13 +499,43 @@ class Journal(Protocol):
             limit: how many at most.
             notifier: only this one's; of all where it is empty.
             besides: not these notifiers'.
+            but: not of these runs.
         """
+        ...
+
+    async def storms(self, notifier: str) -> Sequence[StormMark]:
+        """Return the storms that a notifier still tells of."""
+        ...
+
+    async def storm(self, storm_id: str, *, most: int) -> Storm | None:
+        """Return how a storm stands, with so many of its runs by name."""
+        ...
+
+    async def storm_begins(self, storm: StormMark) -> None:
+        """Put a storm on record, without any run yet."""
+
+    async def storm_shares(self, item: OutboxItem, storm_id: str, *, at: datetime) -> None:
+        """Let the storm's message tell a note; its run joins, unless it had."""
+
+    async def storm_told(
+        self, storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
+    ) -> None:
+        """Remember a notifier's ref of a storm, and whether its message is edited again."""
+
+    async def storm_over(self, storm_id: str, *, at: datetime) -> int:
+        """Let nobody join any more, and let those of its runs that need a person be told by
+        themselves: their questions and escalations go out anew. Returns how many notes."""
         ...
 
     async def outbox_wake(
         self, *, notifier: str = "", besides: Sequence[str] = ()
     ) -> datetime | None:
         """Return when the next undelivered note is due; whose, as for `outbox_due`."""
+        ...
+
+    async def calls_due(self, *, at: datetime) -> datetime | None:
+        """Let the later calls of escalations whose time has come go out; returns when the next one
+        comes due."""
         ...
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
@@ -493,6 +576,10 @@ class Journal(Protocol):
 
     async def approval(self, approval_id: str) -> ApprovalRequest | None:
         """Return one approval request."""
+        ...
+
+    async def open_approvals(self, *, limit: int) -> Sequence[ApprovalRequest]:
+        """Return the open questions, oldest first."""
         ...
 
     async def incident(self, incident_id: str) -> Incident | None:

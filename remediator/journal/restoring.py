@@ -23,12 +23,14 @@ from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.journal.verify import RESTORED
+from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
+from remediator.model.escalation import Call
 from remediator.model.history import Control
 from remediator.model.reasons import Reason
 from remediator.model.runs import TRANSITIONS, Run, RunState, Trigger
-from remediator.model.views import Note, NoteKind, how_to_resume
+from remediator.model.views import how_to_resume
 
 Mark: TypeAlias = Callable[[], Operation[Restored]]
 """Makes the operation below, for the engine that restores."""
@@ -41,7 +43,7 @@ def restored(
     file: str,
     by: str,
     at: datetime,
-    escalate_to: Sequence[str] = (),
+    escalate_to: Sequence[Call] = (),
 ) -> Operation[Restored]:
     """Let nothing of a copy be done twice, and put on record that the journal goes on from it."""
     going = yield from runs.unended(besides=RunState.INTERRUPTED)
@@ -84,7 +86,7 @@ def restored(
 
 
 def _interrupt(
-    env: Env, look: Sequence[Run], since: str, by: str, at: datetime, escalate_to: Sequence[str]
+    env: Env, look: Sequence[Run], since: str, by: str, at: datetime, escalate_to: Sequence[Call]
 ) -> Operation[None]:
     message = (
         f"The journal was restored from {since}; this run had begun to change something, and what"
@@ -102,14 +104,11 @@ def _interrupt(
         announce=True,
     )
     calls = [
-        Note(
-            NoteKind.ESCALATION,
-            run.id,
-            f"{run.runbook}: {message}. {how_to_resume(run.id)}",
-            at,
-            tuple(escalate_to),
-        )
+        note
         for run in look
+        for note in escalation.notes(
+            escalate_to, run.id, f"{run.runbook}: {message}. {how_to_resume(run.id)}", at
+        )
     ]
     yield from outbox.put(env, calls)
 

@@ -8,11 +8,12 @@ from remediator.journal.protocol import RunbookRecord
 from remediator.journal.statements import Many, Operation, Query
 from remediator.journal.times import to_us
 
-_COLUMNS = "version, name, file, source, description, owner, links"
+_COLUMNS = "version, name, file, source, description, owner, links, substance"
 
 _REGISTER = f"""
-    INSERT INTO runbooks ({_COLUMNS}, registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    ON CONFLICT (version) DO UPDATE SET registered_us = excluded.registered_us
+    INSERT INTO runbooks ({_COLUMNS}, registered_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (version) DO UPDATE SET registered_us = excluded.registered_us,
+        substance = excluded.substance
 """  # noqa: S608 - constants
 
 
@@ -30,6 +31,7 @@ def register(records: Sequence[RunbookRecord], at: datetime) -> Operation[None]:
                     r.description,
                     r.owner,
                     coding.dumps(r.links),
+                    r.substance,
                     to_us(at),
                 )
                 for r in records
@@ -51,4 +53,5 @@ def get(version: str) -> Operation[RunbookRecord | None]:
         description=row[4],
         owner=row[5],
         links=coding.loads(row[6]),
+        substance=row[7],
     )

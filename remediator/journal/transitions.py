@@ -28,6 +28,10 @@ _UPDATE = """
 """
 
 
+# After these nobody need be called any more.
+_WELL = frozenset({RunState.SUCCEEDED, RunState.CANCELLED})
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """One run's way from its present state to another (or to itself, with a new reason).
@@ -114,6 +118,10 @@ def carry_out(
     ended = [run.id for run in written if run.state.ended]
     if ended:
         yield from locks.release(ended)
+    well = [run.id for run in written if run.state in _WELL]
+    if well:
+        why = "the run ended well, or was stopped"
+        yield from outbox.drop_later(well, why=why, actor=moves[0].actor, at=moves[0].at)
     left = [
         run.id
         for move, run in zip(moves, written, strict=True)

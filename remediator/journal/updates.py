@@ -15,6 +15,7 @@ from remediator.journal import (
     history,
     locks,
     outbox,
+    overrides,
     raised_limits,
     runs,
     steps,
@@ -81,7 +82,8 @@ def _waves(updates: Sequence[RunUpdate]) -> Iterator[list[int]]:
 def _write_wave(env: Env, wave: Sequence[RunUpdate]) -> Operation[dict[str, UpdateOutcome]]:
     found = yield from runs.locked([update.run_id for update in wave])
     ours = {id_: run for id_, run in found.items() if run.owner == env.node}
-    judged = _judge(wave, ours, (yield from history.gather(wave, ours)))
+    past = yield from history.gather(wave, ours)
+    judged = _judge(wave, ours, past)
     accepted = judged.accepted
     if not accepted:
         return judged.outcomes
@@ -102,6 +104,15 @@ def _write_wave(env: Env, wave: Sequence[RunUpdate]) -> Operation[dict[str, Upda
             yield from approvals.ask(update.ask)
     yield from facts.write([(fact, update.at) for update in updates for fact in update.facts])
     yield from outbox.put(env, [note for update in updates for note in update.notes])
+    yield from overrides.use(
+        [
+            (one.run, given)
+            for one in accepted
+            for given in past.overrides.get(one.run.id, ())
+            if given.id in {verdict.override for verdict in one.verdicts}
+        ],
+        at=updates[0].at,
+    )
     for one in accepted:
         yield from raised_limits.keep(env, one.run, one.update)
     for one, run in zip(accepted, moved, strict=True):
@@ -134,7 +145,9 @@ def _outcome(run: Run, update: RunUpdate, past: Past) -> UpdateOutcome:
     if update.guard is not None:
         if run.cancel_requested_by:
             return UpdateOutcome(Written.STOPPED, run=run)
-        verdicts = update.guard.check(past.of(run, update.guard.look, update.at))
+        verdicts = update.guard.check(
+            past.of(run.id, update.guard.look, update.at, past.still_open(run))
+        )
         if any(verdict.ruling is not Ruling.ALLOW for verdict in verdicts):
             return UpdateOutcome(Written.GUARDED, verdicts=verdicts)
     holder = past.holder_of_any(update.lock, besides=run.id)

@@ -1,6 +1,6 @@
 """Reads that put several tables together: a run as people see it, and the figures for metrics."""
 
-from remediator.journal import approvals, incidents, outbox, runbooks, runs, steps
+from remediator.journal import acknowledging, approvals, incidents, outbox, runbooks, runs, steps
 from remediator.journal.protocol import Backlog
 from remediator.journal.statements import Operation
 from remediator.model.views import RunView
@@ -17,6 +17,7 @@ def view(run_id: str) -> Operation[RunView | None]:
     approval = yield from approvals.newest_of_run(run.id)
     decisions = (yield from approvals.decisions_of(approval.id)) if approval else ()
     runbook = yield from runbooks.get(run.version)
+    acknowledged = yield from acknowledging.of_run(run.id)
     return RunView(
         run=run,
         incident=incident,
@@ -27,6 +28,7 @@ def view(run_id: str) -> Operation[RunView | None]:
         description=runbook.description if runbook else "",
         owner=runbook.owner if runbook else "",
         links=runbook.links if runbook else {},
+        acknowledged=acknowledged,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from remediator.model.overrides import Override
 from remediator.model.plans import Plan
 
 
@@ -146,6 +147,7 @@ class History:
         reset: the last reset of the runbook's failure breaker.
         opened: how many incidents were opened in the time that was asked for.
         treated: when earlier incidents of the run's alert, which were treated, had been opened.
+        overrides: the judged run's own that are not expired.
     """
 
     changes: tuple[PastChange, ...]
@@ -157,6 +159,7 @@ class History:
     reset: Reset | None = None
     opened: int = 0
     treated: tuple[datetime, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
     def with_change(self, change: PastChange) -> "History":
         """Return the history as it will be when this change was begun as well."""

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from remediator.model import matchers
+from remediator.model.approvals import OnExpiry
 from remediator.model.matchers import Matcher, MatcherError
 from remediator.model.quantities import Duration, Money, MoneyPer, Rate, Share, SharePer
 from remediator.model.windows import Window
@@ -206,14 +207,6 @@ class Cost(Frozen):
     def limited(self) -> bool:
         """Whether money is limited at all."""
         return self.per_change is not None or bool(self.budget)
-
-
-class OnExpiry(StrEnum):
-    """What becomes of a question that nobody answered."""
-
-    DENY = "deny"
-    ESCALATE = "escalate"
-    APPROVE = "approve"
 
 
 class ApprovalTerms(Frozen):

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"  # a temporary error; will be tried again
     MODE_APPROVE = "mode_approve"
     PLAN_CHANGED = "plan_changed"
+    SNOOZED = "snoozed"  # a person wants to be asked later
     APPROVED = "approved"
     AUTOMATIC = "automatic"
     STEP_RETRY = "step_retry"

@@ -66,6 +66,7 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
         {
             _S.APPLYING,
             _S.PLANNING,
+            _S.PENDING,  # snoozed: nothing was changed, and the question is asked anew later
             # Asked in the middle of a run: the alert cleared, or nobody said yes.
             _S.VERIFYING,
             _S.SUCCEEDED,
@@ -157,6 +158,14 @@ class Run:
     cancel_requested_by: str | None = None
     deadline_at: datetime | None = None  # of the present state: verify, hold
     moved_at: datetime | None = None  # by the clock of who moved it last
+
+    @property
+    def about_alert(self) -> bool:
+        """Whether the run is there because an alert fires, so that it must still fire: one that the
+        alert started, or one that a person started again for its incident (an override)."""
+        if self.trigger is Trigger.MANUAL:
+            return self.incident_id is not None
+        return self.trigger is Trigger.FIRING
 
 
 class StepState(StrEnum):

@@ -28,6 +28,7 @@ class Verdict:
             nobody's figure.
         figure: what was found, `4m ago`.
         limit: what is allowed, `15m`.
+        override: id of the override that made an allow of it, else empty.
     """
 
     rule: str
@@ -37,6 +38,7 @@ class Verdict:
     by: str = ""
     figure: str = ""
     limit: str = ""
+    override: str = ""
 
     def __str__(self) -> str:
         lift = f" ({self.lifted_by})" if self.lifted_by else ""
@@ -52,6 +54,7 @@ class Verdict:
             "by": self.by,
             "figure": self.figure,
             "limit": self.limit,
+            "override": self.override,
         }
 
 

@@ -1,7 +1,7 @@
 """A run as people see it: what notifiers render and the API answers; built by journal reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,11 +12,21 @@ from remediator.model.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody answered a run's escalation: a person looks, and nobody else need be called."""
+
+    by: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """Everything about one run that a person needs to decide.
 
     `steps` holds the newest attempt of each step, in order; `verdicts` those of the last judgement
-    that were not a plain allow; `approval` the newest question with its `decisions`.
+    that were not a plain allow; `approval` the newest question with its `decisions`;
+    `acknowledged` who answered the newest escalation, if anybody did.
     """
 
     run: Run
@@ -28,6 +38,7 @@ class RunView:
     description: str
     owner: str
     links: Mapping[str, str]
+    acknowledged: Acknowledgement | None = None
 
 
 class NoteKind(StrEnum):
@@ -37,13 +48,18 @@ class NoteKind(StrEnum):
     STEP = "step"  # a step was applied, settled, failed or taken back
     APPROVAL = "approval"  # a person is asked
     ESCALATION = "escalation"  # a person must look
+    ACKNOWLEDGED = "acknowledged"  # a person looks; who was called may lean back
+    CLEARED = "cleared"  # the alert of a run that had ended, and had called somebody, cleared
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """One thing to tell people, out of the outbox. `text` is one plain sentence.
 
-    `to` names notifiers; empty means all that are told of everything (pagers are not).
+    `to` names notifiers; empty means all that are told of everything (pagers are not). `due` is
+    when to tell it at the earliest, None at once; it may be dropped before. `id` is the same each
+    time that this note is told to one notifier; the journal gives it. `again` says that an earlier
+    attempt may have succeeded without our knowing: whoever can look, looks before it is told.
     """
 
     kind: NoteKind
@@ -51,6 +67,9 @@ class Note:
     text: str
     at: datetime
     to: tuple[str, ...] = ()
+    due: datetime | None = None
+    id: str = field(default="", compare=False)
+    again: bool = field(default=False, compare=False)
 
 
 def how_to_resume(run_id: str) -> str:

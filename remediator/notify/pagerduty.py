@@ -4,8 +4,6 @@ One alert for each run: the key is the run's id, so a note that is delivered twi
 escalation of the same run, pages nobody again.
 """
 
-from typing import ClassVar
-
 from remediator.clients import errors
 from remediator.clients.pagerduty import MAX_SUMMARY, PagerDutyClient
 from remediator.model.canonical import JSONObject
@@ -26,7 +24,7 @@ class PagerDuty(Notifier):
     """Pages the on-call engineer of one PagerDuty service."""
 
     name = "pagerduty"
-    escalates: ClassVar[bool] = True
+    escalates = True
 
     async def announce(
         self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context

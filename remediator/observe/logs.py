@@ -7,9 +7,8 @@ called once by `app` (and by `cli` for the daemon's commands); everyone else cal
 """
 
 import logging
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -18,25 +17,15 @@ from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from remediator import settings
+from remediator.observe import masking
 
-MASK = "***"
-# Shorter secrets would turn ordinary words into stars; nobody should have one.
-_SHORTEST_SECRET_CHARS = 4
 # A line that fits nowhere helps nobody: log shippers cut at 16 KiB (Docker) or drop the line.
 _LONGEST_TEXT_CHARS = 8192
 # Logged values are small; deeper ones are shown as text.
 _DEEPEST = 6
 
-_SECRET_KEY = re.compile(
-    r"token|secret|passw|authorization|credential|api_?key|private_?key|signing_?key|cookie",
-    re.IGNORECASE,
-)
-# Keys that look secret and are not.
-_PLAIN_KEYS = frozenset({"token_name", "secret_name", "signing_key_file"})
 # An alert's label must not move the cursor of whoever reads the log on a terminal.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
-
-_masked: dict[str, None] = {}
 
 
 def configure(log: settings.Log, stream: TextIO | None = None) -> None:
@@ -111,26 +100,12 @@ def bound(**names: object) -> Iterator[None]:
         yield
 
 
-def mask_values(values: Iterable[str]) -> None:
-    """Never show these texts again, wherever they appear in a line."""
-    for value in values:
-        if len(value) >= _SHORTEST_SECRET_CHARS:
-            _masked[value] = None
-    # The longest first: a secret that begins with another must not leave its end behind.
-    for value in sorted(_masked, key=len, reverse=True):
-        _masked[value] = _masked.pop(value)
-
-
-PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
-"""`https://user:password@host`: what some servers leave as the only way to authenticate."""
-
-
 def secrets_in(model: object) -> list[str]:
-    """Return every secret that the settings hold, for `mask_values`."""
+    """Return every secret that the settings hold, for `masking.know`."""
     if isinstance(model, SecretStr):
         return [model.get_secret_value()]
     if isinstance(model, str):
-        return [found["password"] for found in PASSWORD_IN_URL.finditer(model)]
+        return [found["password"] for found in masking.PASSWORD_IN_URL.finditer(model)]
     if isinstance(model, BaseModel):
         return [s for name in type(model).model_fields for s in secrets_in(getattr(model, name))]
     if isinstance(model, Mapping):
@@ -155,12 +130,8 @@ def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _clean_event(event: EventDict) -> EventDict:
     cleaned: MutableMapping[str, Any] = {}
     for key, value in event.items():
-        cleaned[key] = MASK if _secret_key(key) else _clean(value, _DEEPEST)
+        cleaned[key] = masking.MASK if masking.secret_name(key) else _clean(value, _DEEPEST)
     return cleaned
-
-
-def _secret_key(key: str) -> bool:
-    return key not in _PLAIN_KEYS and _SECRET_KEY.search(key) is not None
 
 
 def _clean(value: object, deepest: int) -> object:
@@ -168,7 +139,9 @@ def _clean(value: object, deepest: int) -> object:
         return value
     if isinstance(value, Mapping) and deepest:
         return {
-            _text(key): MASK if _secret_key(str(key)) else _clean(inner, deepest - 1)
+            _text(key): masking.MASK
+            if masking.secret_name(str(key))
+            else _clean(inner, deepest - 1)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset) and deepest:
@@ -177,10 +150,7 @@ def _clean(value: object, deepest: int) -> object:
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
-    for secret in _masked:
-        if secret in text:
-            text = text.replace(secret, MASK)
+    text = masking.known(value if isinstance(value, str) else str(value))
     if len(text) > _LONGEST_TEXT_CHARS:
         left_out = len(text) - _LONGEST_TEXT_CHARS
         text = f"{text[:_LONGEST_TEXT_CHARS]}… ({left_out} characters left out)"

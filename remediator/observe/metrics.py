@@ -89,6 +89,17 @@ APPROVALS = _counter(
     "outcome",
 )
 
+NOT_AUTHORISED = _counter(
+    "remediator_not_authorised_total",
+    "What people wanted and may not, beside answers to approval requests.",
+)
+ROSTERS = _counter(
+    "remediator_rosters_total",
+    "Times that who is in a group or on call was asked elsewhere (asked, failed).",
+    "kind",
+    "result",
+)
+
 # ------------------------------------------------------------------------------ the journal
 
 JOURNAL_UP = _gauge(
@@ -136,6 +147,22 @@ NOTES = _counter(
     "remediator_notes_total",
     "Attempts to deliver a note (delivered, retried, refused).",
     "notifier",
+    "result",
+)
+
+SLACK_CONNECTED = _gauge(
+    "remediator_slack_connected",
+    "Whether the Socket Mode connection stands (1 or 0); 0 also where it is not used.",
+)
+SLACK_RECONNECTS = _counter(
+    "remediator_slack_reconnects_total",
+    "Socket Mode connections that were replaced, by who wanted it or what broke.",
+    "reason",
+)
+SLACK_ENVELOPES = _counter(
+    "remediator_slack_envelopes_total",
+    "What came over Socket Mode, by kind and what became of it (handled, repeated, failed).",
+    "kind",
     "result",
 )
 

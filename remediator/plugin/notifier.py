@@ -4,6 +4,7 @@ A notifier decides nothing. What it is told comes out of the outbox, in order fo
 least once; `ref` is what it returned last time for the same run (a channel and a thread, say).
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import ClassVar, Protocol
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.runs import Run
+from remediator.model.storms import Storm
 from remediator.model.views import Note, RunView
 from remediator.plugin.context import Context
 
@@ -22,12 +24,14 @@ class Undelivered(Exception):
 
     Args:
         message: what is wrong, for people.
-        after: the other side as a whole takes nothing earlier: nothing else is sent before either.
+        after: the other side takes nothing earlier: nothing else is sent before either.
+        place: of the other side only this place (`Notifier.place`); empty: all of it.
     """
 
-    def __init__(self, message: str, after: timedelta | None = None) -> None:
+    def __init__(self, message: str, after: timedelta | None = None, place: str = "") -> None:
         super().__init__(message)
         self.after = after
+        self.place = place
 
 
 class Refused(Exception):
@@ -155,16 +159,38 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class StormBar:
+    """When runs share one message instead of having one each.
+
+    Args:
+        runs: so many have their own within `within`; later ones share.
+        within: the window.
+        over_after: the storm is over when for so long none has joined.
+        apart: at least so long between two edits of its message.
+    """
+
+    runs: int
+    within: timedelta
+    over_after: timedelta
+    apart: timedelta
+
+
 class Notifier(ABC):
     """One way to tell people."""
 
     name: ClassVar[str]
     callback_paths: ClassVar[Sequence[str]] = ()
     """Paths under which `callback` is served, `/slack/interactions`; it authenticates itself."""
-    escalates: ClassVar[bool] = False
+    escalates: bool = False
     """True for pagers: told only of escalations, and of the end of what they escalated."""
+    reaches_people: ClassVar[bool] = True
+    """False for what writes on a graph or a list of changes: nobody is called through it."""
     apart: ClassVar[timedelta] = timedelta()
-    """At least so long between the beginnings of two deliveries; what is due waits its turn."""
+    """At least so long between the beginnings of two deliveries to one place; what is due waits
+    its turn."""
+    storm: ClassVar[StormBar | None] = None
+    """When runs share one message; None: never."""
 
     @abstractmethod
     async def announce(
@@ -175,6 +201,36 @@ class Notifier(ABC):
         Raises:
             Undelivered: try again later.
             Refused: never deliverable.
+        """
+
+    def place(self, view: RunView, ref: JSONObject | None, ctx: Context) -> str:
+        """Return where notes of this run go, a channel say: each place has a pace of its own.
+
+        Args:
+            view: the run.
+            ref: what is remembered of it; a run stays where its first note went.
+            ctx: what a plugin may use.
+        """
+        return ""
+
+    async def announce_storm(
+        self, storm: Storm, ref: JSONObject | None, ctx: Context
+    ) -> JSONObject | None:
+        """Tell people how a storm stands, in one message for all its runs. Returns what to
+        remember of it. Only called where `storm` is set.
+
+        Raises:
+            Undelivered, Refused: as `announce`.
+        """
+        return ref
+
+    async def listen(  # noqa: B027 - most have nothing to listen to
+        self, desk: Desk, ctx: Context, stopping: asyncio.Event
+    ) -> None:
+        """Take what people say over a connection of the notifier's own, until told to stop.
+
+        Runs beside the daemon's parts, on every replica; one that raises is logged and begun
+        anew after a while, and breaks nothing else. Returns where there is nothing to listen to.
         """
 
     async def callback(self, request: Callback, desk: Desk, ctx: Context) -> Reply:

@@ -5,14 +5,12 @@ Collects every fault of a document, each with its position; nothing half-checked
 
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
-
-from pydantic import ValidationError
+from typing import Any
 
 from remediator.model import canonical, matchers
 from remediator.plugin.action import AnyOperation, Probe
 from remediator.plugin.registry import Registry
-from remediator.runbook import document, expressions, parameters, value_types
+from remediator.runbook import document, expressions, faults, parameters, value_types
 from remediator.runbook.document import Document, Path, Reporter
 from remediator.runbook.expressions import (
     BROKEN,
@@ -113,40 +111,13 @@ class _Compiler(Reporter):
                 ".".join(map(str, path)): (at.line, at.column)
                 for path, at in self.doc.values.items()
             },
+            substance=_substance(self.doc.value),
         )
 
     # -- structure
 
     def _validate(self) -> RunbookSpec:
-        if not isinstance(self.doc.value, dict):
-            raise RunbookErrors(
-                [self.doc.finding((), "structure", "a runbook is a mapping of keys")]
-            )
-        try:
-            return RunbookSpec.model_validate(self.doc.value)
-        except ValidationError as error:
-            # Of a list whose items are all wrong, pydantic says that it is too short as well.
-            faults = [
-                fault
-                for fault in error.errors(include_url=False)
-                if fault["type"] != "too_short" or not fault["input"]
-            ]
-            raise RunbookErrors([self._explain(fault) for fault in faults]) from None
-
-    def _explain(self, fault: Any) -> Finding:
-        path: Path = tuple(p for p in fault["loc"] if not str(p).startswith("function-"))
-        kind = fault["type"]
-        if kind == "extra_forbidden":
-            known = _keys_at(RunbookSpec, path[:-1])
-            text = f'unknown key "{path[-1]}"'
-            return self.doc.finding(
-                path, "unknown-key", text, did_you_mean(str(path[-1]), known), key=True
-            )
-        if kind == "missing":
-            return self.doc.finding(path[:-1], "missing-key", f'the key "{path[-1]}" is missing')
-        message = value_types.plain(fault["msg"])
-        name = ".".join(str(part) for part in path)
-        return self.doc.finding(path, "invalid", f"{name}: {message}" if name else message)
+        return faults.validated(self.doc, RunbookSpec, "a runbook")
 
     # -- matchers, expressions, variables
 
@@ -219,11 +190,13 @@ class _Compiler(Reporter):
 
     def _escalation(self, spec: RunbookSpec) -> None:
         known = self.registry.notifiers
-        for number, name in enumerate(spec.on_failure.escalate):
-            if known and name not in known:
-                at: Path = ("on_failure", "escalate", number)
-                text = f'unknown notifier "{name}"'
-                self.fault(at, "unknown-notifier", text, did_you_mean(name, known))
+        for number, call in enumerate(spec.on_failure.escalate):
+            for name in call.to:
+                # `webhook:ops` is one of several destinations; the settings say which there are.
+                if known and name.partition(":")[0] not in known:
+                    at: Path = ("on_failure", "escalate", number)
+                    text = f'unknown notifier "{name}"'
+                    self.fault(at, "unknown-notifier", text, did_you_mean(name, known))
 
     def checked(
         self, path: Path, given: Mapping[str, Any], operation: AnyOperation, env: Environment
@@ -325,6 +298,17 @@ class _Compiler(Reporter):
         return Verify(given.within, given.every, probe)
 
 
+# What a change of does not change what the runbook does: the policy, people and readers see it.
+_NOT_SUBSTANCE = frozenset(
+    {"name", "description", "owner", "docs", "links", "mode", "approval", "guardrails"}
+)
+
+
+def _substance(given: Mapping[str, Any]) -> str:
+    """Return the digest by which evidence about a runbook is kept (`model.evidence`)."""
+    return canonical.digest({k: v for k, v in given.items() if k not in _NOT_SUBSTANCE})
+
+
 def _results(step_id: str) -> dict[str, Any]:
     return {
         f"steps.{step_id}.result": expressions.type_of("DYN"),
@@ -348,29 +332,6 @@ def _type_of(value: Compiled) -> str:
         return value.sole.type_name if value.sole else "STRING"
     kinds = {bool: "BOOL", int: "INT", float: "DOUBLE", str: "STRING"}
     return kinds.get(type(value), "DYN")
-
-
-def _keys_at(model: Any, path: Path) -> list[str]:
-    """Return the keys that may stand at `path` in the runbook's models."""
-    for part in path:
-        if isinstance(part, int):
-            continue
-        fields = getattr(model, "model_fields", {})
-        match = next((f for n, f in fields.items() if (f.alias or n) == part), None)
-        if match is None:
-            return []
-        model = _model_in(match.annotation)
-    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
-
-
-def _model_in(annotation: Any) -> Any:
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    for inner in get_args(annotation):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
 
 
 def _bare(text: str) -> str:

@@ -24,7 +24,7 @@ def check(
     Args:
         groups: approver groups of the settings, name → identities.
         default_approvers: who decides where a runbook names nobody.
-        notifiers: names of those that are configured.
+        notifiers: names of those that are configured and reach people.
     """
     for runbook in runbooks:
         named = runbook.approval.approvers
@@ -36,12 +36,13 @@ def check(
         if len(people) < runbook.approval.quorum:
             text = f"{runbook.approval.quorum} people must approve, and only {len(people)} may"
             yield _error(runbook, "approval.quorum", "quorum", text, "")
-        for number, name in enumerate(runbook.on_failure.escalate):
-            if name not in notifiers:
-                text = f'the notifier "{name}" is not configured, so nobody would be called'
-                hint = did_you_mean(name, notifiers) or "configure it in the settings"
-                path = f"on_failure.escalate.{number}"
-                yield _error(runbook, path, "unconfigured-notifier", text, hint)
+        for number, call in enumerate(runbook.on_failure.escalate):
+            for name in call.to:
+                if name not in notifiers:
+                    text = f'the notifier "{name}" is not configured, so nobody would be called'
+                    hint = did_you_mean(name, notifiers) or "configure it in the settings"
+                    path = f"on_failure.escalate.{number}"
+                    yield _error(runbook, path, "unconfigured-notifier", text, hint)
 
 
 def unknown(name: str, groups: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:

@@ -131,6 +131,8 @@ class Runbook:
     on_failure: OnFailure
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Dotted path → (line, column), for the linter."""
+    substance: str = ""
+    """Digest of what it does: everything but its name, mode, limits, people and words."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether any line of matchers lets these labels through."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from remediator.model.escalation import Calls
 from remediator.model.policy import Approval, Frozen, Limits, Mode
 from remediator.model.quantities import Duration, YamlSchema
 from remediator.plugin.registry import Registry
@@ -87,17 +88,9 @@ class OnFailure(Frozen):
 
     undo: bool = True
     """Take back what was changed, the newest first."""
-    escalate: Annotated[
-        tuple[str, ...], Field(json_schema_extra={"examples": [["pagerduty"]]})
-    ] = ()
-    """Notifiers that call a person; empty: the settings' escalate_to."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_name_will_do(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and isinstance(given.get("escalate"), str):
-            return {**given, "escalate": [given["escalate"]]}
-        return given
+    escalate: Calls = ()
+    """Who calls a person: notifiers, at once or `{after: 10m, to: NAME}`; empty: the settings'
+    escalate_to."""
 
 
 class RunbookSpec(Frozen):
@@ -145,12 +138,6 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     schema["title"] = "remediator runbook"
     definitions = schema.setdefault("$defs", {})
     names = sorted(registry.operations)
-    escalate = definitions["OnFailure"]["properties"]["escalate"]
-    notes = {key: escalate.pop(key) for key in ("description", "default", "examples", "title")}
-    definitions["OnFailure"]["properties"]["escalate"] = {
-        **notes,
-        "anyOf": [escalate, {"type": "string"}],
-    }
     step = definitions["StepSpec"]
     step["properties"]["action"]["enum"] = names
     step["allOf"] = []

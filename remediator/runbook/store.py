@@ -94,8 +94,10 @@ class Watcher:
     events) and costs one `stat` a file.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, also: Sequence[Path] = ()) -> None:
+        """Look at folders and files of runbooks, and `also` at files that are none."""
         self._paths = tuple(paths)
+        self._also = tuple(also)
         self._seen = self._look()
 
     def changed(self) -> bool:
@@ -110,7 +112,7 @@ class Watcher:
             found = list(files(path for path in self._paths if path.exists()))
         except RunbookErrors as error:
             return {str(error): (0, 0, 0)}  # loading will say the same, where it is reported
-        for file in found:
+        for file in (*found, *self._also):
             try:
                 stat = file.stat()
             except OSError:

@@ -18,6 +18,11 @@ class Role(StrEnum):
     OPERATOR = "operator"  # decide, cancel, run by hand, pause
     ADMIN = "admin"  # reload, resume interrupted runs
 
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do whatever the other may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
 
 class ApiToken(Section):
     """One bearer token of the API; its name is the identity `api:<name>` in approvals and audit."""
@@ -31,6 +36,18 @@ class Api(Section):
     """Who may use the API, the CLI and /metrics. Without tokens only loopback is served."""
 
     tokens: tuple[ApiToken, ...] = ()
+
+
+class Roles(Section):
+    """Who has which role besides API tokens, which have their own: identities (`slack:U0123`),
+    people and groups of these settings, `slack-group:S…`, `schedule:NAME`."""
+
+    viewer: tuple[str, ...] = ()
+    """May look."""
+    operator: tuple[str, ...] = ()
+    """May also start, cancel, snooze and pause."""
+    admin: tuple[str, ...] = ()
+    """May do everything."""
 
 
 class Sender(Section):

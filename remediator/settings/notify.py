@@ -5,16 +5,6 @@ from pydantic import SecretStr
 from remediator.settings.section import Section
 
 
-class SlackSettings(Section):
-    """The Slack app. Notes go to `channel`; buttons come back to POST /slack/interactions."""
-
-    bot_token: SecretStr | None = None
-    signing_secret: SecretStr | None = None
-    channel: str = ""
-    """The channel's id, C0123456789."""
-    api_url: str = "https://slack.com/api/"
-
-
 class PagerDutySettings(Section):
     """Events API v2."""
 

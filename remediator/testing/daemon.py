@@ -13,16 +13,20 @@ from remediator.engine.announce import Announcer
 from remediator.engine.approvals import ApprovalDesk
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
+from remediator.engine.desk import PeopleDesk
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import AuditRecord, Due, Journal, Opening, Receipt
+from remediator.model import escalation
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer
+from remediator.model.escalation import Call
 from remediator.model.policy import Mode, Policy
 from remediator.model.runs import Run, Step
 from remediator.model.views import RunView
@@ -57,6 +61,8 @@ class Setup:
         sources: dialects by name, for bodies that come as bytes.
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
+        known: all that is known of people, instead of `groups`.
+        rosters: lists of people that are kept elsewhere, by prefix.
     """
 
     operations: Sequence[AnyOperation] = ()
@@ -65,8 +71,10 @@ class Setup:
     policy: Policy = _POLICY
     clients: Mapping[type, object] | None = None
     groups: Mapping[str, tuple[str, ...]] | None = None
+    known: Known | None = None
+    rosters: Mapping[str, Roster] = field(default_factory=dict)
     default_approvers: tuple[str, ...] = ("local",)
-    escalate_to: tuple[str, ...] = ()
+    escalate_to: tuple[str | Call, ...] = ()
     pace: Pace = _PACE
     write_queue: int = 4096
 
@@ -88,6 +96,8 @@ class InProcessDaemon:
         alerts: AlertBoard | None = None,
     ) -> None:
         self.setup = setup or Setup()
+        self.policy = self.setup.policy
+        """In force; a test may put another in its place, as a reload does."""
         self.clock = clock or ManualClock()
         self.alerts = alerts or AlertBoard()
         self.journal_file = folder / "journal.db"
@@ -118,6 +128,7 @@ class InProcessDaemon:
             Opening(
                 node=f"in-process-{next(self._starts)}",
                 subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
+                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
                 write_queue=setup.write_queue,
                 on_due=look,
             ),
@@ -136,26 +147,40 @@ class InProcessDaemon:
         await self.load(*self._sources)
         self.intake = IntakeDesk(self.journal, self.library, setup.sources, lambda: None)
         self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
-        self.desk = ApprovalDesk(self.journal, self.clock, setup.groups or {})
         self.control = RunControl(self.journal, self.library, self.clock)
         self.pauses = PauseControl(self.journal, self.library, self.clock)
+        known = setup.known or Known(groups=setup.groups or {})
+        directory = Directory(known, self.clock, setup.rosters)
+        self.desk = PeopleDesk(
+            self.journal,
+            self.clock,
+            directory,
+            ApprovalDesk(self.journal, self.clock, directory),
+            self.control,
+            self.pauses,
+        )
         self.ports = Ports(
             journal=self.journal,
             library=self.library,
-            policy=setup.policy,
+            policy_now=lambda: self.policy,
             signal=self.alerts,
             context_for=context_for,
             clock=self.clock,
             pace=setup.pace,
             end=self.reconciler.end,
             default_approvers=setup.default_approvers,
-            escalate_to=setup.escalate_to,
+            escalate_to=escalation.calls(*setup.escalate_to),
         )
         await self.reconciler.close_what_ended()
         await self.reconciler.fetch_truncated()
         self._worker = Worker(self.ports, hint)
         self._announcer = Announcer(
-            self.journal, notifiers, context_for, self.clock, note_hint, setup.escalate_to
+            self.journal,
+            notifiers,
+            context_for,
+            self.clock,
+            note_hint,
+            escalation.calls(*setup.escalate_to),
         )
         self._tasks = [
             asyncio.create_task(self._worker.run(), name="worker"),

@@ -86,6 +86,9 @@ _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
     ("POST", "/api/v1/runs/{id}/cancel"): _Operation(
         "Outcome", body=runs.Cancel, also=(202,), problems=_ASKED
     ),
+    ("POST", "/api/v1/runs/{id}/acknowledge"): _Operation(
+        "Acknowledged", body=runs.Acknowledge, problems=_ASKED
+    ),
     ("POST", "/api/v1/runs/{id}/resume"): _Operation("Outcome", body=runs.Resume, problems=_ASKED),
     ("GET", "/api/v1/runbooks"): _Operation("RunbookPage", problems=(400,)),
     ("GET", "/api/v1/audit"): _Operation(

@@ -12,7 +12,7 @@ from remediator.model.clock import to_text
 from remediator.model.history import Control
 from remediator.model.incidents import Incident
 from remediator.model.runs import Run, Step
-from remediator.model.views import RunView
+from remediator.model.views import Acknowledgement, RunView
 from remediator.web.services import RunbookSummary
 
 
@@ -67,7 +67,13 @@ def view(value: RunView) -> JSONObject:
         "steps": [step(one) for one in value.steps],
         "verdicts": [verdict.to_json() for verdict in value.verdicts],
         "approval": approval(value.approval, value.decisions) if value.approval else None,
+        "acknowledged": acknowledged(value.acknowledged) if value.acknowledged else None,
     }
+
+
+def acknowledged(value: Acknowledgement) -> JSONObject:
+    """Who answered a run's newest escalation."""
+    return {"by": value.by, "at": to_text(value.at), "reason": value.reason}
 
 
 def step(value: Step) -> JSONObject:

@@ -65,6 +65,7 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/api/v1/runs/{id}/approve", runs.approve, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/deny", runs.deny, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/cancel", runs.cancel, Role.OPERATOR),
+    Route("POST", "/api/v1/runs/{id}/acknowledge", runs.acknowledge, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/resume", runs.resume, Role.ADMIN),
     Route("GET", "/api/v1/runbooks", runbooks.index, Role.VIEWER),
     Route("GET", "/api/v1/audit", audit.index, Role.VIEWER),

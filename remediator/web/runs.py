@@ -8,6 +8,7 @@ from pydantic import Field
 
 from remediator.journal.protocol import CancelOutcome, ResumeHow
 from remediator.model.approvals import Answer, DecisionOutcome
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.policy import Frozen
 from remediator.model.runs import Run, RunState
 from remediator.web import bodies, keys, paging, problems, render
@@ -34,6 +35,12 @@ class Decide(Frozen):
 
 class Cancel(Frozen):
     """Why a run is stopped."""
+
+    reason: Reason = ""
+
+
+class Acknowledge(Frozen):
+    """What the person who looks wants to say."""
 
     reason: Reason = ""
 
@@ -106,6 +113,21 @@ async def cancel(request: web.Request) -> web.Response:
                 "the run takes its changes back, and that is not stopped", outcome=outcome.value
             )
     raise _unknown(run.id)
+
+
+async def acknowledge(request: web.Request) -> web.Response:
+    """Answer the run's escalation: you look, and nobody else need be called."""
+    services = request.app[keys.SERVICES]
+    run = await _run(request)
+    asked = await bodies.model(request, Acknowledge)
+    outcome = await services.runs.acknowledge(
+        run.id, by=request[keys.IDENTITY].name, reason=asked.reason
+    )
+    if outcome is AcknowledgeOutcome.NOBODY_CALLED:
+        raise problems.conflict("the run has called nobody", outcome=outcome.value)
+    if outcome is AcknowledgeOutcome.UNKNOWN:
+        raise _unknown(run.id)
+    return paging.answer({"id": run.id, "outcome": outcome.value})
 
 
 async def resume(request: web.Request) -> web.Response:

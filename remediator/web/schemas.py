@@ -6,6 +6,7 @@ from typing import Any
 
 from remediator.journal.protocol import CancelOutcome
 from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, IncidentStatus
 from remediator.model.policy import Mode
 from remediator.model.reasons import Reason
@@ -124,6 +125,7 @@ SCHEMAS: Mapping[str, Schema] = {
         steps=_list("Step"),
         verdicts=_list("Verdict"),
         approval=_maybe(_ref("Approval")),
+        acknowledged=_maybe(_object(by=_TEXT, at=_TIME, reason=_TEXT)),
     ),
     "Step": _object(
         id=_TEXT,
@@ -181,6 +183,16 @@ SCHEMAS: Mapping[str, Schema] = {
         outcome={
             "type": "string",
             "enum": [CancelOutcome.CANCELLED.value, CancelOutcome.REQUESTED.value, "resumed"],
+        },
+    ),
+    "Acknowledged": _object(
+        id=_TEXT,
+        outcome={
+            "type": "string",
+            "enum": [
+                AcknowledgeOutcome.ACKNOWLEDGED.value,
+                AcknowledgeOutcome.REPEATED.value,
+            ],
         },
     ),
     "Runbook": _object(name=_TEXT, description=_TEXT, file=_TEXT, mode=_enum(Mode), version=_TEXT),

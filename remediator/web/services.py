@@ -17,6 +17,7 @@ from remediator.journal.protocol import (
     ResumeHow,
 )
 from remediator.model.clock import Clock
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState
@@ -53,6 +54,10 @@ class Runs(Protocol):
 
     async def cancel(self, run_id: str, *, by: str, reason: str) -> CancelOutcome:
         """Stop a run before its next change."""
+        ...
+
+    async def acknowledge(self, run_id: str, *, by: str, reason: str) -> AcknowledgeOutcome:
+        """Answer a run's escalation."""
         ...
 
     async def resume(self, run_id: str, *, by: str, how: ResumeHow) -> bool:

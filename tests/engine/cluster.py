@@ -23,6 +23,7 @@ from remediator.engine.control import RunControl
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.people import Directory, Known
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.worker import Worker
@@ -272,12 +273,12 @@ class Node:
         def context_for(run_id: str, names: Mapping[str, object]) -> Context:
             return PluginContext(run_id, clock, {}, journal, names)
 
-        self.desk = ApprovalDesk(journal, clock, {})
+        self.desk = ApprovalDesk(journal, clock, Directory(Known(), clock))
         self.control = RunControl(journal, library, clock)
         ports = Ports(
             journal=journal,
             library=library,
-            policy=FREE,
+            policy_now=lambda: FREE,
             signal=cluster.alerts,
             context_for=context_for,
             clock=clock,

@@ -31,7 +31,7 @@ async def _prune(scene: Scene, policy: Policy) -> None:
         anchor_every=timedelta(minutes=1),
         retention=timedelta(days=7),
         library=daemon.library,
-        policy=policy,
+        policy_now=lambda: policy,
     ).prune()
 
 
@@ -67,7 +67,7 @@ async def test_audit_records_go_when_asked_and_a_head_is_signed_at_once(begin: B
             anchor_every=timedelta(minutes=1),
             retention=timedelta(days=7),
             library=daemon.library,
-            policy=FREE,
+            policy_now=lambda: FREE,
             audit_retention=audit_retention,
         )
 

@@ -10,6 +10,7 @@ import pytest
 
 from remediator.journal import verify
 from remediator.journal.protocol import AuditEntry, Overloaded
+from remediator.model.escalation import Call
 from remediator.model.plans import Progress
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
@@ -86,6 +87,23 @@ async def test_people_are_told_in_order_and_only_of_what_is_news(begin: Begin) -
         NoteKind.STATE,  # rolled back
     ]
     assert [note.kind for note in scene.pager.told] == [NoteKind.ESCALATION]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_later_call_goes_out_unless_somebody_answers(begin: Begin, answered: bool) -> None:
+    def prepare(scene: Scene) -> None:
+        scene.world.health["a"] = [Progress.FAILED]
+
+    chain = ("recorder", Call(to=("pager",), after=timedelta(minutes=10)))
+    scene = await begin(runbook(setting("a", 1)), prepare=prepare, escalate_to=chain)
+    assert await scene.state() is RunState.ROLLED_BACK
+    await scene.advance(minutes=9)
+    assert [note.kind for note in scene.pager.told] == []
+    if answered:
+        await scene.daemon.control.acknowledge((await scene.run()).id, by="api:al", reason="")
+    await scene.advance(minutes=2)
+    told = [note.kind for note in scene.pager.told]
+    assert told == ([] if answered else [NoteKind.ESCALATION])
 
 
 async def test_a_notifier_that_is_down_holds_up_no_run_and_loses_nothing(begin: Begin) -> None:

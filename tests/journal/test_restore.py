@@ -15,6 +15,7 @@ from remediator.journal.protocol import AuditEntry, Expiry, Journal, Opening
 from remediator.journal.restoring import Mark
 from remediator.journal.sqlite import copying, offline
 from remediator.journal.statements import Env
+from remediator.model import escalation
 from remediator.model.history import Control, LookBack
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState
@@ -34,7 +35,7 @@ async def _open(path: Path) -> Journal:
 def _mark(copy: Copy) -> Mark:
     env = Env("restore", ("slack",), Ids(HandClock()), ("pagerduty",))
     return lambda: restoring.restored(
-        env, copy, file="copy.db", by="cli:al", at=NOW, escalate_to=("pagerduty",)
+        env, copy, file="copy.db", by="cli:al", at=NOW, escalate_to=escalation.calls("pagerduty")
     )
 
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from remediator.model.approvals import Answer, DecisionOutcome
+from remediator.model.views import RunView
 from remediator.plugin.action import Permanent
-from remediator.plugin.notifier import Answered, NotAuthorised
+from remediator.plugin.notifier import Answered, NotAuthorised, Standing
 
 Client = TypeVar("Client")
 
@@ -67,6 +68,11 @@ class FirstWins:
         self.instead: Answered | None = None
         """What to answer without deciding: expired, void …"""
         self.broken: Exception | None = None
+        self.did: list[tuple[object, ...]] = []
+        """What was asked for beside decisions: the word, the actor, the arguments."""
+        self.views: dict[str, RunView] = {}
+        """Runs with an open question, by the question's id."""
+        self.stands = Standing((), 0, 0, ())
         self._lock = asyncio.Lock()
 
     async def decide(
@@ -88,3 +94,59 @@ class FirstWins:
                 Answer.DENY: DecisionOutcome.DENIED,
             }[answer]
             return Answered(outcome, f"{outcome.value}.")
+
+    async def question(self, approval_id: str, *, actor: str) -> RunView | None:
+        """See `Desk.question`."""
+        self._let_in(actor)
+        return self.views.get(approval_id)
+
+    async def snooze(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> str:
+        """See `Desk.snooze`."""
+        return self._did(actor, "snooze", approval_id, for_, reason, via)
+
+    async def cancel(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        """See `Desk.cancel`."""
+        return self._did(actor, "cancel", run_id, reason, via)
+
+    async def start(
+        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+    ) -> tuple[str, str]:
+        """See `Desk.start`."""
+        return "run-1", self._did(actor, "start", runbook, dict(labels), via)
+
+    async def pause(
+        self, scope: str, *, actor: str, reason: str, for_: timedelta | None, via: str
+    ) -> str:
+        """See `Desk.pause`."""
+        return self._did(actor, "pause", scope, reason, for_, via)
+
+    async def unpause(self, scope: str, *, actor: str, via: str) -> str:
+        """See `Desk.unpause`."""
+        return self._did(actor, "unpause", scope, via)
+
+    async def waiting_for(self, actor: str) -> Sequence[RunView]:
+        """See `Desk.waiting_for`."""
+        return list(self.views.values()) if actor in self.authorised else []
+
+    async def standing(self, *, actor: str) -> Standing:
+        """See `Desk.standing`."""
+        self._let_in(actor)
+        return self.stands
+
+    async def run(self, run_id: str, *, actor: str) -> RunView | None:
+        """See `Desk.run`."""
+        self._let_in(actor)
+        return next((view for view in self.views.values() if view.run.id == run_id), None)
+
+    def _let_in(self, actor: str) -> None:
+        if self.broken is not None:
+            raise self.broken
+        if actor not in self.authorised:
+            raise NotAuthorised(f"{actor} may not do this")
+
+    def _did(self, actor: str, what: str, *more: object) -> str:
+        self._let_in(actor)
+        self.did.append((what, actor, *more))
+        return f"{what} by {actor}."

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from remediator import settings
-from remediator.observe import logs
+from remediator.observe import logs, masking
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_secrets_of_the_settings_are_masked_wherever_they_appear(out: io.StringI
     )
     found = logs.secrets_in(configured)
     assert sorted(found) == ["api-secret-2", "sender-secret-1", "slack-secret-3"]
-    logs.mask_values(found)
+    masking.know(found)
     configure(out)
     log = logs.get("x")
     log.info(
@@ -115,14 +115,14 @@ def test_secrets_of_the_settings_are_masked_wherever_they_appear(out: io.StringI
 
 
 def test_a_secret_that_begins_with_another_leaves_nothing_behind(out: io.StringIO) -> None:
-    logs.mask_values(["prefix-abc", "prefix-abc-and-more"])
+    masking.know(["prefix-abc", "prefix-abc-and-more"])
     configure(out)
     logs.get("x").info("prefix-abc-and-more")
     assert lines(out)[0]["event"] == "***"
 
 
 def test_short_values_are_not_masked_by_value(out: io.StringIO) -> None:
-    logs.mask_values(["", "a", "ab"])
+    masking.know(["", "a", "ab"])
     configure(out)
     logs.get("x").info("a cab")
     assert lines(out)[0]["event"] == "a cab"

@@ -8,7 +8,7 @@ import pytest_asyncio
 from aiohttp import web
 from pydantic import SecretStr
 
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind, RunView
 from remediator.notify.slack.notifier import Slack as SlackNotifier

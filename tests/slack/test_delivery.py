@@ -18,12 +18,13 @@ import pytest
 import structlog
 
 from remediator import settings as configured
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.engine.announce import Announcer
 from remediator.engine.context import PluginContext
 from remediator.engine.hint import Hint
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import Journal, Opening, Overloaded
+from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.runs import Run
 from remediator.model.views import Note, NoteKind, RunView
@@ -75,7 +76,7 @@ class Told(Notifier):
 
     def __init__(self, name: str, *, escalates: bool = False) -> None:
         self.name = name  # type: ignore[misc]  # a class's name, elsewhere
-        self.escalates = escalates  # type: ignore[misc]  # likewise
+        self.escalates = escalates
         self.told: list[str] = []
         self.gate: asyncio.Event | None = None
         self.trouble: Exception | None = None
@@ -128,7 +129,7 @@ class Desk:
             lambda run_id, names: PluginContext(run_id, self.clock, clients, journal, names),
             self.clock,
             self.hint,
-            escalate_to,
+            escalation.calls(*escalate_to),
         )
 
     def start(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from remediator.clients import slack as client
+from remediator.clients.slack import faults as client
 from remediator.notify.slack.notifier import Slack as Notifier
 from remediator.settings import Settings, SlackSettings
 from tests.slack.server import Slack
@@ -56,5 +56,5 @@ def test_the_page_explains_the_codes_that_the_log_gives_advice_for() -> None:
 
     assert {"invalid_auth", "channel_not_found", "not_in_channel", "missing_scope"} <= explained
     assert {"invalid_auth", "channel_not_found", "not_in_channel", "missing_scope"} <= set(
-        client._ADVICE
+        client.ADVICE
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from remediator.clients import errors
-from remediator.clients.slack import SlackClient
+from remediator.clients.slack.client import SlackClient
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.canonical import JSONObject
 from remediator.model.runs import RunState, StepState

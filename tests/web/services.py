@@ -26,6 +26,7 @@ from remediator.model.approvals import (
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Timer
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
@@ -34,7 +35,15 @@ from remediator.model.runs import Run, RunState, Step, StepState, Trigger
 from remediator.model.verdicts import Ruling, Verdict
 from remediator.model.views import Note, RunView
 from remediator.plugin.context import Client, Context, Log
-from remediator.plugin.notifier import Answered, Callback, Desk, NotAuthorised, Notifier, Reply
+from remediator.plugin.notifier import (
+    Answered,
+    Callback,
+    Desk,
+    NotAuthorised,
+    Notifier,
+    Reply,
+    Standing,
+)
 from remediator.plugin.source import Rejected
 from remediator.sources.alertmanager import Alertmanager
 from remediator.web.services import RunbookSummary, Services
@@ -172,6 +181,7 @@ class RunsDesk:
         self._records = records
         self.did: list[tuple[object, ...]] = []
         self.cancelled = CancelOutcome.CANCELLED
+        self.acknowledged = AcknowledgeOutcome.ACKNOWLEDGED
 
     async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
         if "deployment" not in labels:
@@ -182,6 +192,10 @@ class RunsDesk:
     async def cancel(self, run_id: str, *, by: str, reason: str) -> CancelOutcome:
         self.did.append(("cancel", run_id, by, reason))
         return self.cancelled
+
+    async def acknowledge(self, run_id: str, *, by: str, reason: str) -> AcknowledgeOutcome:
+        self.did.append(("acknowledge", run_id, by, reason))
+        return self.acknowledged
 
     async def resume(self, run_id: str, *, by: str, how: ResumeHow) -> bool:
         self.did.append(("resume", run_id, by, how))
@@ -202,7 +216,9 @@ class ControlDesk:
 
 
 class AnswerDesk:
-    def __init__(self) -> None:
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self.did: list[tuple[object, ...]] = []
         self.answers: list[tuple[str, str, Answer, str, str]] = []
         self.outcome = DecisionOutcome.APPROVED
         self.strangers: set[str] = set()
@@ -214,6 +230,59 @@ class AnswerDesk:
             raise NotAuthorised(f"{actor} is not among sre-oncall")
         self.answers.append((approval_id, actor, answer, reason, via))
         return Answered(self.outcome, f"{answer.value} by {actor}")
+
+    async def snooze(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> str:
+        self._let_in(actor)
+        self.did.append(("snooze", approval_id, actor, for_, reason, via))
+        return f"Snoozed by {actor}."
+
+    async def question(self, approval_id: str, *, actor: str) -> RunView | None:
+        self._let_in(actor)
+        return await self._records.view("run-1") if approval_id == "ask-1" else None
+
+    async def cancel(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        self._let_in(actor)
+        self.did.append(("cancel", run_id, actor, reason, via))
+        return f"Cancelled by {actor}."
+
+    async def start(
+        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+    ) -> tuple[str, str]:
+        self._let_in(actor)
+        self.did.append(("start", runbook, dict(labels), actor, via))
+        return "run-1", f"{runbook} was started."
+
+    async def pause(
+        self, scope: str, *, actor: str, reason: str, for_: timedelta | None, via: str
+    ) -> str:
+        self._let_in(actor)
+        self._records.pauses[scope] = Control(
+            scope, actor, reason, NOW, NOW + for_ if for_ else None
+        )
+        return f"{scope} is paused."
+
+    async def unpause(self, scope: str, *, actor: str, via: str) -> str:
+        self._let_in(actor)
+        return "lifted" if self._records.pauses.pop(scope, None) else "nothing was paused"
+
+    async def waiting_for(self, actor: str) -> Sequence[RunView]:
+        view = await self._records.view("run-1")
+        return [view] if view and actor not in self.strangers else []
+
+    async def standing(self, *, actor: str) -> Standing:
+        self._let_in(actor)
+        return Standing(list(self._records.all_runs.values()), 1, 5, [*self._records.pauses])
+
+    async def run(self, run_id: str, *, actor: str) -> RunView | None:
+        self._let_in(actor)
+        found = await self._records.run(run_id)
+        return await self._records.view(found.id) if found else None
+
+    def _let_in(self, actor: str) -> None:
+        if actor in self.strangers:
+            raise NotAuthorised(f"{actor} is not among sre-oncall")
 
 
 class Echo(Notifier):
@@ -273,12 +342,12 @@ class Backend:
 
     intake: Intake = field(default_factory=Intake)
     records: Records = field(default_factory=Records)
-    desk: AnswerDesk = field(default_factory=AnswerDesk)
     findings: list[str] = field(default_factory=list)
     not_ready: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.runs = RunsDesk(self.records)
+        self.desk = AnswerDesk(self.records)
 
     def services(self) -> Services:
         return Services(

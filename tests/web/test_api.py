@@ -11,6 +11,7 @@ import pytest
 
 from remediator.journal.protocol import CancelOutcome
 from remediator.model.approvals import DecisionOutcome
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.settings import Settings
@@ -194,6 +195,22 @@ async def test_cancel(edge: Edge, outcome: CancelOutcome, status: int) -> None:
     answer = await edge.ask("POST", f"{RUN}/cancel", json={"reason": "wrong one"})
     assert answer.status == status
     assert edge.backend.runs.did == [("cancel", "run-1", "local", "wrong one")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (AcknowledgeOutcome.ACKNOWLEDGED, 200),
+        (AcknowledgeOutcome.REPEATED, 200),
+        (AcknowledgeOutcome.NOBODY_CALLED, 409),
+        (AcknowledgeOutcome.UNKNOWN, 404),
+    ],
+)
+async def test_acknowledge(edge: Edge, outcome: AcknowledgeOutcome, status: int) -> None:
+    edge.backend.runs.acknowledged = outcome
+    answer = await edge.ask("POST", f"{RUN}/acknowledge", json={"reason": "I look"})
+    assert answer.status == status
+    assert edge.backend.runs.did == [("acknowledge", "run-1", "local", "I look")]
 
 
 async def test_resume_an_interrupted_run_only(edge: Edge) -> None:

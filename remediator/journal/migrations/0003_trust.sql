@@ -18,9 +18,65 @@ CREATE TABLE breaker_resets (
     at_us    BIGINT NOT NULL
 );
 
--- overrides and earned trust
+-- overrides and earned trust: what a version does to the world, apart from mode, limits and words.
+ALTER TABLE runbooks ADD COLUMN substance TEXT NOT NULL DEFAULT '';
+
+-- One guardrail lifted for one run. `state` is open, used or expired.
+CREATE TABLE overrides (
+    id         TEXT   PRIMARY KEY,
+    run_id     TEXT   NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    asked_for  TEXT   NOT NULL,
+    guardrail  TEXT   NOT NULL,
+    given_by   TEXT   NOT NULL,
+    reason     TEXT   NOT NULL,
+    via        TEXT   NOT NULL,
+    state      TEXT   NOT NULL,
+    created_us BIGINT NOT NULL,
+    expires_us BIGINT NOT NULL,
+    used_us    BIGINT
+);
+CREATE UNIQUE INDEX overrides_one_open ON overrides (run_id, guardrail) WHERE state = 'open';
+CREATE INDEX overrides_by_run ON overrides (run_id);
+CREATE INDEX overrides_open ON overrides (expires_us) WHERE state = 'open';
 
 -- approvals
 ALTER TABLE approvals ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'; -- JSON: four eyes, expiry, reminders
+ALTER TABLE approvals ADD COLUMN differs TEXT NOT NULL DEFAULT '[]'; -- JSON: from the plan asked before
+ALTER TABLE approvals ADD COLUMN reminded INTEGER NOT NULL DEFAULT 0; -- of the terms' reminders, sent
+ALTER TABLE approvals ADD COLUMN closed_why TEXT NOT NULL DEFAULT ''; -- beside its status
+ALTER TABLE decisions ADD COLUMN person TEXT NOT NULL DEFAULT ''; -- who stands behind the actor
 
 -- notes
+-- `state` may also be `later` (a call of an escalation that is not due yet) and `dropped` (one that
+-- was not needed). `news` is the note's kind where the version before would not know it.
+ALTER TABLE outbox ADD COLUMN news TEXT NOT NULL DEFAULT '';
+CREATE INDEX outbox_later ON outbox (next_us) WHERE state = 'later';
+
+-- Who answered a run's newest escalation.
+CREATE TABLE acknowledgements (
+    run_id TEXT   PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    actor  TEXT   NOT NULL,
+    reason TEXT   NOT NULL,
+    at_us  BIGINT NOT NULL
+);
+
+-- storms
+-- A note of the outbox may also be in the state `shared`: the storm's message tells it.
+CREATE TABLE storms (
+    id        TEXT   PRIMARY KEY,
+    notifier  TEXT   NOT NULL,
+    place     TEXT   NOT NULL,
+    began_us  BIGINT NOT NULL,
+    joined_us BIGINT NOT NULL, -- when the last run joined
+    closed_us BIGINT,          -- since then none joins any more
+    ended_us  BIGINT,          -- since then its message is not edited any more
+    ref       TEXT   NOT NULL  -- JSON: what the notifier remembers of it
+);
+CREATE INDEX storms_going_on ON storms (notifier) WHERE ended_us IS NULL;
+CREATE TABLE storm_runs (
+    notifier TEXT NOT NULL,
+    run_id   TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    storm_id TEXT NOT NULL REFERENCES storms (id) ON DELETE CASCADE,
+    PRIMARY KEY (notifier, run_id)
+);
+CREATE INDEX storm_runs_by_storm ON storm_runs (storm_id);

@@ -1,19 +1,22 @@
-"""Slack's text: what alerts and people wrote is escaped, kept on one line, and cut with a count.
+"""Slack's text: what alerts and people wrote is masked, escaped, kept on one line, and cut.
 
 Owns the rule that foreign text can't forge: no mention, no link, no line of its own, no text that
-runs backwards. Pure. Used by `blocks` and `notifier`.
+runs backwards. What a secret is, `observe.masking` says. Pure. Used by all that renders.
 
 Source: Slack's «Formatting text for app surfaces»: only & < > have a meaning in mrkdwn beyond
 styling, and `verbatim` keeps Slack from finding links and names in what is left.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import aware
 from remediator.model.quantities import format_duration
+from remediator.observe import masking
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LINE_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
@@ -23,6 +26,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _SLACK_USER = re.compile(r"slack:([UW][A-Z0-9]{2,30})")
+_USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
+_GROUP_ID = re.compile(r"S[A-Z0-9]{2,30}")
 _LONGEST_URL = 2000
 
 
@@ -31,9 +36,25 @@ def size(text: str) -> int:
     return len(text.encode("utf-16-le", errors="replace")) // 2
 
 
+def in_blocks(blocks: Sequence[JSONObject]) -> int:
+    """Return how much text blocks hold, whatever they are nested in."""
+
+    def measure(value: Any) -> int:
+        if isinstance(value, Mapping):
+            return sum(
+                size(inner) if key == "text" and isinstance(inner, str) else measure(inner)
+                for key, inner in value.items()
+            )
+        return sum(measure(inner) for inner in value) if isinstance(value, list) else 0
+
+    return measure(list(blocks))
+
+
 def line(text: str) -> str:
-    """Return foreign text on one line, without characters that nobody sees."""
-    return _UNSEEN.sub("", _LINE_ENDS.sub("⏎", text)).replace("\t", " ").strip()
+    """Return foreign text on one line, without secrets and characters that nobody sees."""
+    # Masked before the lines are joined, and again where that put a secret together.
+    joined = _LINE_ENDS.sub("⏎", _UNSEEN.sub("", masking.text(text)))
+    return masking.text(joined.replace("\t", " ").strip())
 
 
 def cut(text: str, limit: int) -> str:
@@ -77,6 +98,40 @@ def code_lines(lines: list[str], limit: int, *, more: str) -> tuple[str, bool]:
     return fence + "\n".join(shown) + fence, whole and not left
 
 
+def code_blocks(lines: Sequence[str], limit: int) -> list[str]:
+    """Return all of these lines, in as many blocks of code as it takes, each of `limit` units.
+
+    A line that is longer than a block goes on in the next.
+    """
+    fence = "```"
+    room = limit - 2 * len(fence)
+    blocks: list[list[str]] = [[]]
+    left = room
+    for one in lines:
+        for piece in _pieces(_unquoted(line(one)), room):
+            if size(piece) + 1 > left and blocks[-1]:
+                blocks.append([])
+                left = room
+            blocks[-1].append(piece)
+            left -= size(piece) + 1
+    return [fence + "\n".join(block) + fence for block in blocks if block]
+
+
+def _pieces(clean: str, limit: int) -> list[str]:
+    """Return text on one line escaped, in pieces of at most `limit` units."""
+    pieces: list[str] = []
+    kept: list[str] = []
+    room = limit
+    for character in clean or " ":
+        piece = _ENTITIES.get(character, character)
+        if size(piece) > room:
+            pieces.append("".join(kept))
+            kept, room = [], limit
+        kept.append(piece)
+        room -= size(piece)
+    return [*pieces, "".join(kept)]
+
+
 def link(url: str, label: str) -> str:
     """Return a link, or only the label where the URL is none that a browser should open."""
     shown = cut(label, 60)
@@ -94,6 +149,8 @@ def is_web_url(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    if masking.text(url) != url or parts.username is not None:
+        return False  # a link would hand the secret on to whoever opens it
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
@@ -101,6 +158,16 @@ def person(identity: str) -> str:
     """Return an identity as people know it: a Slack user by mention, others as they are written."""
     user = _SLACK_USER.fullmatch(identity)
     return f"<@{user[1]}>" if user else code(identity, 60)
+
+
+def ring(ids: Sequence[str]) -> str:
+    """Return mentions of these people and user groups, by Slack's ids out of the settings.
+
+    The only place where a mention comes from that rings somebody for a run.
+    """
+    found = [f"<@{one}>" for one in ids if _USER_ID.fullmatch(one)]
+    found += [f"<!subteam^{one}>" for one in ids if _GROUP_ID.fullmatch(one)]
+    return " ".join(found)
 
 
 def moment(at: datetime) -> str:

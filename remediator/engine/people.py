@@ -1,0 +1,182 @@
+"""Who somebody is: is this actor one of these names, and which role has this actor.
+
+Owns that answer for everything that people do, whichever way they come. An actor is an
+authenticated identity (`slack:U123`, `api:alice`, `local`); a name is an identity, a person or a
+group of the settings, `slack-group:S123`, or `schedule:NAME`. Identities that the settings give to
+one person are one person here. What is kept elsewhere (a user group, an on-call schedule) is asked
+there: a little old for what is only shown, afresh for whatever is decided. Where it can't be asked
+nobody is let in for it.
+
+Must not decide what a role or a membership allows; `desk` and `approvals` do.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from remediator.model.clock import Clock
+from remediator.observe import logs, metrics
+from remediator.settings import Role
+
+log = logs.get(__name__)
+
+ROSTER_AGE = timedelta(minutes=1)
+"""How old a roster may be for what is only shown. A list of what waits asks for each of its
+questions, and Slack answers about twenty such calls a minute; who joined a minute ago can wait."""
+
+ROSTER_TIMEOUT_S = 2.0
+"""How long a roster is waited for: Slack takes a click back after three seconds without an
+answer."""
+
+
+class Roster(Protocol):
+    """A list of people that is kept elsewhere."""
+
+    async def members(self, name: str, at: datetime) -> frozenset[str]:
+        """Return the identities on it now.
+
+        Args:
+            name: what the list is called there.
+            at: now.
+
+        Raises:
+            Exception: it can't be told; the text says why.
+        """
+        ...
+
+
+class CannotTell(Exception):
+    """Whether somebody belongs can't be found out now; the text says why. Nobody is let in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the settings say about people.
+
+    Args:
+        groups: name → names of its members; groups do not nest.
+        people: person → identities.
+        roles: role → names that have it.
+        tokens: `api:<name>` → the role of that API token.
+    """
+
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    people: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    roles: Mapping[Role, Sequence[str]] = field(default_factory=dict)
+    tokens: Mapping[str, Role] = field(default_factory=dict)
+
+
+class Directory:
+    """Answers who somebody is.
+
+    Args:
+        known: what the settings say.
+        rosters: by prefix, `slack-group` and `schedule`.
+        clock: for the age of what was asked elsewhere.
+    """
+
+    def __init__(
+        self, known: Known, clock: Clock, rosters: Mapping[str, Roster] | None = None
+    ) -> None:
+        self._known = known
+        self._clock = clock
+        self._rosters = rosters or {}
+        self._person = {
+            identity: person for person, ids in known.people.items() for identity in ids
+        }
+        self._seen: dict[str, tuple[datetime, frozenset[str]]] = {}
+
+    def person(self, identity: str) -> str:
+        """Return who stands behind an identity; of nobody's, the identity itself."""
+        return self._person.get(identity, identity)
+
+    async def among(self, actor: str, names: Iterable[str], *, fresh: bool) -> bool:
+        """Whether the actor, or the person behind it, is one of these.
+
+        Args:
+            actor: an authenticated identity.
+            names: identities, people, groups, `slack-group:…`, `schedule:…`.
+            fresh: ask what is kept elsewhere now, whatever is remembered.
+
+        Raises:
+            CannotTell: none of the names that could be looked up lets the actor in, and another
+                could not be.
+        """
+        person = self.person(actor)
+        flat = [one for name in names for one in self._known.groups.get(name, (name,))]
+        if any(self.person(one) == person for one in flat):
+            return True
+        trouble: CannotTell | None = None
+        for name in dict.fromkeys(flat):
+            if not self._could_hold(name, person, actor):
+                continue
+            try:
+                found = await self._roster(name, fresh=fresh)
+            except CannotTell as error:
+                trouble = error
+                continue
+            if any(self.person(one) == person for one in found):
+                return True
+        if trouble is not None:
+            raise trouble
+        return False
+
+    async def role(self, actor: str, *, fresh: bool) -> Role | None:
+        """Return the highest role of an actor, None where it has none.
+
+        An API token has the role that it was given, and no other. `local` is whoever sits at this
+        machine while no token is configured: the edge lets nobody else call itself so.
+
+        Raises:
+            CannotTell: a higher role hangs on something that can't be asked now.
+        """
+        if actor == "local":
+            return Role.ADMIN
+        if actor.startswith("api:"):
+            return self._known.tokens.get(actor)
+        for role in reversed(Role):
+            if await self.among(actor, self._known.roles.get(role, ()), fresh=fresh):
+                return role
+        return None
+
+    async def groups_of(self, actor: str) -> tuple[str, ...]:
+        """Return the groups that an actor is in, for showing; what can't be told is left out."""
+        found = []
+        for name in self._known.groups:
+            try:
+                if await self.among(actor, (name,), fresh=False):
+                    found.append(name)
+            except CannotTell:
+                continue
+        return tuple(found)
+
+    def _could_hold(self, name: str, person: str, actor: str) -> bool:
+        """Whether a name has to be asked for elsewhere, and could come to hold this person."""
+        prefix = name.partition(":")[0]
+        if prefix not in self._rosters:
+            return False
+        if prefix != "slack-group":
+            return True
+        # Slack knows its own users alone: its outage is no reason to refuse anybody else.
+        behind = (actor, *self._known.people.get(person, ()))
+        return any(identity.startswith("slack:") for identity in behind)
+
+    async def _roster(self, name: str, *, fresh: bool) -> frozenset[str]:
+        now = self._clock.now()
+        remembered = self._seen.get(name)
+        if remembered and not fresh and now - remembered[0] < ROSTER_AGE:
+            return remembered[1]
+        prefix, _, there = name.partition(":")
+        try:
+            async with asyncio.timeout(ROSTER_TIMEOUT_S):
+                found = await self._rosters[prefix].members(there, now)
+        except Exception as error:  # whatever it is, it lets nobody in
+            metrics.ROSTERS.labels(kind=prefix, result="failed").inc()
+            why = str(error) or f"no answer within {ROSTER_TIMEOUT_S:g}s"
+            log.warning("a roster can't be asked", name=name, error=why)
+            raise CannotTell(f"who is in {name} can't be found out now: {why}") from None
+        metrics.ROSTERS.labels(kind=prefix, result="asked").inc()
+        self._seen[name] = (now, found)
+        return found

@@ -1,0 +1,95 @@
+"""What people may read: secrets in text that others wrote are replaced by stars. The one rule.
+
+Knows the secrets of the settings (`know`), what looks like a secret whoever wrote it (tokens of
+known services, private keys, `password=…`, passwords in URLs), what the name of a label or field
+says, and the operator's own patterns. Used by `logs`, and by notifiers for everything that comes
+from alerts, plans and outputs. Decides nothing about what is worth showing.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import re2
+
+MASK = "***"
+# Shorter secrets would turn ordinary words into stars; nobody should have one.
+_SHORTEST_SECRET_CHARS = 4
+
+PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
+"""`https://user:password@host`: what some servers leave as the only way to authenticate."""
+
+_NAME = (
+    r"token|secret|passw(?:or)?d|passphrase|authorization|credentials?|api[_-]?key|private[_-]?key"
+    r"|signing[_-]?key|access[_-]?key|cookie"
+)
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|authorization|credential|api_?key|private_?key|signing_?key|cookie",
+    re.IGNORECASE,
+)
+# Names that look secret and are not.
+_PLAIN_NAMES = frozenset({"token_name", "secret_name", "secretname", "signing_key_file"})
+
+# Linear each: no quantifier inside another. The group `kept` stays.
+_LOOKS_SECRET = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)"
+    r"|(?P<bearer>\b(?i:bearer|basic)\s+)[A-Za-z0-9+/_.~=-]{12,}"
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"
+    r"|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\bya29\.[A-Za-z0-9_-]{20,}"
+    r"|\bsk_(?:live|test)_[A-Za-z0-9]{16,}|\bhvs\.[A-Za-z0-9_-]{20,}"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
+    r"|\bhttps://hooks\.slack\.com/[A-Za-z0-9/]+"
+    rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})[\"']?\s?[=:]\s?))"
+    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&]{4,})",
+    re.DOTALL,
+)
+
+_known: dict[str, None] = {}
+_patterns: list[Any] = []
+
+
+def know(values: Iterable[str]) -> None:
+    """Never show these texts again, wherever they appear."""
+    for value in values:
+        if len(value) >= _SHORTEST_SECRET_CHARS:
+            _known[value] = None
+    # The longest first: a secret that begins with another must not leave its end behind.
+    for value in sorted(_known, key=len, reverse=True):
+        _known[value] = _known.pop(value)
+
+
+def patterns(given: Sequence[str]) -> None:
+    """Mask what these regular expressions (RE2) match as well; in place of earlier ones."""
+    _patterns[:] = [re2.compile(one) for one in given]
+
+
+def known(text: str) -> str:
+    """Return text without the secrets that the settings hold."""
+    for secret in _known:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def text(given: str) -> str:
+    """Return foreign text without anything that is, or looks like, a secret."""
+    shown = known(given)
+    for pattern in _patterns:
+        shown = pattern.sub(MASK, shown)
+    shown = PASSWORD_IN_URL.sub(rf"\g<before>{MASK}", shown)
+    return _LOOKS_SECRET.sub(_starred, shown)
+
+
+def value(name: str, given: str) -> str:
+    """Return the value of a label or field of this name, masked where the name calls for it."""
+    return MASK if secret_name(name) and given else text(given)
+
+
+def secret_name(name: str) -> bool:
+    """Whether what has this name is a secret."""
+    return name.lower() not in _PLAIN_NAMES and _SECRET_NAME.search(name) is not None
+
+
+def _starred(found: "re.Match[str]") -> str:
+    return (found["bearer"] or found["named"] or "") + MASK

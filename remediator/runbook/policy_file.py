@@ -1,0 +1,89 @@
+"""The operator's policy file: YAML → `Policy`, every fault with file, line and column.
+
+Loaded at start and with every reload of the runbooks (`app`), and by `remediator check`. Decides
+nothing: what a policy means is the guardrails' affair.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remediator.model import canonical
+from remediator.model.policy import Policy
+from remediator.model.quantities import YamlSchema
+from remediator.runbook import document, faults
+from remediator.runbook.findings import Finding, RunbookErrors, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySource:
+    """A policy, and where it comes from.
+
+    Args:
+        file: its path; empty for the one that stands in the settings.
+        digest: of its values, so that the audit log tells which one was in force.
+    """
+
+    policy: Policy
+    file: str
+    digest: str
+
+
+def of_settings(policy: Policy) -> PolicySource:
+    """Return the policy that stands in the settings."""
+    return PolicySource(policy, "", digest(policy))
+
+
+def digest(policy: Policy) -> str:
+    """Return the digest of a policy's values; layout and comments of a file do not matter."""
+    return canonical.digest(policy.model_dump(mode="json", by_alias=True))
+
+
+def load(path: Path) -> PolicySource:
+    """Read a policy file.
+
+    Raises:
+        RunbookErrors: with every fault.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        finding = _fault(path, "unreadable", f"the policy cannot be read: {reason}")
+        raise RunbookErrors([finding]) from None
+    policy = parse(source, str(path))
+    return PolicySource(policy, str(path), digest(policy))
+
+
+def parse(source: str, file: str) -> Policy:
+    """Return the policy that a text holds.
+
+    Raises:
+        RunbookErrors: with every fault. An empty file is one too: whoever cut it off by mistake
+            would be left with limits that nobody wrote.
+    """
+    documents = document.parse(source, file)
+    if len(documents) != 1:
+        text = f"{len(documents)} documents where one policy is expected"
+        raise RunbookErrors([_fault(Path(file), "count", text)])
+    return faults.validated(documents[0], Policy, "a policy")
+
+
+def is_policy(value: Any) -> bool:
+    """Whether a document is a policy, and neither a runbook nor settings: for `check`, which is
+    given files of all kinds."""
+    if not isinstance(value, dict) or "steps" in value or "match" in value:
+        return False
+    return bool(value.keys() & (Policy.model_fields.keys() - {"mode"}))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a policy file."""
+    schema = Policy.model_json_schema(by_alias=True, schema_generator=YamlSchema)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "remediator policy"
+    return schema
+
+
+def _fault(path: Path, code: str, message: str) -> Finding:
+    return Finding(str(path), 1, 1, Severity.ERROR, code, message)
