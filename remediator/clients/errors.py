@@ -31,6 +31,10 @@ class Refused(ClientError):
     """It will not work by trying again: forbidden, invalid, badly configured."""
 
 
+class Forbidden(Refused):
+    """An operator must repair it: a credential, a permission, an address. Then it will work."""
+
+
 class Missing(ClientError):
     """What was asked for does not exist."""
 

@@ -46,14 +46,17 @@ class Answer:
 class HttpClient:
     """One pool of connections, made when it is first used."""
 
-    def __init__(self, *, keep_alive: bool = False) -> None:
+    def __init__(self, *, keep_alive: bool = False, proxied: bool = False) -> None:
         """Make a client.
 
         Args:
             keep_alive: reuse connections. A check of somebody else's server opens a new one each
                 time: whether it takes connections is half of what is asked.
+            proxied: go through the proxy that the environment names (HTTPS_PROXY, NO_PROXY), as
+                services on the Internet may need.
         """
         self._keep_alive = keep_alive
+        self._proxied = proxied
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -69,24 +72,35 @@ class HttpClient:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float,
         max_bytes: int,
         follow_redirects: bool = False,
         verify: bool = True,
+        called: str = "",
     ) -> Answer:
         """Make one request, and read its answer up to `max_bytes`.
+
+        Args:
+            called: what messages call the server, where its URL is a secret or says nothing.
 
         Raises:
             Unavailable: no answer came: the name, the connection, TLS, the time, the protocol.
             Refused: this is no request that could be sent.
         """
-        target = _target(url, query)
+        name = called or shown(url)
+        try:
+            target = _target(url, query)
+        except Refused as error:
+            raise Refused(
+                f"{called}: its address is no http or https URL" if called else str(error)
+            ) from None
         try:
             async with self._opened().request(
                 method,
                 target,
-                data=form,
+                data=form if body is None else body,
                 headers={"Accept-Encoding": "identity", **(headers or {})},
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 allow_redirects=follow_redirects,
@@ -101,13 +115,14 @@ class HttpClient:
                     len(body) > max_bytes,
                 )
         except aiohttp.RedirectClientError:
-            raise Unavailable(f"{shown(url)}: it redirects to what is no usable address") from None
+            raise Unavailable(f"{name}: it redirects to what is no usable address") from None
         except aiohttp.InvalidURL:
-            raise Refused(f"{shown(url)} is no request that can be sent") from None
+            raise Refused(f"{name} is no request that can be sent") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"{shown(url)}: {_reason(error, timeout_s)}") from None
+            raise Unavailable(f"{name}: {_reason(error, timeout_s)}") from None
         except ValueError as error:  # last: a certificate that is not accepted is one, too
-            raise Refused(f"{shown(url)} is no request that can be sent: {error}") from None
+            reason = "" if called else f": {error}"
+            raise Refused(f"{name} is no request that can be sent{reason}") from None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -119,6 +134,7 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # A few bytes could unpack to gigabytes; we ask for identity and take what comes.
                 auto_decompress=False,
+                trust_env=self._proxied,
             )
         return self._session
 

@@ -1,18 +1,17 @@
-"""PagerDuty's Events API v2: open an alert, and resolve it by the same key.
+"""PagerDuty: alerts and change events through the Events API v2; who is on call through REST.
 
-Source of the protocol: PagerDuty's «Events API v2» (`POST /v2/enqueue`, 202 when taken). Sending
-the same key twice is one alert, so a repeat after a lost answer is harmless. Tries nothing twice
-by itself: the outbox does.
+Source of the protocol: PagerDuty's «Events API v2» (`POST /v2/enqueue`, `/v2/change/enqueue`, 202
+when taken) and «List all of the on-calls» (`GET /oncalls`). Sending the same key twice is one
+alert, so a repeat after a lost answer is harmless.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-import aiohttp
-
-from remediator.clients.errors import Refused, Unavailable, retry_after
+from remediator.clients import services
+from remediator.clients.errors import Forbidden, Refused
+from remediator.clients.http import HttpClient
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import aware
 from remediator.settings import PagerDutySettings
@@ -23,23 +22,22 @@ MAX_EVENT_BYTES = 512 * 1024
 
 Severity = Literal["critical", "error", "warning", "info"]
 
-_TIMEOUT_S = 10.0
-_MAX_ANSWER_BYTES = 64 * 1024
-_LONGEST_REASON = 300
+_NAME = "PagerDuty"
+_PAGE = 100
+# A schedule has a few people on call; more pages than this are an answer gone wrong.
+_MOST_PAGES = 10
 
 
 class PagerDutyClient:
-    """One integration of one PagerDuty service. Connects when first used."""
+    """One integration of one PagerDuty service, and the account's schedules."""
 
     def __init__(self, settings: PagerDutySettings) -> None:
         self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
+        self._http = HttpClient(keep_alive=True, proxied=True)
 
     async def close(self) -> None:
         """Let the connections go. Idempotent."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._http.close()
 
     async def trigger(
         self,
@@ -68,6 +66,7 @@ class PagerDutyClient:
             Refused: PagerDuty will never take it like this.
         """
         await self._enqueue(
+            "/v2/enqueue",
             {
                 "event_action": "trigger",
                 "dedup_key": dedup_key,
@@ -80,8 +79,16 @@ class PagerDutyClient:
                     "custom_details": details,
                 },
                 "links": [{"text": text, "href": href} for text, href in links],
-            }
+            },
         )
+
+    async def acknowledge(self, dedup_key: str) -> None:
+        """Say that somebody looks at the alert of this key.
+
+        Raises:
+            Unavailable, Refused: as `trigger`.
+        """
+        await self._enqueue("/v2/enqueue", {"event_action": "acknowledge", "dedup_key": dedup_key})
 
     async def resolve(self, dedup_key: str) -> None:
         """Resolve the alert of this key; one that is not open is no error.
@@ -89,55 +96,93 @@ class PagerDutyClient:
         Raises:
             Unavailable, Refused: as `trigger`.
         """
-        await self._enqueue({"event_action": "resolve", "dedup_key": dedup_key})
+        await self._enqueue("/v2/enqueue", {"event_action": "resolve", "dedup_key": dedup_key})
 
-    async def _enqueue(self, event: Mapping[str, Any]) -> None:
+    async def change(
+        self,
+        *,
+        summary: str,
+        source: str,
+        at: datetime,
+        details: JSONObject,
+        links: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Add a change to the service's list of recent changes; calls nobody.
+
+        Raises:
+            Unavailable, Refused: as `trigger`.
+        """
+        await self._enqueue(
+            "/v2/change/enqueue",
+            {
+                "payload": {
+                    "summary": summary,
+                    "source": source,
+                    "timestamp": aware(at).isoformat(),
+                    "custom_details": details,
+                },
+                "links": [{"text": text, "href": href} for text, href in links],
+            },
+        )
+
+    async def on_call(self, schedule_id: str) -> frozenset[str]:
+        """Return the ids of the users who are on call now by a schedule.
+
+        Raises:
+            Unavailable: no answer, a throttle, a fault at PagerDuty.
+            Refused: no token, no permission, no such schedule.
+        """
+        token = self._settings.api_token
+        if token is None:
+            raise Forbidden("PagerDuty's schedules can't be read: set pagerduty.api_token")
+        users: set[str] = set()
+        for page in range(_MOST_PAGES):
+            answer = await services.call(
+                self._http,
+                _NAME,
+                "GET",
+                f"{self._settings.rest_url.rstrip('/')}/oncalls",
+                query=(
+                    ("schedule_ids[]", schedule_id),
+                    ("limit", str(_PAGE)),
+                    ("offset", str(page * _PAGE)),
+                ),
+                headers={
+                    "Authorization": f"Token token={token.get_secret_value()}",
+                    "Accept": "application/vnd.pagerduty+json;version=2",
+                },
+                secrets=(token.get_secret_value(),),
+                max_bytes=1024 * 1024,
+            )
+            found = services.json_of(answer, _NAME)
+            try:
+                users |= {str(one["user"]["id"]) for one in _of(found, schedule_id)}
+                more = bool(found["more"])
+            except (KeyError, TypeError):
+                raise Refused("PagerDuty: its on-calls can't be read") from None
+            if not more:
+                return frozenset(users)
+        raise Refused(f"PagerDuty: over {_MOST_PAGES * _PAGE} people on call by one schedule")
+
+    async def _enqueue(self, path: str, event: Mapping[str, Any]) -> None:
         key = self._settings.routing_key
         if key is None:
-            raise Refused("no PagerDuty service is known: set pagerduty.routing_key")
-        body = json.dumps({"routing_key": key.get_secret_value(), **event}).encode()
-        if len(body) > MAX_EVENT_BYTES:
-            raise Refused(f"PagerDuty: the event has {len(body)} bytes, more than 512 KiB")
-        try:
-            async with self._opened().post(
-                f"{self._settings.api_url.rstrip('/')}/v2/enqueue",
-                data=body,
-                headers={"Content-Type": "application/json"},
-                allow_redirects=False,  # the routing key goes to the configured host alone
-            ) as response:
-                answer = await response.content.read(_MAX_ANSWER_BYTES)
-                status, headers = response.status, response.headers
-        except TimeoutError:
-            raise Unavailable(f"PagerDuty: no answer within {_TIMEOUT_S:g}s") from None
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, ValueError):
-            raise Refused("PagerDuty: pagerduty.api_url is no http or https URL") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"PagerDuty: {type(error).__name__}") from None
-        if status == 202:
-            return
-        if status == 429 or status >= 500 or status == 408:
-            raise Unavailable(f"PagerDuty: HTTP {status}", retry_after(headers.get("Retry-After")))
-        raise Refused(f"PagerDuty: HTTP {status}{_reason(answer)}")
-
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
-            )
-        return self._session
+            raise Forbidden("no PagerDuty service is known: set pagerduty.routing_key")
+        secret = key.get_secret_value()
+        await services.call(
+            self._http,
+            _NAME,
+            "POST",
+            f"{self._settings.api_url.rstrip('/')}{path}",
+            body=services.encoded({"routing_key": secret, **event}, MAX_EVENT_BYTES, _NAME),
+            secrets=(secret,),
+        )
 
 
-def _reason(answer: bytes) -> str:
-    """Return what PagerDuty says is wrong, from `message` and `errors`; may be empty."""
-    try:
-        body = json.loads(answer)
-    except ValueError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    errors = body.get("errors")
-    said = [str(body.get("message", "")), *(errors if isinstance(errors, list) else ())]
-    text = "; ".join(str(one) for one in said if one)[:_LONGEST_REASON]
-    return f": {text}" if text else ""
+def _of(found: Any, schedule_id: str) -> list[Any]:
+    """Return the entries that are of this schedule, whatever else the answer holds."""
+    return [
+        one
+        for one in found["oncalls"]
+        if one["schedule"] is not None and one["schedule"]["id"] == schedule_id
+    ]

@@ -1,9 +1,10 @@
 """The notes of one notifier: which goes next, when, and what becomes of it.
 
 Owns what is in hand. The pace, and the patience that the other side asks for, hold for the whole
-lane or for one place of it (`places`), not for one note; where many runs begin at once, one message
-tells of them all (`storms`). What was delivered stays in hand until the journal has it, and nothing else
-of that run goes out meanwhile: a journal that can't be written must not make us tell people again.
+lane or for one place of it (`places`), not for one note; where many runs begin at once, one
+message tells of them all (`storms`). What was delivered stays in hand until the journal has it, and
+nothing else of that run goes out meanwhile: a journal that can't be written must not make us tell
+people again.
 """
 
 import asyncio

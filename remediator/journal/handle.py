@@ -4,7 +4,7 @@ Decides nothing and holds no state; the same over every engine.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from remediator.journal import (
@@ -158,9 +158,19 @@ class Handle:
         """See `Journal.write`."""
         return await self._engine.write_together(self._updates, update)
 
-    async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
+    async def decide(
+        self, decision: Decision, *, earlier: Mapping[str, str] | None = None
+    ) -> tuple[DecisionOutcome, ApprovalRequest | None]:
         """See `Journal.decide`."""
-        return await self._engine.write(lambda: decisions.decide(self._env, decision))
+        return await self._engine.write(lambda: decisions.decide(self._env, decision, earlier))
+
+    async def answers(self, approval_id: str) -> Sequence[Decision]:
+        """See `Journal.answers`."""
+        return await self._engine.read(lambda: approvals.decisions_of(approval_id))
+
+    async def told(self, run_id: str, *, since: datetime) -> bool:
+        """See `Journal.told`."""
+        return await self._engine.read(lambda: outbox.told(run_id, since=since))
 
     async def snooze(
         self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime

@@ -271,6 +271,16 @@ def refused(
         )
 
 
+def told(run_id: str, *, since: datetime) -> Operation[bool]:
+    """Whether a note that asks for approval, made since then, was delivered to anybody."""
+    rows = yield Query(
+        "SELECT 1 FROM outbox WHERE run_id = $1 AND kind = $2 AND at_us >= $3"
+        " AND state = 'delivered' LIMIT 1",
+        (run_id, NoteKind.APPROVAL.value, to_us(since)),
+    )
+    return bool(rows)
+
+
 def waiting() -> Operation[dict[str, int]]:
     """Return how many notes wait for each notifier."""
     rows = yield Query(

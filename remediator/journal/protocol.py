@@ -184,6 +184,8 @@ class RunUpdate:
         steps: written by (sequence, attempt).
         ask: a new approval request; an older open one becomes void.
         close_approval: what an open request becomes.
+        close_why: kept with it, where the status alone does not say.
+        reminded: how many of an open request's reminders have been sent by now.
         lock: target keys to hold until the run ends (an interrupted run keeps them).
         guard: judged first.
         verdicts: kept with the run for people; None leaves them.
@@ -205,6 +207,8 @@ class RunUpdate:
     steps: tuple[Step, ...] = ()
     ask: ApprovalRequest | None = None
     close_approval: ApprovalStatus | None = None
+    close_why: str = ""
+    reminded: int | None = None
     lock: tuple[str, ...] = ()
     guard: Guard | None = None
     verdicts: tuple[Verdict, ...] | None = None
@@ -408,8 +412,25 @@ class Journal(Protocol):
         """Carry out one transition of a claimed run."""
         ...
 
-    async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
-        """Count one authorised answer; the first quorum or the first deny decides."""
+    async def decide(
+        self, decision: Decision, *, earlier: Mapping[str, str] | None = None
+    ) -> tuple[DecisionOutcome, ApprovalRequest | None]:
+        """Count one authorised answer; the first quorum or the first deny decides.
+
+        Args:
+            decision: the answer.
+            earlier: of those who said yes before, actor → the person behind it now, empty where
+                that yes counts no more. One who is missing here makes the outcome `LOOK_AGAIN`,
+                and nothing is written. None counts all of them as they were written.
+        """
+        ...
+
+    async def answers(self, approval_id: str) -> Sequence[Decision]:
+        """Return the answers to a question, in order."""
+        ...
+
+    async def told(self, run_id: str, *, since: datetime) -> bool:
+        """Whether anybody got a note of a run that asks for approval, made since then."""
         ...
 
     async def snooze(

@@ -16,7 +16,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from remediator.model import matchers
 from remediator.model.approvals import OnExpiry
 from remediator.model.matchers import Matcher, MatcherError
-from remediator.model.quantities import Duration, Money, MoneyPer, Rate, Share, SharePer
+from remediator.model.quantities import (
+    Duration,
+    Money,
+    MoneyPer,
+    Rate,
+    Share,
+    SharePer,
+    format_duration,
+)
 from remediator.model.windows import Window
 
 
@@ -69,6 +77,10 @@ class Limits(Frozen):
     """The most that one change of this runbook may touch."""
 
 
+MOST_REMINDERS = 5
+"""Of one question: who has not answered by then needs a call, not a sixth message."""
+
+
 class Approval(Frozen):
     """Who must say yes to a run (`approval:` in a runbook)."""
 
@@ -77,7 +89,23 @@ class Approval(Frozen):
     quorum: Annotated[int, Field(ge=1, le=10)] = 1
     """How many different people."""
     timeout: Duration = timedelta(minutes=30)
-    """After this long without a quorum the run expires; silence is never a yes."""
+    """After this long without a quorum the run expires."""
+    four_eyes: bool = False
+    """Who started the run by hand may not say yes to it, by whichever of their identities."""
+    on_expiry: OnExpiry = OnExpiry.ESCALATE
+    """When nobody decided: `escalate` calls a person, `deny` leaves it at that. `approve` takes
+    silence for a yes, and only where a rule of the policy allows it for every plan."""
+    remind: Annotated[tuple[Duration, ...], Field(max_length=MOST_REMINDERS)] = ()
+    """When to tell people again that nobody has decided, after the question: [10m, 20m]."""
+
+    @model_validator(mode="after")
+    def _reminders_are_in_time(self) -> "Approval":
+        if list(self.remind) != sorted(set(self.remind)):
+            raise ValueError("remind: each time must be later than the one before")
+        if self.remind and self.remind[-1] >= self.timeout:
+            latest, over = format_duration(self.remind[-1]), format_duration(self.timeout)
+            raise ValueError(f"remind: {latest} is too late; the time to decide is over at {over}")
+        return self
 
 
 # ------------------------------------------------------------------------- what a block limits
@@ -210,21 +238,23 @@ class Cost(Frozen):
 
 
 class ApprovalTerms(Frozen):
-    """What an approval must be, beside what the runbook asks for; enforced by the approvals."""
+    """What the policy asks of approvals (`approval:` of the policy, or of a rule). It only
+    tightens what a runbook says."""
 
     approvers: tuple[str, ...] = ()
-    """Groups or single people: whoever answers must also be among these."""
+    """Whoever answers must be among these as well; for a runbook that names nobody, they are who
+    is asked."""
     quorum: Annotated[int, Field(ge=1, le=10)] | None = None
     """At least so many different people."""
     four_eyes: bool = False
-    """Whoever started the run by hand may not approve it."""
+    """Who started a run by hand may not say yes to it."""
     on_expiry: OnExpiry | None = None
-    """deny, escalate, or approve. A yes by silence needs every block that says anything about it
-    for the plan to say approve."""
+    """What silence means at the least: `escalate` before `deny` before `approve`. `approve` lets
+    a runbook that asks for it take silence for a yes."""
     deny_reason: bool = False
-    """A deny must say why."""
+    """A no must say why."""
     max_timeout: Duration | None = None
-    """A question stays open no longer than this."""
+    """No question stays open for longer."""
 
 
 class Block(Frozen):

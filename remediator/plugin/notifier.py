@@ -186,6 +186,8 @@ class Notifier(ABC):
     """True for pagers: told only of escalations, and of the end of what they escalated."""
     reaches_people: ClassVar[bool] = True
     """False for what writes on a graph or a list of changes: nobody is called through it."""
+    destinations: ClassVar[bool] = False
+    """True for what the settings may give several of, each a notifier `NAME:DESTINATION`."""
     apart: ClassVar[timedelta] = timedelta()
     """At least so long between the beginnings of two deliveries to one place; what is due waits
     its turn."""
@@ -202,6 +204,15 @@ class Notifier(ABC):
             Undelivered: try again later.
             Refused: never deliverable.
         """
+
+    def at(self, destination: str, *, escalates: bool) -> "Notifier":
+        """Return the notifier of one destination. Only called where there may be several.
+
+        Args:
+            destination: its name in the settings.
+            escalates: it is to be told as a pager is.
+        """
+        raise NotImplementedError(f"{self.name} has no destinations")
 
     def place(self, view: RunView, ref: JSONObject | None, ctx: Context) -> str:
         """Return where notes of this run go, a channel say: each place has a pace of its own.

@@ -27,7 +27,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from remediator.model.escalation import Calls
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
-from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
+from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Schedule, Sender, Tls
 from remediator.settings.daemon import (
     MIN_RETENTION,
     Audit,
@@ -36,7 +36,16 @@ from remediator.settings.daemon import (
     PostgresSettings,
     Worker,
 )
-from remediator.settings.notify import PagerDutySettings
+from remediator.settings.notify import (
+    EmailSecurity,
+    EmailSettings,
+    GrafanaSettings,
+    OpsgenieSettings,
+    PagerDutySettings,
+    TeamsSettings,
+    Wanted,
+    WebhookSettings,
+)
 from remediator.settings.section import LinkTemplate, Pattern, Section
 from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
@@ -46,23 +55,31 @@ __all__ = [
     "Api",
     "ApiToken",
     "Audit",
+    "EmailSecurity",
+    "EmailSettings",
     "ExecSettings",
+    "GrafanaSettings",
     "Http",
     "KubernetesSettings",
     "Log",
     "LogFormat",
+    "OpsgenieSettings",
     "PagerDutySettings",
     "PostgresSettings",
     "PrometheusSettings",
     "Role",
     "Roles",
+    "Schedule",
     "Section",
     "Sender",
     "Settings",
     "SettingsError",
     "SlackRoute",
     "SlackSettings",
+    "TeamsSettings",
     "Tls",
+    "Wanted",
+    "WebhookSettings",
     "Worker",
     "doubts",
     "explain",
@@ -108,7 +125,10 @@ class Settings(BaseSettings):
     """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
     the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
+    """Approver groups: name → who is in it: people (`alice`), identities (`slack:U0123`,
+    `api:alice`), Slack user groups (`slack-group:S0123`), whoever is on call (`schedule:sre`)."""
+    schedules: Mapping[str, Schedule] = Field(default_factory=dict)
+    """Who is on call: name → a file or a PagerDuty schedule."""
     people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Identities of the same person: `alice: [slack:U0123, api:alice]`. Two yes of one person are
     one, whichever way they come."""
@@ -134,6 +154,14 @@ class Settings(BaseSettings):
     prometheus: PrometheusSettings = PrometheusSettings()
     slack: SlackSettings = SlackSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
+    opsgenie: OpsgenieSettings = OpsgenieSettings()
+    teams: TeamsSettings = TeamsSettings()
+    email: EmailSettings = EmailSettings()
+    webhooks: Mapping[
+        Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)], WebhookSettings
+    ] = Field(default_factory=dict)
+    """Endpoints that are told in signed JSON; each is a notifier `webhook:NAME`."""
+    grafana: GrafanaSettings = GrafanaSettings()
     exec: ExecSettings = ExecSettings()
     postgres: PostgresSettings = PostgresSettings()
     audit: Audit = Audit()

@@ -5,13 +5,16 @@ call would.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
+from tests.notify.loopback import Loopback
+
+API_TOKEN = "u+0123456789abcdefghi"
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 
 _MAX_BYTES = 512 * 1024
@@ -27,61 +30,84 @@ class Alert:
     payload: Mapping[str, Any]
     links: list[Mapping[str, str]]
     open: bool = True
+    acknowledged: bool = False
     triggered: int = 1
 
 
 @dataclass
-class PagerDuty:
-    """One service with one integration. Start it, give the client `url`."""
+class PagerDuty(Loopback):
+    """One service with one integration, and the account's schedules."""
 
     routing_key: str = ROUTING_KEY
     alerts: dict[str, Alert] = field(default_factory=dict)
+    changes: list[Mapping[str, Any]] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
-    fail_with: int | None = None
-    """Answer every request with this status: 429, 500 …"""
-    retry_after_s: int | None = None
-    _runner: web.AppRunner = field(init=False)
+    schedules: dict[str, list[str]] = field(default_factory=dict)
+    """Schedule → users on call now."""
 
-    def __post_init__(self) -> None:
-        application = web.Application(client_max_size=2 * _MAX_BYTES)
-        application.router.add_post("/v2/enqueue", self._enqueue)
-        self._runner = web.AppRunner(application, shutdown_timeout=1)
-
-    async def start(self) -> "PagerDuty":
-        """Listen on a free loopback port."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        return self
-
-    async def stop(self) -> None:
-        """Stop listening. Idempotent."""
-        await self._runner.cleanup()
-
-    @property
-    def url(self) -> str:
-        """What `pagerduty.api_url` must be set to."""
-        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+    def routes(self, router: web.UrlDispatcher) -> None:
+        """See `Loopback.routes`."""
+        router.add_post("/v2/enqueue", self._enqueue)
+        router.add_post("/v2/change/enqueue", self._change)
+        router.add_get("/oncalls", self._oncalls)
 
     async def _enqueue(self, request: web.Request) -> web.Response:
-        if self.fail_with is not None:
-            wait = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
-            return web.Response(status=self.fail_with, headers=wait)
-        body = await request.read()
-        if len(body) > _MAX_BYTES:
-            return web.Response(status=413)
-        try:
-            event = json.loads(body)
-        except ValueError:
-            return _invalid(["the body is no JSON"])
-        errors = _faults(event)
-        if errors:
-            return _invalid(errors)
-        if event["routing_key"] != self.routing_key:
-            return _invalid(["Invalid routing key"])
+        event = await self._event(request, _faults)
+        if isinstance(event, web.Response):
+            return event
         self.events.append(event)
         return web.json_response(
             {"status": "success", "message": "Event processed", "dedup_key": self._take(event)},
             status=202,
+        )
+
+    async def _change(self, request: web.Request) -> web.Response:
+        event = await self._event(request, _change_faults)
+        if isinstance(event, web.Response):
+            return event
+        self.changes.append(event)
+        return web.json_response(
+            {"status": "success", "message": "Change event processed"}, status=202
+        )
+
+    async def _event(
+        self, request: web.Request, faults: Callable[[Any], list[str]]
+    ) -> Mapping[str, Any] | web.Response:
+        body = await request.read()
+        if len(body) > _MAX_BYTES:
+            return web.Response(status=413)
+        try:
+            event: Mapping[str, Any] = json.loads(body)
+        except ValueError:
+            return _invalid(["the body is no JSON"])
+        if errors := faults(event):
+            return _invalid(errors)
+        if event["routing_key"] != self.routing_key:
+            return _invalid(["Invalid routing key"])
+        return event
+
+    async def _oncalls(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Token token={API_TOKEN}":
+            return web.json_response({"error": {"message": "Unauthorized"}}, status=401)
+        if request.headers.get("Accept") != "application/vnd.pagerduty+json;version=2":
+            return web.json_response({"error": {"message": "Bad version"}}, status=400)
+        wanted = request.query.getall("schedule_ids[]", [])
+        rows = [
+            {
+                "user": {"id": user, "type": "user_reference"},
+                "schedule": {"id": schedule, "type": "schedule_reference"},
+                "escalation_level": 1,
+            }
+            for schedule, users in self.schedules.items()
+            if schedule in wanted
+            for user in users
+        ]
+        # Whoever is on an escalation policy without a schedule is always on call.
+        rows.append({"user": {"id": "PALWAYS"}, "schedule": None, "escalation_level": 1})
+        start, limit = int(request.query["offset"]), min(int(request.query["limit"]), 100)
+        more = len(rows) > start + limit
+        return web.json_response(
+            {"oncalls": rows[start : start + limit], "limit": limit, "offset": start, "more": more}
         )
 
     def _take(self, event: Mapping[str, Any]) -> str:
@@ -94,6 +120,8 @@ class PagerDuty:
                 payload = event["payload"]
                 links = list(event.get("links", ()))
                 self.alerts[key] = Alert(payload["summary"], payload, links)
+        elif event["event_action"] == "acknowledge" and known is not None:
+            known.acknowledged = True
         elif event["event_action"] == "resolve" and known is not None:
             known.open = False
         return key
@@ -116,6 +144,18 @@ def _faults(event: Any) -> list[str]:
     for link in event.get("links", ()):
         if not isinstance(link, dict) or not str(link.get("href", "")).startswith("http"):
             errors.append("'links[].href' must be a URL")
+    return errors
+
+
+def _change_faults(event: Any) -> list[str]:
+    errors = []
+    payload = event.get("payload") or {}
+    if "event_action" in event or "dedup_key" in event:
+        errors.append("a change has neither 'event_action' nor 'dedup_key'")
+    if not payload.get("summary") or len(payload["summary"]) > 1024:
+        errors.append("'payload.summary' is missing, or longer than 1024 characters")
+    if "severity" in payload:
+        errors.append("a change has no 'payload.severity'")
     return errors
 
 

@@ -11,13 +11,14 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from remediator.clients import errors
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.model.canonical import JSONObject
 from remediator.model.plans import Change
 from remediator.model.reasons import Reason
-from remediator.model.runs import RunState
+from remediator.model.runs import RunState, StepState
 from remediator.model.views import Note, NoteKind, RunView
-from remediator.notify import pagerduty
+from remediator.notify import pagerduty, pagerduty_changes
 from remediator.plugin import registry
 from remediator.plugin.notifier import Refused, Undelivered
 from remediator.settings import PagerDutySettings
@@ -156,7 +157,7 @@ async def test_no_connection_is_undelivered(world: World) -> None:
 
     client = PagerDutyClient(settings)
 
-    with pytest.raises(Undelivered, match="ClientConnectorError"):
+    with pytest.raises(Undelivered, match="no connection"):
         await replace(world, client=client).page()
 
     await client.close()
@@ -168,7 +169,7 @@ async def test_no_connection_is_undelivered(world: World) -> None:
         ({"routing_key": SecretStr("short")}, "should be 32 characters"),
         ({"routing_key": SecretStr("f" * 32)}, "Invalid routing key"),
         ({"routing_key": None}, "set pagerduty.routing_key"),
-        ({"api_url": "gopher:/nowhere"}, "pagerduty.api_url"),
+        ({"api_url": "gopher:/nowhere"}, "no http or https URL"),
     ],
 )
 async def test_what_will_never_work_is_refused_and_says_why(
@@ -185,3 +186,65 @@ async def test_what_will_never_work_is_refused_and_says_why(
 
     assert "f" * 32 not in str(caught.value)
     assert world.server.events == []
+
+
+async def test_a_person_who_acts_acknowledges(world: World) -> None:
+    failed = views.view(RunState.FAILED)
+    await world.announce(note(NoteKind.ACKNOWLEDGED, "Acknowledged by api:al"), failed)
+    assert world.server.events == []
+    ref = await world.page()
+    await world.announce(note(NoteKind.ACKNOWLEDGED, "Acknowledged by api:al"), failed, ref)
+    assert world.server.alerts[KEY].acknowledged
+    assert world.server.alerts[KEY].open
+
+
+async def test_the_alert_clearing_after_the_end_resolves(world: World) -> None:
+    ref = await world.page()
+    await world.announce(note(NoteKind.CLEARED), views.view(RunState.FAILED), ref)
+    assert not world.server.alerts[KEY].open
+
+
+async def test_changes_are_told_once_and_page_nobody(world: World) -> None:
+    context = GivenContext({PagerDutyClient: world.client}, T0)
+    changes = pagerduty_changes.PagerDutyChanges()
+    done = step(state=StepState.DONE, changed=True, started_at=T0, ended_at=T0)
+    going = views.view(RunState.VERIFYING, steps=(done,))
+    ref = await changes.announce(note(NoteKind.STEP), going, None, context)
+    ref = await changes.announce(note(), going, ref, context)
+    undone = views.view(RunState.UNDOING, steps=(replace(done, state=StepState.UNDONE),))
+    ref = await changes.announce(note(NoteKind.STEP), undone, ref, context)
+    assert [one["payload"]["summary"] for one in world.server.changes] == [
+        f"remediator changed: {plan()}",
+        f"remediator took back: {plan()}",
+    ]
+    assert world.server.alerts == {}
+
+
+async def test_who_is_on_call_by_a_schedule(world: World) -> None:
+    world.server.schedules = {"PSRE": [f"P{n:03}" for n in range(150)], "PDBA": ["PDBA1"]}
+    client = _reading(world)
+    try:
+        assert await client.on_call("PDBA") == {"PDBA1"}
+        assert len(await client.on_call("PSRE")) == 150
+        assert await client.on_call("PNONE") == frozenset()
+        world.server.fail_with = 503
+        with pytest.raises(errors.Unavailable):
+            await client.on_call("PSRE")
+    finally:
+        await client.close()
+
+
+async def test_a_wrong_or_missing_token_is_no_empty_schedule(world: World) -> None:
+    with pytest.raises(errors.Forbidden, match=r"pagerduty\.api_token"):
+        await world.client.on_call("PSRE")
+    client = _reading(world, "wr0ng-token")
+    try:
+        with pytest.raises(errors.Forbidden, match="401") as caught:
+            await client.on_call("PSRE")
+    finally:
+        await client.close()
+    assert "wr0ng" not in str(caught.value)
+
+
+def _reading(world: World, token: str = pagerduty_server.API_TOKEN) -> PagerDutyClient:
+    return PagerDutyClient(PagerDutySettings(api_token=SecretStr(token), rest_url=world.server.url))

@@ -1,0 +1,143 @@
+"""Microsoft Teams: one Adaptive Card for each question, escalation and end of a run.
+
+A workflow's webhook can't edit what was posted nor post into a thread, so the steps on the way are
+not told. Foreign text stands in TextRun and Fact values only: in the first nothing is styled, and
+of the second what Markdown would read is escaped, so that no alert forges a link or a heading.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from remediator.clients.teams import MAX_MESSAGE_BYTES, TeamsClient, message
+from remediator.model.canonical import JSONObject
+from remediator.model.runs import RunState
+from remediator.model.views import Note, NoteKind, RunView
+from remediator.plugin import telling
+from remediator.plugin.context import Context
+from remediator.plugin.delivering import telling as delivering
+from remediator.plugin.notifier import Notifier
+
+_SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
+# The newest that Teams shows everywhere, its phone apps too.
+_VERSION = "1.4"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!~<>|&])")
+_MOST_LINES = 12
+_MOST_ACTIONS = 4
+_LONGEST_FACT = 300
+
+
+class Teams(Notifier):
+    """Tells one Teams channel."""
+
+    name = "teams"
+    # A workflow is throttled beyond a few posts a second.
+    apart: ClassVar[timedelta] = timedelta(seconds=1)
+
+    async def announce(
+        self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context
+    ) -> JSONObject | None:
+        """Post a card, where the note is worth one.
+
+        Raises:
+            Undelivered: Teams is down or throttles us.
+            Refused: Teams will never take it.
+        """
+        if not telling.worth_a_message(note, view):
+            return ref
+        with delivering(note):
+            await ctx.client(TeamsClient).post(card(note, view))
+        return ref
+
+
+def card(note: Note, view: RunView) -> JSONObject:
+    """Return the card of one note, in at most as many bytes as Teams takes."""
+    lines, facts = _MOST_LINES, _LONGEST_FACT
+    while True:
+        made = _card(note, view, lines, facts)
+        if len(json.dumps(message(made), ensure_ascii=False).encode()) <= MAX_MESSAGE_BYTES:
+            return made
+        lines, facts = lines // 2, facts // 2
+
+
+def _card(note: Note, view: RunView, lines: int, longest: int) -> JSONObject:
+    told = telling.told(note, view)
+    facts = [(name, value) for name, value in told.facts if name != "what the runbook does"]
+    facts += list(told.labels[:lines])
+    body: list[Any] = [
+        _text(told.title, weight="Bolder", size="Medium", color=_colour(note, view)),
+        _text(telling.cut(told.text, longest * 3)),
+        {
+            "type": "FactSet",
+            "facts": [
+                {"title": escaped(name), "value": escaped(telling.cut(value, longest))}
+                for name, value in facts
+            ],
+        },
+    ]
+    body += [_text(f"{telling.cut(one, longest)}", monospace=True) for one in told.changes[:lines]]
+    if len(told.changes) > lines:
+        body.append(_text(f"… and {len(told.changes) - lines} more changes"))
+    body += [_text(f"way back: {telling.cut(one, longest)}") for one in told.way_back[:lines]]
+    body.append(_text(_command(note, told, view), monospace=True, subtle=True))
+    return {
+        "$schema": _SCHEMA,
+        "type": "AdaptiveCard",
+        "version": _VERSION,
+        "fallbackText": told.title,
+        "msteams": {"width": "Full"},
+        "body": body,
+        "actions": [
+            {"type": "Action.OpenUrl", "title": telling.cut(text, 40), "url": url}
+            for text, url in told.links[:_MOST_ACTIONS]
+        ],
+    }
+
+
+def escaped(text: str) -> str:
+    """Return foreign text as Markdown that shows just that text."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _text(
+    text: str,
+    *,
+    weight: str = "Default",
+    size: str = "Default",
+    color: str = "Default",
+    monospace: bool = False,
+    subtle: bool = False,
+) -> Mapping[str, Any]:
+    """Return one line in which nothing is styled but as a whole."""
+    return {
+        "type": "RichTextBlock",
+        "inlines": [
+            {
+                "type": "TextRun",
+                "text": text or " ",
+                "weight": weight,
+                "size": size,
+                "color": color,
+                "fontType": "Monospace" if monospace else "Default",
+                "isSubtle": subtle,
+            }
+        ],
+    }
+
+
+def _command(note: Note, told: telling.Told, view: RunView) -> str:
+    if note.kind is NoteKind.ESCALATION:
+        return f"remediator runs ack {view.run.id}"
+    if note.kind is NoteKind.APPROVAL and view.run.state is RunState.AWAITING_APPROVAL:
+        return f"remediator approve {view.run.id}"
+    return told.look
+
+
+def _colour(note: Note, view: RunView) -> str:
+    if note.kind is NoteKind.ESCALATION:
+        return "Attention"
+    if note.kind is NoteKind.APPROVAL:
+        return "Warning"
+    return "Good" if telling.closes(note, view) else "Default"
