@@ -23,10 +23,11 @@ from remediator.clients.opsgenie import OpsgenieClient
 from remediator.clients.pagerduty import PagerDutyClient
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
+from remediator.clients.silences import AlertmanagerSilences
 from remediator.clients.slack.client import SlackClient
 from remediator.clients.teams import TeamsClient
 from remediator.clients.webhooks import WebhookClient
-from remediator.engine import housekeeping, lane, reconcile
+from remediator.engine import housekeeping, lane, reconcile, silences
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
 from remediator.engine.clock import SystemClock
@@ -145,6 +146,9 @@ class Daemon:
         alertmanagers = clients[Alertmanagers]
         assert isinstance(alertmanagers, Alertmanagers)  # noqa: S101 - made a line above
 
+        silencer = AlertmanagerSilences(settings.senders, clock)
+        self._stack.push_async_callback(silencer.close)
+
         def context_for(run_id: str, names: Mapping[str, object]) -> Context:
             return PluginContext(run_id, clock, clients, journal, names)
 
@@ -178,8 +182,10 @@ class Daemon:
             end=reconciler.end,
             default_approvers=settings.default_approvers,
             escalate_to=settings.escalate_to,
+            silencer=silencer,
         )
 
+        self._background("silences", silences.Remover(journal, silencer, clock).run())
         announcer = Announcer(
             journal,
             notifiers,
@@ -263,6 +269,7 @@ class Daemon:
                 duties=(
                     housekeeping.DUTY,
                     reconcile.DUTY,
+                    silences.DUTY,
                     *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
                 ),
             ),
