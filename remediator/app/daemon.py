@@ -1,8 +1,7 @@
-"""The only wiring: builds the daemon out of settings, starts it, stops it.
+"""One daemon: its parts, built, started and stopped.
 
 Parts are started in the order in which they are needed and stopped last in, first out: no new
-claim and no new request, then what is in hand is journalled, then told. Called by `cli` and
-`testing`.
+claim and no new request, then what is in hand is journalled, then told.
 """
 
 import asyncio
@@ -10,23 +9,14 @@ import itertools
 import os
 import secrets
 import socket
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Protocol
+from typing import Any
 
+from remediator.app import parts
+from remediator.app.rulebook import Rulebook
 from remediator.clients.alertmanager import Alertmanagers
-from remediator.clients.grafana import GrafanaClient
-from remediator.clients.http import HttpClient
-from remediator.clients.kubernetes import Kubernetes
-from remediator.clients.mail import MailClient
-from remediator.clients.opsgenie import OpsgenieClient
-from remediator.clients.pagerduty import PagerDutyClient
-from remediator.clients.process import ProcessRunner
-from remediator.clients.prometheus import PrometheusClient
 from remediator.clients.silences import AlertmanagerSilences
-from remediator.clients.slack.client import SlackClient
-from remediator.clients.teams import TeamsClient
-from remediator.clients.webhooks import WebhookClient
 from remediator.engine import housekeeping, lane, reconcile, silences
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
@@ -42,10 +32,9 @@ from remediator.engine.library import Library
 from remediator.engine.links import Links
 from remediator.engine.listening import Listening
 from remediator.engine.overrides import OverrideControl
-from remediator.engine.people import Directory, Known, Roster
-from remediator.engine.ports import Pace, Ports
+from remediator.engine.people import Directory, Known
+from remediator.engine.ports import ContextFor, Pace, Ports
 from remediator.engine.reconcile import Reconciler
-from remediator.engine.rosters import Schedules, SlackGroups
 from remediator.engine.track import TrackRecord
 from remediator.engine.trust import TrustDesk
 from remediator.engine.worker import Worker
@@ -59,19 +48,15 @@ from remediator.journal.protocol import (
     Opening,
     Overloaded,
 )
-from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
-from remediator.model.oncall import OnCall
-from remediator.observe import logs, masking, metrics
+from remediator.observe import logs, masking
 from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.runbook import oncall_file, people, policy_file, store
 from remediator.runbook.compile import compile_runbook
-from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Settings, SettingsError, Wanted, doubts
+from remediator.settings import Settings, doubts
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -100,10 +85,7 @@ class Daemon:
         """Set when other replicas declared this one dead, after a pause that was longer than its
         lease: what it had in hand is theirs. A new daemon in its place joins as a new node."""
         self.journal: Journal
-        self._library: Library
-        self._policy = policy_file.of_settings(settings.policy)
-        self._names: people.Names
-        self._watcher: store.Watcher
+        self._rulebook: Rulebook
         self._ready = False
         self._stack = AsyncExitStack()
 
@@ -129,18 +111,18 @@ class Daemon:
         hint, note_hint = Hint(_LOOKS_APART_S), Hint(_NOTES_APART_S)
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        notifiers = configured_notifiers(settings, self.registry)
+        notifiers = parts.configured_notifiers(settings, self.registry)
         masking.patterns(settings.mask)
         for _, doubt in doubts(settings):
             log.warning(doubt)
-        self._names = await asyncio.to_thread(names_in, settings)
-        for name, schedule in self._names.schedules.items():
+        names = await asyncio.to_thread(parts.names_in, settings)
+        for name, schedule in names.schedules.items():
             for gap in itertools.islice(schedule.gaps(after=clock.now()) if schedule else (), 3):
                 log.warning("a schedule has a gap", schedule=name, gap=str(gap))
 
         self.journal = journal = await self._open_journal(node, notifiers, hint, note_hint)
         self._stack.push_async_callback(journal.close)
-        clients = make_clients(settings, clock)
+        clients = parts.make_clients(settings, clock)
         for client in clients.values():
             self._stack.push_async_callback(client.close)
         alertmanagers = clients[Alertmanagers]
@@ -152,15 +134,15 @@ class Daemon:
         def context_for(run_id: str, names: Mapping[str, object]) -> Context:
             return PluginContext(run_id, clock, clients, journal, names)
 
-        self._library = library = Library(
+        library = Library(
             journal, lambda source, file: compile_runbook(source, file, self.registry)
         )
         await self._record("daemon.started", {"pid": os.getpid(), "node": node})
         await journal.straighten(at=clock.now())
-        self._watcher = store.Watcher(
-            settings.runbooks, also=[settings.policy_file] if settings.policy_file else []
+        self._rulebook = rulebook = Rulebook(
+            settings, self.registry, library, names, clock, self._record
         )
-        await self._load_first()
+        await rulebook.load_first()
         truncated = Hint()
         intake = IntakeDesk(journal, library, self.registry.sources, truncated.poke)
         reconciler = Reconciler(
@@ -169,7 +151,7 @@ class Daemon:
         ports = Ports(
             journal=journal,
             library=library,
-            policy_now=lambda: self._policy.policy,
+            policy_now=lambda: rulebook.policy,
             signal=alertmanagers,
             context_for=context_for,
             clock=clock,
@@ -197,19 +179,39 @@ class Daemon:
         )
         self._background("announcer", announcer.run())
         self._stack.push_async_callback(announcer.stop)
-        housekeeper = self._housekeeper(journal)
+        housekeeper = self._housekeeper(library)
         self._background("housekeeper", housekeeper.run())
         self._stack.push_async_callback(self._stopped, housekeeper)
-        self._background("runbook watcher", self._watch())
+        self._background("runbook watcher", rulebook.watch())
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
-        directory = Directory(Known.of(settings), clock, rosters(settings, clients))
+        desk, server = self._edge(ports, intake, notifiers, clients, context_for)
+        listening = Listening(notifiers, desk, context_for)
+        self.address = await server.start()
+        self._stack.push_async_callback(self._drain, worker, server)
+        listening.start()
+        self._stack.push_async_callback(listening.stop)
+        self._ready = True
+        # After the start: an Alertmanager that is slow to answer must not keep notifications out.
+        self._background("reconciler", reconciler.run())
+        return self.address
+
+    def _edge(
+        self,
+        ports: Ports,
+        intake: IntakeDesk,
+        notifiers: Mapping[str, Notifier],
+        clients: Mapping[type, object],
+        context_for: ContextFor,
+    ) -> tuple[PeopleDesk, Server]:
+        """Make what people and senders meet."""
+        settings, clock, journal, library = self.settings, self.clock, ports.journal, ports.library
+        directory = Directory(Known.of(settings), clock, parts.rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
         answers = ApprovalDesk(journal, clock, directory)
         desk = PeopleDesk(journal, clock, directory, answers, runs, controls)
-        listening = Listening(notifiers, desk, context_for)
         trust = TrustDesk(
             ports,
             OverrideControl(journal, library, directory, lambda: ports.policy, clock),
@@ -230,19 +232,12 @@ class Daemon:
                 notifiers=notifiers,
                 context_for=lambda name: context_for("", {"notifier": name}),
                 runbooks=lambda: tuple(library.by_name.values()),
-                reload=self.reload,
+                reload=self._rulebook.reload,
                 ready=self._not_ready,
             ),
             settings,
         )
-        self.address = await server.start()
-        self._stack.push_async_callback(self._drain, worker, server)
-        listening.start()
-        self._stack.push_async_callback(listening.stop)
-        self._ready = True
-        # After the start: an Alertmanager that is slow to answer must not keep notifications out.
-        self._background("reconciler", reconciler.run())
-        return self.address
+        return desk, server
 
     async def _open_journal(
         self, node: str, notifiers: Mapping[str, Notifier], hint: Hint, note_hint: Hint
@@ -276,98 +271,7 @@ class Daemon:
             postgres=settings.postgres,
         )
 
-    async def reload(self) -> Sequence[str]:
-        """Read the runbooks and the policy again; a fault in either leaves the last good ones of
-        both in force.
-
-        Returns:
-            The findings that kept the old set, empty on success.
-        """
-        try:
-            loaded, policy = await asyncio.to_thread(self._loaded)
-        except store.RunbookErrors as error:
-            findings = [str(finding) for finding in error.findings]
-            return await self._refuse(findings)
-        if self._library.by_name and not loaded.runbooks:
-            # An empty mount or a wrong path is likelier than the wish to treat nothing any more.
-            return await self._refuse(["no runbook is left; start anew to serve none"])
-        await self._serve(loaded, policy)
-        return ()
-
-    async def _refuse(self, findings: Sequence[str]) -> Sequence[str]:
-        metrics.RELOAD_SUCCESS.set(0)
-        log.error(
-            "runbooks and policy not reloaded; the last good ones are in force",
-            findings=list(findings),
-        )
-        await self._record("runbooks.refused", {"findings": list(findings[:20])})
-        return findings
-
-    async def _load_first(self) -> None:
-        await self._serve(*await asyncio.to_thread(self._loaded), first=True)
-
-    def _loaded(self) -> tuple[store.RunbookSet, PolicySource]:
-        """Load the runbooks and the policy, and hold the runbooks against the settings.
-
-        Raises:
-            RunbookErrors: with every fault.
-        """
-        settings = self.settings
-        found: list[store.Finding] = []
-        policy, loaded = self._policy, store.RunbookSet(())
-        try:
-            policy = policy_in(settings)
-        except store.RunbookErrors as error:
-            found += error.findings
-        try:
-            loaded = store.load_folder(settings.runbooks, self.registry)
-            found += people.of_policy(policy.policy, policy.file, self._names)
-            found += people.check(
-                loaded.runbooks,
-                names=self._names,
-                policy=policy.policy.approval,
-                default_approvers=settings.default_approvers,
-                notifiers=people_reached(configured_notifiers(settings, self.registry)),
-            )
-        except store.RunbookErrors as error:
-            found += error.findings
-        if found:
-            raise store.RunbookErrors(found)
-        return loaded, policy
-
-    async def _serve(
-        self, loaded: store.RunbookSet, policy: PolicySource, *, first: bool = False
-    ) -> None:
-        if first or policy.digest != self._policy.digest:
-            # On record before anything is judged by it.
-            await self._record(
-                "policy.loaded", {"file": policy.file or "settings", "digest": policy.digest}
-            )
-            log.info("policy loaded", file=policy.file or "settings", digest=policy.digest)
-        await self._library.replace(loaded.runbooks)
-        self._policy = policy
-        metrics.RUNBOOKS_LOADED.set(len(loaded.runbooks))
-        metrics.RELOAD_SUCCESS.set(1)
-        metrics.RELOAD_TIMESTAMP.set(self.clock.now().timestamp())
-        log.info("runbooks loaded", count=len(loaded.runbooks))
-        versions = {one.name: one.version for one in loaded.runbooks}
-        await self._record("runbooks.loaded", {"versions": versions})
-
-    async def _watch(self) -> None:
-        every_s = self.settings.reload_every.total_seconds()
-        changed = False
-        while True:
-            await self.clock.sleep(every_s)
-            if not changed and not await asyncio.to_thread(self._watcher.changed):
-                continue
-            try:
-                await self.reload()
-                changed = False
-            except (JournalUnavailable, Overloaded) as error:
-                changed = True  # the new set must be in the journal before a run may refer to it
-                log.warning("runbooks not reloaded yet; tried again", error=str(error))
-
-    def _housekeeper(self, journal: Journal) -> Housekeeper:
+    def _housekeeper(self, library: Library) -> Housekeeper:
         settings = self.settings
         places = anchors.places(settings.journal, settings.audit)
         key = anchors.load_or_make_key(places.key)
@@ -379,14 +283,14 @@ class Daemon:
             log.info("audit head signed", head=anchors.to_line(head))
 
         return Housekeeper(
-            journal,
+            self.journal,
             self.clock,
             anchor=anchor,
             anchor_every=settings.audit.anchor_every,
             retention=settings.retention,
             audit_retention=settings.audit.retention,
-            library=self._library,
-            policy_now=lambda: self._policy.policy,
+            library=library,
+            policy_now=lambda: self._rulebook.policy,
         )
 
     async def _stopped(self, housekeeper: Housekeeper) -> None:
@@ -441,124 +345,6 @@ class Daemon:
 
     async def _record(self, kind: str, details: JSONObject) -> None:
         await self.journal.record([AuditEntry(kind, ACTOR, self.clock.now(), details)])
-
-
-def policy_in(settings: Settings) -> PolicySource:
-    """Return the policy that the settings hold or name.
-
-    Raises:
-        RunbookErrors: the policy file has faults.
-    """
-    if settings.policy_file is None:
-        return policy_file.of_settings(settings.policy)
-    return policy_file.load(settings.policy_file)
-
-
-def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, Closable]":
-    """Make every client; each connects when it is first used."""
-    ticking = clock or SystemClock()
-    clients: list[Closable] = [
-        Kubernetes(settings.kubernetes),
-        PrometheusClient(settings.prometheus),
-        Alertmanagers(settings.senders),
-        HttpClient(),
-        ProcessRunner(settings.exec),
-        SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
-        PagerDutyClient(settings.pagerduty),
-        OpsgenieClient(settings.opsgenie),
-        TeamsClient(settings.teams),
-        WebhookClient(settings.webhooks),
-        MailClient(settings.email),
-        GrafanaClient(settings.grafana),
-    ]
-    return {type(client): client for client in clients}
-
-
-def names_in(settings: Settings) -> people.Names:
-    """Return the names of people that the settings know.
-
-    Raises:
-        SettingsError: one of them can't be what it should be; the text has all such faults.
-    """
-    faults: list[str] = []
-    schedules: dict[str, OnCall | None] = {}
-    for name, schedule in settings.schedules.items():
-        schedules[name] = None
-        if schedule.file is not None:
-            try:
-                schedules[name] = oncall_file.load(schedule.file)
-            except store.RunbookErrors as error:
-                faults += [f"schedules.{name}: {one}" for one in error.findings]
-        elif settings.pagerduty.api_token is None:
-            faults.append(f"schedules.{name}: asks PagerDuty; set pagerduty.api_token")
-    names = people.Names(
-        settings.groups, settings.people, schedules, settings.slack.bot_token is not None
-    )
-    faults += people.faults(settings, names)
-    if faults:
-        raise SettingsError("\n".join(faults))
-    return names
-
-
-def rosters(settings: Settings, clients: Mapping[type, object]) -> Mapping[str, Roster]:
-    """Return the lists of people that are kept elsewhere, by the prefix of their names."""
-    slack, pagerduty = clients[SlackClient], clients[PagerDutyClient]
-    assert isinstance(slack, SlackClient)  # noqa: S101 - made by `make_clients`
-    assert isinstance(pagerduty, PagerDutyClient)  # noqa: S101 - likewise
-    return {
-        "slack-group": SlackGroups(slack),
-        "schedule": Schedules(settings.schedules, pagerduty),
-    }
-
-
-class Closable(Protocol):
-    """Anything that holds connections."""
-
-    async def close(self) -> None:
-        """Let them go. Idempotent."""
-
-
-def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str, Notifier]:
-    """Return the notifiers that the settings give what they need; third-party ones always."""
-    configured = dict(_destinations(settings, registry))
-    without = {name for name, one in registry.notifiers.items() if one.destinations}
-    if settings.slack.bot_token is None or not settings.slack.channel:
-        without.add("slack")
-    if not (settings.pagerduty.configured and settings.pagerduty.change_events):
-        without.add("pagerduty-changes")
-    without |= {
-        name
-        for name, section in (
-            ("pagerduty", settings.pagerduty),
-            ("opsgenie", settings.opsgenie),
-            ("teams", settings.teams),
-            ("email", settings.email),
-            ("grafana", settings.grafana),
-        )
-        if not section.configured
-    }
-    configured |= {name: one for name, one in registry.notifiers.items() if name not in without}
-    callable_ = people_reached(configured)
-    for name in escalation.names(settings.escalate_to):
-        if name not in callable_:
-            raise SettingsError(
-                f"escalate_to: {name!r} is not configured, or reaches nobody; these do: "
-                f"{', '.join(sorted(callable_)) or 'none'}"
-            )
-    return configured
-
-
-def people_reached(notifiers: Mapping[str, Notifier]) -> frozenset[str]:
-    """Return the names of those through which a person can be called."""
-    return frozenset(name for name, one in notifiers.items() if one.reaches_people)
-
-
-def _destinations(settings: Settings, registry: Registry) -> Iterator[tuple[str, Notifier]]:
-    webhook = registry.notifiers.get("webhook")
-    for name, endpoint in settings.webhooks.items() if webhook else ():
-        pager = endpoint.notes is Wanted.ESCALATIONS
-        assert webhook is not None  # noqa: S101 - asked above
-        yield f"webhook:{name}", webhook.at(name, escalates=pager)
 
 
 def _complain(task: "asyncio.Future[Any]") -> None:
