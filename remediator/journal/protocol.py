@@ -7,7 +7,7 @@ module and nothing else of the journal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -23,11 +23,13 @@ from remediator.model.approvals import (
 from remediator.model.canonical import JSONObject
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Record, RunCount
+from remediator.model.history import Control, History, LookBack, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
-from remediator.model.plans import Fact, Plan
+from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
+from remediator.model.silences import Silence, SilenceState
 from remediator.model.storms import Storm, StormMark
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, RunView
@@ -157,51 +159,6 @@ class RunbookRecord:
     substance: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PastChange:
-    """A change that was begun: a step whose intent was stored, undone or not; one for all its
-    attempts, at the time of the first."""
-
-    run_id: str
-    sequence: int
-    runbook: str
-    target_key: str
-    pods: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A kill switch. `scope` is `*`, `runbook:<name>` or `scope:<namespace>`."""
-
-    scope: str
-    by: str
-    reason: str
-    since: datetime
-    until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What guardrails may know of the past; read in the transaction that stores the intent.
-
-    `changes` holds every run's, the asking one's too. `locks` maps target key → holding run, of
-    other runs only. `incident_open` is None for a run without an incident.
-    """
-
-    changes: tuple[PastChange, ...]
-    controls: tuple[Control, ...]
-    locks: Mapping[str, str]
-    incident_open: bool | None = None
-    overrides: tuple[Override, ...] = ()
-    """Of the judged run, those that are not expired."""
-
-    def with_change(self, run: Run, sequence: int, plan: Plan, at: datetime) -> "History":
-        """Return the history as it will be when this run has also begun this change."""
-        change = PastChange(run.id, sequence, run.runbook, plan.target.key, plan.impact.pods, at)
-        return replace(self, changes=(change, *self.changes))
-
-
 Check = Callable[[History], tuple[Verdict, ...]]
 
 
@@ -209,11 +166,11 @@ Check = Callable[[History], tuple[Verdict, ...]]
 class Guard:
     """Judge with the history of this very transaction; anything but allow writes nothing.
 
-    `since` bounds how far back changes are read; None reads none.
+    `look` says what of the past is read.
     """
 
     check: Check
-    since: datetime | None
+    look: LookBack = field(default_factory=LookBack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,9 +455,12 @@ class Journal(Protocol):
         ...
 
     # guardrails
-    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+    async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """Read what guardrails may know, outside of a write: for planning and simulation."""
         ...
+
+    async def reset_breaker(self, reset: Reset) -> None:
+        """Close a runbook's failure breaker: what its runs came to before counts no longer."""
 
     async def pause(self, control: Control) -> None:
         """Set a kill switch; the same scope again replaces it."""
@@ -599,6 +559,29 @@ class Journal(Protocol):
         """Let the later calls of escalations whose time has come go out; returns when the next one
         comes due."""
         ...
+
+    # silences
+    async def silences_wanted(self, wanted: Sequence[Silence], *, epoch: int, at: datetime) -> bool:
+        """Store silences of one run that are about to be asked for; False where the run is no
+        longer this node's."""
+        ...
+
+    async def silence_made(self, one: Silence, *, id_: str, error: str, at: datetime) -> None:
+        """Put on record, and tell, what came of asking for a silence: its id, or an error."""
+
+    async def silences_of(self, run_id: str) -> Sequence[Silence]:
+        """Return a run's silences."""
+        ...
+
+    async def silences_ending(self, *, at: datetime, limit: int) -> Sequence[Silence]:
+        """Return silences of ended runs that are to be removed now."""
+        ...
+
+    async def silence_gone(self, one: Silence, state: SilenceState, *, at: datetime) -> None:
+        """Put on record that a silence was removed, or has expired."""
+
+    async def silence_again(self, one: Silence, *, at: datetime, error: str) -> None:
+        """Try to remove a silence at a later time."""
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """Mark a note delivered and remember the notifier's ref of this run."""

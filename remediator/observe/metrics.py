@@ -120,6 +120,14 @@ ROSTERS = _counter(
     "result",
 )
 
+OVERRIDES = _counter(
+    "remediator_overrides_total",
+    "Overrides of a guardrail by what became of the wish (granted, started, not_refused, …, "
+    "not_authorised).",
+    "guardrail",
+    "outcome",
+)
+
 # ------------------------------------------------------------------------------ the journal
 
 JOURNAL_UP = _gauge(
@@ -183,6 +191,13 @@ SLACK_ENVELOPES = _counter(
     "remediator_slack_envelopes_total",
     "What came over Socket Mode, by kind and what became of it (handled, repeated, failed).",
     "kind",
+    "result",
+)
+
+SILENCES = _counter(
+    "remediator_silences_total",
+    "Alertmanager silences around changes, by what became of them (set, failed, refused, removed, "
+    "expired).",
     "result",
 )
 
