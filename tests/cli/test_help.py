@@ -40,6 +40,11 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "actions",
         "config",
         "rbac",
+        "policy",
+        "override",
+        "report",
+        "promote",
+        "breaker",
     }
 
 
