@@ -40,10 +40,13 @@ from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
 from remediator.engine.links import Links
 from remediator.engine.listening import Listening
+from remediator.engine.overrides import OverrideControl
 from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.rosters import Schedules, SlackGroups
+from remediator.engine.track import TrackRecord
+from remediator.engine.trust import TrustDesk
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal
@@ -201,6 +204,12 @@ class Daemon:
         answers = ApprovalDesk(journal, clock, directory)
         desk = PeopleDesk(journal, clock, directory, answers, runs, controls)
         listening = Listening(notifiers, desk, context_for)
+        trust = TrustDesk(
+            ports,
+            OverrideControl(journal, library, directory, lambda: ports.policy, clock),
+            TrackRecord(journal, library, lambda: ports.policy, clock),
+            self.registry.sources["alertmanager"].parse,
+        )
         server = Server(
             Services(
                 intake=intake,
@@ -209,6 +218,7 @@ class Daemon:
                 people=desk,
                 runs=runs,
                 controls=controls,
+                trust=trust,
                 clock=clock,
                 sources=self.registry.sources,
                 notifiers=notifiers,

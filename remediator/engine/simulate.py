@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from remediator.engine import guardrails, matching, planning, step
+from remediator.engine import guardrails, matching, planning, step, track
 from remediator.engine.hand import Hand
 from remediator.engine.library import Library
 from remediator.engine.ports import AlertSignal, ContextFor, Pace, Ports
@@ -119,6 +119,8 @@ async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) ->
         case planning.Unplannable(rows, reason, message):
             return _end(hand, start, rows, RunState.FAILED, reason, message)
     history = await _history(runbook, world)
+    if world.journal is not None:
+        hand.track = await track.shown(hand.ports, runbook)
     verdicts = step.judge_each(hand, outcome.plans, history)
     mode = step.lowest_mode(hand, outcome.plans)
     end, reason, message = _decided(runbook, outcome, verdicts, mode)

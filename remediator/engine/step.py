@@ -7,7 +7,7 @@ step and the intent of the next share a commit.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -92,6 +92,7 @@ def question(
         now=hand.now,
         owner=hand.runbook.owner,
         labels=hand.run.context["alert"]["labels"],
+        track=hand.track,
     )
 
 
@@ -107,15 +108,25 @@ def look_back(hand: Hand) -> LookBack:
 
 
 def judge_each(
-    hand: Hand, plans: Mapping[int, Plan], history: History
+    hand: Hand,
+    plans: Mapping[int, Plan],
+    history: History,
+    *,
+    signal: Signal | None = None,
+    approved: Collection[int] = (),
 ) -> dict[int, tuple[Verdict, ...]]:
     """Let the guardrails judge a run's plans before anything is changed or approved.
 
-    Whether the alert still fires was asked a moment ago, and is asked again before each change.
+    Args:
+        signal: what Alertmanager says now; None where it was asked a moment ago, and is asked again
+            before each change.
+        approved: the steps whose very plans people said yes to.
     """
     verdicts: dict[int, tuple[Verdict, ...]] = {}
     for sequence, plan in plans.items():
-        asked = question(hand, sequence, plan, history=history, signal=None, approved=False)
+        asked = question(
+            hand, sequence, plan, history=history, signal=signal, approved=sequence in approved
+        )
         verdicts[sequence] = guardrails.judge(asked)
         # The run's later changes come on top of this one.
         history = history.with_change(
@@ -134,7 +145,11 @@ def judge_each(
 
 def lowest_mode(hand: Hand, plans: Mapping[int, Plan]) -> Mode:
     """Return how far a run with these plans may go, under every ceiling there is."""
-    mode = guardrails.effective_mode(hand.runbook.mode, hand.ports.policy)
+    policy = hand.ports.policy
+    mode = lower_mode(
+        guardrails.effective_mode(hand.runbook.mode, policy),
+        guardrails.earned_ceiling(hand.track, policy.trust),
+    )
     for sequence, plan in plans.items():
         asked = question(
             hand, sequence, plan, history=guardrails.NO_HISTORY, signal=None, approved=False

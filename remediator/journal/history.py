@@ -44,24 +44,31 @@ class Past:
     treated: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
     overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
 
-    def of(self, run: Run, look: LookBack, at: datetime) -> History:
-        """Return what a guard of this run may know."""
+    def of(self, run_id: str, look: LookBack, at: datetime, still_open: bool | None) -> History:
+        """Return what a guard of this run may know.
+
+        Args:
+            still_open: whether the run's incident is; None for a run without one.
+        """
         since, treated = look.changes, look.treated
         before = self.treated.get(look.incident_id, ())
+        others = [one for one in self.going_on.values() if one.run_id != run_id]
         return History(
             changes=tuple(c for c in self.changes if c.at >= since) if since else (),
             controls=tuple(c for c in self.controls if c.until is None or c.until > at),
-            locks={key: holder for key, holder in self.locks.items() if holder != run.id},
-            incident_open=self.incident_open.get(run.incident_id) if run.incident_id else None,
-            going_on=tuple(one for one in self.going_on.values() if one.run_id != run.id)
-            if look.going_on
-            else (),
+            locks={key: holder for key, holder in self.locks.items() if holder != run_id},
+            incident_open=still_open,
+            going_on=tuple(others) if look.going_on else (),
             outcomes=self.outcomes.get(look.outcomes_of, ()),
             reset=self.resets.get(look.outcomes_of),
             opened=self.opened if look.opened else 0,
-            treated=tuple(t for t in before if t >= treated) if treated else (),
-            overrides=self.overrides.get(run.id, ()),
+            treated=tuple(opened for opened in before if opened >= treated) if treated else (),
+            overrides=self.overrides.get(run_id, ()),
         )
+
+    def still_open(self, run: Run) -> bool | None:
+        """Return whether the run's incident is open; None for a run without one."""
+        return self.incident_open.get(run.incident_id) if run.incident_id else None
 
     def holder_of_any(self, target_keys: Sequence[str], *, besides: str) -> str:
         """Return another run that holds one of the targets, or empty."""
@@ -88,22 +95,8 @@ def read(*, run_id: str, look: LookBack, at: datetime) -> Operation[History]:
     """Read what is asked for, kill switches, locks of other runs, and the run's incident."""
     past = yield from _past([look], at)
     past.locks = yield from locks.all_held()
-    still_open = yield from incidents.open_of_run(run_id)
-    lifted = yield from overrides.of_runs([run_id])
-    since, treated = look.changes, look.treated
-    before = past.treated.get(look.incident_id, ())
-    return History(
-        changes=tuple(past.changes) if since else (),
-        controls=tuple(past.controls),
-        locks={key: holder for key, holder in past.locks.items() if holder != run_id},
-        incident_open=still_open,
-        going_on=tuple(one for one in past.going_on.values() if one.run_id != run_id),
-        outcomes=past.outcomes.get(look.outcomes_of, ()),
-        reset=past.resets.get(look.outcomes_of),
-        opened=past.opened,
-        treated=tuple(before) if treated else (),
-        overrides=lifted.get(run_id, ()),
-    )
+    past.overrides = yield from overrides.of_runs([run_id])
+    return past.of(run_id, look, at, (yield from incidents.open_of_run(run_id)))
 
 
 def gather(wave: Sequence[RunUpdate], ours: Mapping[str, Run]) -> Operation[Past]:

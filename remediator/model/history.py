@@ -147,7 +147,7 @@ class History:
         reset: the last reset of the runbook's failure breaker.
         opened: how many incidents were opened in the time that was asked for.
         treated: when earlier incidents of the run's alert, which were treated, had been opened.
-        overrides: of the run, those that are not expired.
+        overrides: the judged run's own that are not expired.
     """
 
     changes: tuple[PastChange, ...]

@@ -412,9 +412,10 @@ class Trust(Frozen):
 
 
 NEVER_OVERRIDDEN = frozenset(
-    {"scope", "protected", "kill_switch", "still_firing", "one_run_per_target", "mode"}
+    {"scope", "protected", "kill_switch", "still_firing", "one_run_per_target", "trust", "mode"}
 )
-"""Guardrails that nobody lifts for one run: what they stand for is no matter of judgement."""
+"""Guardrails that nobody lifts for one run: what they stand for is no matter of judgement, or an
+approval lifts it."""
 OVERRIDABLE = frozenset(
     {
         "forbidden",

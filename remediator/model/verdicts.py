@@ -1,5 +1,6 @@
 """A guardrail's answer to a plan."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,6 +57,11 @@ class Verdict:
             "limit": self.limit,
             "override": self.override,
         }
+
+
+def worth_showing(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """Return what people need to see: every no, and every no that somebody lifted."""
+    return tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW or v.override)
 
 
 _WEIGHT = {ruling: weight for weight, ruling in enumerate(Ruling)}

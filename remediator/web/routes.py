@@ -25,6 +25,7 @@ from remediator.web import (
     problems,
     runbooks,
     runs,
+    trust,
     webhooks,
 )
 from remediator.web.services import Services
@@ -69,6 +70,12 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/api/v1/runs/{id}/cancel", runs.cancel, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/acknowledge", runs.acknowledge, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/resume", runs.resume, Role.ADMIN),
+    Route("GET", "/api/v1/runs/{id}/verdicts", trust.verdicts, Role.VIEWER),
+    Route("POST", "/api/v1/runs/{id}/override", trust.override, Role.OPERATOR),
+    Route("POST", "/api/v1/explain", trust.explain, Role.OPERATOR),
+    Route("GET", "/api/v1/breakers", trust.breakers, Role.VIEWER),
+    Route("POST", "/api/v1/breakers/{runbook}/reset", trust.reset_breaker, Role.OPERATOR),
+    Route("GET", "/api/v1/report", trust.report, Role.VIEWER),
     Route("GET", "/api/v1/approvals", approvals.index, Role.VIEWER),
     Route("GET", "/api/v1/me", approvals.me, Role.VIEWER),
     Route("GET", "/api/v1/runbooks", runbooks.index, Role.VIEWER),

@@ -16,7 +16,7 @@ from remediator.runbook.compile import compile_runbook
 from remediator.settings import Settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/approvals.md").read_text(encoding="utf-8")
-YAMLS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+YAMLS: list[str] = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def example(key: str) -> str:

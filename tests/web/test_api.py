@@ -18,11 +18,15 @@ from remediator.model.runs import RunState
 from remediator.settings import Settings
 from remediator.web.routes import build_app
 
+from . import payloads
 from .edge import Answer, Edge, listening, problem
 from .services import Backend, question, run
 
 RUN = "/api/v1/runs/run-1"
 SEEN = {"approval_id": "ask-1"}
+BREAKER = "/api/v1/breakers/latency"
+RESET = "/api/v1/breakers/{runbook}/reset"
+OVERRIDE = {"guardrail": "cooldown", "reason": "customers wait"}
 
 
 @pytest.fixture
@@ -436,6 +440,14 @@ async def test_openapi_refers_only_to_what_it_has(edge: Edge) -> None:
         ("DELETE", "/api/v1/controls/*", "/api/v1/controls/{scope}", {}),
         ("POST", f"{RUN}/approve", "/api/v1/runs/{id}/approve", {"json": SEEN}),
         ("POST", f"{RUN}/cancel", "/api/v1/runs/{id}/cancel", {}),
+        ("GET", f"{RUN}/verdicts", "/api/v1/runs/{id}/verdicts", {}),
+        ("POST", f"{RUN}/override", "/api/v1/runs/{id}/override", {"json": OVERRIDE}),
+        ("POST", "/api/v1/explain", "/api/v1/explain", {"data": payloads.notification()}),
+        ("GET", "/api/v1/breakers", "/api/v1/breakers", {}),
+        ("POST", f"{BREAKER}/reset", RESET, {"json": {"reason": "the image is fixed"}}),
+        ("POST", f"{BREAKER}/reset", RESET, {"json": {}}),
+        ("GET", "/api/v1/report", "/api/v1/report", {}),
+        ("GET", "/api/v1/report?runbook=nobody", "/api/v1/report", {}),
         ("POST", "/-/reload", "/-/reload", {}),
         ("GET", "/-/healthy", "/-/healthy", {}),
         ("GET", "/-/ready", "/-/ready", {}),

@@ -7,7 +7,8 @@ when every step is planned, and by the journal inside the transaction that store
 (`step.guard`), so that no limit can be raced.
 
 Where a limit is set in several blocks (the runbook, the policy, its rules that match), all hold and
-a verdict names the first that says no. The modules: `where`, `when`, `much`, `often`, `trust`.
+a verdict names the first that says no. The modules: `where`, `when`, `much`, `often`,
+`trust` (with `breaker` and `earned`); `overriding` is what a person lifts for one run.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,10 +16,18 @@ from datetime import datetime, timedelta
 
 from remediator.engine.guardrails.breaker import Standing, standing
 from remediator.engine.guardrails.breaker import State as BreakerState
+from remediator.engine.guardrails.earned import ceiling as earned_ceiling
 from remediator.engine.guardrails.much import bounds, budget, cost, impact
 from remediator.engine.guardrails.often import concurrency, one_run_per_target, rate
+from remediator.engine.guardrails.overriding import lift
 from remediator.engine.guardrails.question import Guardrail, Question, applying, facts
-from remediator.engine.guardrails.trust import failure_breaker, mode_ceiling, mode_of, storm
+from remediator.engine.guardrails.trust import (
+    earned_trust,
+    failure_breaker,
+    mode_ceiling,
+    mode_of,
+    storm,
+)
 from remediator.engine.guardrails.when import cooldown, flapping, freeze, maintenance, still_firing
 from remediator.engine.guardrails.where import forbidden, kill_switch, protected, scope
 from remediator.model.history import History, LookBack
@@ -40,6 +49,7 @@ __all__ = [
     "concurrency",
     "cooldown",
     "cost",
+    "earned_ceiling",
     "effective_mode",
     "facts",
     "failure_breaker",
@@ -82,14 +92,15 @@ GUARDRAILS: Sequence[Guardrail] = (
     one_run_per_target,
     storm,
     failure_breaker,
+    earned_trust,
     mode_ceiling,
 )
 """In this order: what no person can lift first, what a person's yes lifts last."""
 
 
 def judge(question: Question) -> tuple[Verdict, ...]:
-    """Return every guardrail's verdict, in order."""
-    return tuple(guardrail(question) for guardrail in GUARDRAILS)
+    """Return every guardrail's verdict, in order, as the run's overrides leave it."""
+    return tuple(lift(question, guardrail(question)) for guardrail in GUARDRAILS)
 
 
 def effective_mode(mode: Mode, policy: Policy) -> Mode:

@@ -12,6 +12,7 @@ from functools import cache
 from remediator.model.history import History, PastChange
 from remediator.model.plans import Plan, Target
 from remediator.model.policy import Block, Limits, Mode, Policy, Rule
+from remediator.model.promotion import Track
 from remediator.model.quantities import format_duration
 from remediator.model.signals import Signal
 from remediator.model.verdicts import Ruling, Verdict, heaviest
@@ -27,6 +28,7 @@ class Question:
         manual: no alert must fire for this run.
         owner: the runbook's.
         labels: the alert's, for the policy's rules.
+        track: what the runbook has shown, where the policy demands it; None for nothing.
         blocks: whose limits hold: the policy's own and those of the rules that match. Worked out.
     """
 
@@ -44,6 +46,7 @@ class Question:
     now: datetime
     owner: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    track: Track | None = None
     blocks: tuple[tuple[str, Block], ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 They hold; a person's yes to this very plan lifts them.
 """
 
-from remediator.engine.guardrails import breaker
+from remediator.engine.guardrails import breaker, earned
 from remediator.engine.guardrails.question import Question, allow, hold, key, refuse, show
 from remediator.model.policy import MaintenanceRuling, Mode, lower_mode
 from remediator.model.quantities import format_duration
@@ -60,6 +60,11 @@ def failure_breaker(q: Question) -> Verdict:
     )
 
 
+def earned_trust(q: Question) -> Verdict:
+    """Where the policy demands it, a runbook goes no further than it has earned."""
+    return earned.judge(q, _mode(q)[0])
+
+
 def mode_ceiling(q: Question) -> Verdict:
     """`approve` needs a person's yes to this very plan; `observe` never acts."""
     mode, by = _mode(q)
@@ -87,13 +92,14 @@ def mode_ceiling(q: Question) -> Verdict:
 def mode_of(q: Question) -> Mode:
     """Return how far a run may go with this plan: the runbook's mode under every ceiling.
 
-    Under maintenance that only observes, no further than that.
+    Under maintenance that only observes, no further than that; nor further than it has earned,
+    where the policy demands it.
     """
     for _, block in q.blocks:
         for window in block.maintenance:
             if window.then is MaintenanceRuling.OBSERVE and window.covers(q.now):
                 return Mode.OBSERVE
-    return _mode(q)[0]
+    return lower_mode(_mode(q)[0], earned.ceiling(q.track, q.policy.trust))
 
 
 def _mode(q: Question) -> tuple[Mode, str]:
