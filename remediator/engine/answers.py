@@ -18,7 +18,7 @@ from remediator.model.approvals import (
     DecisionOutcome,
     SnoozeOutcome,
 )
-from remediator.model.clock import Clock, to_text
+from remediator.model.clock import Clock, to_minute
 from remediator.model.quantities import format_duration
 from remediator.model.runs import Run, Trigger
 from remediator.observe import logs, metrics
@@ -105,7 +105,7 @@ class ApprovalDesk:
         if outcome is SnoozeOutcome.SNOOZED:
             metrics.QUESTIONS_CLOSED.labels(how=outcome.value).inc()
         if outcome is SnoozeOutcome.SNOOZED:
-            text = f"Snoozed until {to_text(now + for_)}; then it is checked and asked anew."
+            text = f"Snoozed until {to_minute(now + for_)}; then it is checked and asked anew."
             return Snoozed(outcome, text)
         return Snoozed(outcome, _SNOOZED[outcome])
 
