@@ -40,10 +40,13 @@ from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
 from remediator.engine.links import Links
 from remediator.engine.listening import Listening
+from remediator.engine.overrides import OverrideControl
 from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.rosters import Schedules, SlackGroups
+from remediator.engine.track import TrackRecord
+from remediator.engine.trust import TrustDesk
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal
@@ -198,17 +201,24 @@ class Daemon:
         directory = Directory(Known.of(settings), clock, rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
-        desk = PeopleDesk(
-            journal, clock, directory, ApprovalDesk(journal, clock, directory), runs, controls
-        )
+        answers = ApprovalDesk(journal, clock, directory)
+        desk = PeopleDesk(journal, clock, directory, answers, runs, controls)
         listening = Listening(notifiers, desk, context_for)
+        trust = TrustDesk(
+            ports,
+            OverrideControl(journal, library, directory, lambda: ports.policy, clock),
+            TrackRecord(journal, library, lambda: ports.policy, clock),
+            self.registry.sources["alertmanager"].parse,
+        )
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
                 desk=desk,
+                people=desk,
                 runs=runs,
                 controls=controls,
+                trust=trust,
                 clock=clock,
                 sources=self.registry.sources,
                 notifiers=notifiers,
@@ -304,9 +314,11 @@ class Daemon:
             found += error.findings
         try:
             loaded = store.load_folder(settings.runbooks, self.registry)
+            found += people.of_policy(policy.policy, policy.file, self._names)
             found += people.check(
                 loaded.runbooks,
                 names=self._names,
+                policy=policy.policy.approval,
                 default_approvers=settings.default_approvers,
                 notifiers=people_reached(configured_notifiers(settings, self.registry)),
             )

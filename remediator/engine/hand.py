@@ -24,6 +24,7 @@ from remediator.model.approvals import ApprovalRequest, ApprovalStatus
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Incident
 from remediator.model.plans import Plan
+from remediator.model.promotion import Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState
 from remediator.model.views import Note, NoteKind, RunView
@@ -62,6 +63,8 @@ class Hand:
     """Step id → the plan that the newest question showed, as it was when this was loaded."""
     stopping: asyncio.Event | None = None
     """The daemon stops: go to the next safe place and release."""
+    track: Track | None = None
+    """What the runbook has shown, where the policy demands it (`track.shown`)."""
     incident_read_s: float = float("-inf")
     """When the incident was read out of the journal, on the monotonic clock."""
 

@@ -31,8 +31,12 @@ def kept_from(
     Args:
         limits: the runbooks' own.
     """
-    counted = [guardrails.look_back(one, policy, now) for one in (Limits(), *limits)]
-    return min([now - retention, *(since for since in counted if since)])
+    looks = [guardrails.look_back(one, policy, now) for one in (Limits(), *limits)]
+    counted = [at for look in looks for at in (look.changes, look.opened, look.treated) if at]
+    if policy.breaker.failures is not None:
+        # While a breaker is open or half-open, what opened it must still be there.
+        counted.append(now - policy.breaker.failures.per - policy.breaker.cool_off)
+    return min([now - retention, *counted])
 
 
 class Housekeeper:

@@ -11,7 +11,17 @@ from datetime import timedelta
 
 import structlog
 
-from remediator.engine import applying, approvals, guardrails, hand, planning, recheck, step, undo
+from remediator.engine import (
+    applying,
+    approvals,
+    guardrails,
+    hand,
+    planning,
+    recheck,
+    step,
+    track,
+    undo,
+)
 from remediator.engine import verify as verifying
 from remediator.engine.ending import break_off, failed, failing
 from remediator.engine.hand import Fenced, Hand
@@ -26,7 +36,7 @@ from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger
 from remediator.model.signals import Signal
-from remediator.model.verdicts import Ruling, Verdict, heaviest
+from remediator.model.verdicts import Ruling, Verdict, heaviest, worth_showing
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +98,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         await held.write(_without_a_change(held, planned))
         return
     verdicts = await _judge(held, planned.plans)
-    shown = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
+    shown = worth_showing(verdicts)
     first = next(iter(planned.plans.values()), None)
     common = {
         "steps": planned.rows,
@@ -96,7 +106,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         "target": str(first.target) if first else None,
         "audit": (held.audit("run.planned", _plans_json(planned.plans, verdicts)),),
     }
-    if guardrails.effective_mode(held.runbook.mode, held.ports.policy) is Mode.OBSERVE:
+    if step.lowest_mode(held, planned.plans) is Mode.OBSERVE:
         message = "observed: " + "; ".join(str(p) for p in planned.plans.values())
         await held.write(held.update(RunState.OBSERVED, Reason.OBSERVE_ONLY, message, **common))
         return
@@ -113,6 +123,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         await held.write(approvals.asking(held, planned.plans, reason, binding, **common))
     else:
         message = "allowed without a person" if planned.plans else "each change when it is reached"
+        message = "; ".join((message, *(str(v) for v in shown if v.override)))
         await held.write(held.update(RunState.APPLYING, Reason.AUTOMATIC, message, **common))
 
 
@@ -174,8 +185,9 @@ async def hold(held: Hand, reason: Reason, message: str, after: timedelta | None
 
 
 async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
-    since = guardrails.look_back(held.runbook.limits, held.ports.policy, held.now)
-    history = await held.ports.journal.history(run_id=held.run.id, since=since, at=held.now)
+    look = step.look_back(held)
+    held.track = await track.shown(held.ports, held.runbook)
+    history = await held.ports.journal.history(run_id=held.run.id, look=look, at=held.now)
     # With no plan yet, the first change is judged, and approved, when it is reached.
     judged = step.judge_each(held, plans, history)
     return tuple(dict.fromkeys(verdict for each in judged.values() for verdict in each))

@@ -11,6 +11,7 @@ from remediator.journal import (
     acknowledging,
     approvals,
     audit,
+    breakers,
     clocks,
     controls,
     decisions,
@@ -39,8 +40,6 @@ from remediator.journal.protocol import (
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
-    History,
     Intake,
     OutboxItem,
     Page,
@@ -59,6 +58,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Record, RunCount
+from remediator.model.history import Control, History, LookBack, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
@@ -204,9 +204,13 @@ class Handle:
 
     # guardrails
 
-    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+    async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """See `Journal.history`."""
-        return await self._engine.read(lambda: history.read(run_id=run_id, since=since, at=at))
+        return await self._engine.read(lambda: history.read(run_id=run_id, look=look, at=at))
+
+    async def reset_breaker(self, reset: Reset) -> None:
+        """See `Journal.reset_breaker`."""
+        await self._engine.write(lambda: breakers.reset(reset))
 
     async def pause(self, control: Control) -> None:
         """See `Journal.pause`."""

@@ -9,6 +9,7 @@ class Reason(StrEnum):
     # on the way
     NEW = "new"
     TARGET_BUSY = "target_busy"
+    CONCURRENCY = "concurrency"  # as many runs change something as may at once
     SIGNAL_UNKNOWN = "signal_unknown"  # Alertmanager can't be asked: hold, do not act
     UNREACHABLE = "unreachable"  # a temporary error; will be tried again
     MODE_APPROVE = "mode_approve"

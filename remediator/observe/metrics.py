@@ -120,6 +120,14 @@ ROSTERS = _counter(
     "result",
 )
 
+OVERRIDES = _counter(
+    "remediator_overrides_total",
+    "Overrides of a guardrail by what became of the wish (granted, started, not_refused, …, "
+    "not_authorised).",
+    "guardrail",
+    "outcome",
+)
+
 # ------------------------------------------------------------------------------ the journal
 
 JOURNAL_UP = _gauge(

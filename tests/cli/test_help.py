@@ -29,6 +29,8 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "runs",
         "approve",
         "deny",
+        "snooze",
+        "approvals",
         "incidents",
         "pause",
         "resume",
