@@ -6,6 +6,7 @@ claim and no new request, then what is in hand is journalled, then told. Called 
 """
 
 import asyncio
+import itertools
 import os
 import secrets
 import socket
@@ -28,7 +29,7 @@ from remediator.clients.teams import TeamsClient
 from remediator.clients.webhooks import WebhookClient
 from remediator.engine import housekeeping, lane, reconcile, silences
 from remediator.engine.announce import Announcer
-from remediator.engine.approvals import ApprovalDesk
+from remediator.engine.answers import ApprovalDesk
 from remediator.engine.clock import SystemClock
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
@@ -38,9 +39,12 @@ from remediator.engine.hint import Hint
 from remediator.engine.housekeeping import Housekeeper
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
-from remediator.engine.people import Directory, Known
+from remediator.engine.links import Links
+from remediator.engine.listening import Listening
+from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import Pace, Ports
 from remediator.engine.reconcile import Reconciler
+from remediator.engine.rosters import Schedules, SlackGroups
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal
@@ -55,15 +59,16 @@ from remediator.journal.protocol import (
 from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
-from remediator.observe import logs, metrics
+from remediator.model.oncall import OnCall
+from remediator.observe import logs, masking, metrics
 from remediator.plugin import registry as plugins
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.runbook import people, policy_file, store
+from remediator.runbook import oncall_file, people, policy_file, store
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.policy_file import PolicySource
-from remediator.settings import Role, Settings, SettingsError, Wanted
+from remediator.settings import Settings, SettingsError, Wanted, doubts
 from remediator.web.server import Address, Server
 from remediator.web.services import Services
 
@@ -94,6 +99,7 @@ class Daemon:
         self.journal: Journal
         self._library: Library
         self._policy = policy_file.of_settings(settings.policy)
+        self._names: people.Names
         self._watcher: store.Watcher
         self._ready = False
         self._stack = AsyncExitStack()
@@ -121,35 +127,17 @@ class Daemon:
         # New at each start: in containers the host's name and process 1 come again.
         node = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         notifiers = configured_notifiers(settings, self.registry)
+        masking.patterns(settings.mask)
+        for _, doubt in doubts(settings):
+            log.warning(doubt)
+        self._names = await asyncio.to_thread(names_in, settings)
+        for name, schedule in self._names.schedules.items():
+            for gap in itertools.islice(schedule.gaps(after=clock.now()) if schedule else (), 3):
+                log.warning("a schedule has a gap", schedule=name, gap=str(gap))
 
-        def look(due: frozenset[Due]) -> None:
-            if Due.RUNS in due:
-                hint.poke()
-            if Due.NOTES in due:
-                note_hint.poke()
-
-        self.journal = journal = await open_journal(
-            settings.journal,
-            clock,
-            Opening(
-                node=node,
-                subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
-                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
-                write_queue=settings.http.write_queue,
-                on_due=look,
-                on_broken=self.broken.set,
-                on_dead=self._die,
-                duties=(
-                    housekeeping.DUTY,
-                    reconcile.DUTY,
-                    silences.DUTY,
-                    *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
-                ),
-            ),
-            postgres=settings.postgres,
-        )
+        self.journal = journal = await self._open_journal(node, notifiers, hint, note_hint)
         self._stack.push_async_callback(journal.close)
-        clients = make_clients(settings)
+        clients = make_clients(settings, clock)
         for client in clients.values():
             self._stack.push_async_callback(client.close)
         alertmanagers = clients[Alertmanagers]
@@ -196,7 +184,13 @@ class Daemon:
 
         self._background("silences", silences.Remover(journal, silencer, clock).run())
         announcer = Announcer(
-            journal, notifiers, context_for, clock, note_hint, settings.escalate_to
+            journal,
+            notifiers,
+            context_for,
+            clock,
+            note_hint,
+            settings.escalate_to,
+            Links(settings.links, settings.external_url),
         )
         self._background("announcer", announcer.run())
         self._stack.push_async_callback(announcer.stop)
@@ -207,21 +201,18 @@ class Daemon:
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
-        directory = Directory(known_people(settings), clock)
+        directory = Directory(Known.of(settings), clock, rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
+        desk = PeopleDesk(
+            journal, clock, directory, ApprovalDesk(journal, clock, directory), runs, controls
+        )
+        listening = Listening(notifiers, desk, context_for)
         server = Server(
             Services(
                 intake=intake,
                 journal=journal,
-                desk=PeopleDesk(
-                    journal,
-                    clock,
-                    directory,
-                    ApprovalDesk(journal, clock, directory),
-                    runs,
-                    controls,
-                ),
+                desk=desk,
                 runs=runs,
                 controls=controls,
                 clock=clock,
@@ -236,10 +227,44 @@ class Daemon:
         )
         self.address = await server.start()
         self._stack.push_async_callback(self._drain, worker, server)
+        listening.start()
+        self._stack.push_async_callback(listening.stop)
         self._ready = True
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
         return self.address
+
+    async def _open_journal(
+        self, node: str, notifiers: Mapping[str, Notifier], hint: Hint, note_hint: Hint
+    ) -> Journal:
+        settings = self.settings
+
+        def look(due: frozenset[Due]) -> None:
+            if Due.RUNS in due:
+                hint.poke()
+            if Due.NOTES in due:
+                note_hint.poke()
+
+        return await open_journal(
+            settings.journal,
+            self.clock,
+            Opening(
+                node=node,
+                subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
+                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
+                write_queue=settings.http.write_queue,
+                on_due=look,
+                on_broken=self.broken.set,
+                on_dead=self._die,
+                duties=(
+                    housekeeping.DUTY,
+                    reconcile.DUTY,
+                    silences.DUTY,
+                    *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
+                ),
+            ),
+            postgres=settings.postgres,
+        )
 
     async def reload(self) -> Sequence[str]:
         """Read the runbooks and the policy again; a fault in either leaves the last good ones of
@@ -288,7 +313,7 @@ class Daemon:
             loaded = store.load_folder(settings.runbooks, self.registry)
             found += people.check(
                 loaded.runbooks,
-                groups=settings.groups,
+                names=self._names,
                 default_approvers=settings.default_approvers,
                 notifiers=people_reached(configured_notifiers(settings, self.registry)),
             )
@@ -417,15 +442,16 @@ def policy_in(settings: Settings) -> PolicySource:
     return policy_file.load(settings.policy_file)
 
 
-def make_clients(settings: Settings) -> "dict[type, Closable]":
+def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, Closable]":
     """Make every client; each connects when it is first used."""
+    ticking = clock or SystemClock()
     clients: list[Closable] = [
         Kubernetes(settings.kubernetes),
         PrometheusClient(settings.prometheus),
         Alertmanagers(settings.senders),
         HttpClient(),
         ProcessRunner(settings.exec),
-        SlackClient(settings.slack),
+        SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
         PagerDutyClient(settings.pagerduty),
         OpsgenieClient(settings.opsgenie),
         TeamsClient(settings.teams),
@@ -436,19 +462,41 @@ def make_clients(settings: Settings) -> "dict[type, Closable]":
     return {type(client): client for client in clients}
 
 
-def known_people(settings: Settings) -> Known:
-    """Return what the settings say about people."""
-    roles = settings.roles
-    return Known(
-        groups=settings.groups,
-        people=settings.people,
-        roles={
-            Role.VIEWER: roles.viewer,
-            Role.OPERATOR: roles.operator,
-            Role.ADMIN: roles.admin,
-        },
-        tokens={f"api:{token.name}": token.role for token in settings.api.tokens},
+def names_in(settings: Settings) -> people.Names:
+    """Return the names of people that the settings know.
+
+    Raises:
+        SettingsError: one of them can't be what it should be; the text has all such faults.
+    """
+    faults: list[str] = []
+    schedules: dict[str, OnCall | None] = {}
+    for name, schedule in settings.schedules.items():
+        schedules[name] = None
+        if schedule.file is not None:
+            try:
+                schedules[name] = oncall_file.load(schedule.file)
+            except store.RunbookErrors as error:
+                faults += [f"schedules.{name}: {one}" for one in error.findings]
+        elif settings.pagerduty.api_token is None:
+            faults.append(f"schedules.{name}: asks PagerDuty; set pagerduty.api_token")
+    names = people.Names(
+        settings.groups, settings.people, schedules, settings.slack.bot_token is not None
     )
+    faults += people.faults(settings, names)
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return names
+
+
+def rosters(settings: Settings, clients: Mapping[type, object]) -> Mapping[str, Roster]:
+    """Return the lists of people that are kept elsewhere, by the prefix of their names."""
+    slack, pagerduty = clients[SlackClient], clients[PagerDutyClient]
+    assert isinstance(slack, SlackClient)  # noqa: S101 - made by `make_clients`
+    assert isinstance(pagerduty, PagerDutyClient)  # noqa: S101 - likewise
+    return {
+        "slack-group": SlackGroups(slack),
+        "schedule": Schedules(settings.schedules, pagerduty),
+    }
 
 
 class Closable(Protocol):
@@ -478,10 +526,6 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
         if not section.configured
     }
     configured |= {name: one for name, one in registry.notifiers.items() if name not in without}
-    for name in settings.default_approvers:
-        if (fault := people.unknown(name, settings.groups)) is not None:
-            text, hint = fault
-            raise SettingsError(f"default_approvers: {text}" + (f"; {hint}" if hint else ""))
     callable_ = people_reached(configured)
     for name in escalation.names(settings.escalate_to):
         if name not in callable_:

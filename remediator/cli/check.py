@@ -12,6 +12,7 @@ from remediator.cli import options
 if TYPE_CHECKING:
     from remediator.plugin.registry import Registry
     from remediator.runbook.findings import Finding
+    from remediator.runbook.people import Names
     from remediator.runbook.runbook import Runbook
 
 
@@ -90,15 +91,33 @@ def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Ite
     found = settings.load(config)
     try:
         notifiers = app.configured_notifiers(found, known)
+        names = app.names_in(found)
     except settings.SettingsError as error:
-        at, message = _place(f"{config}: {error}", config)
-        return [Finding(str(config), *at, Severity.ERROR, "settings", message)]
-    return people.check(
-        loaded,
-        groups=found.groups,
-        default_approvers=found.default_approvers,
-        notifiers=notifiers,
-    )
+        places = [_place(f"{config}: {line}", config) for line in str(error).splitlines()]
+        return [Finding(str(config), *at, Severity.ERROR, "settings", text) for at, text in places]
+    return [
+        *_gaps(config, names),
+        *people.check(
+            loaded,
+            names=names,
+            default_approvers=found.default_approvers,
+            notifiers=notifiers,
+        ),
+    ]
+
+
+def _gaps(config: Path, names: "Names") -> Iterable["Finding"]:
+    """Say when nobody is on call, as far as the files tell: the next gap of each."""
+    from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
+
+    now = SystemClock().now()
+    for name, schedule in names.schedules.items():
+        gap = next(schedule.gaps(after=now), None) if schedule else None
+        if gap is not None:
+            at, text = _place(f"{config}: schedules.{name}: {gap}", config)
+            hint = "add who is, or expect that questions wait"
+            yield Finding(str(config), *at, Severity.WARNING, "schedule-gap", text, hint)
 
 
 def _nothing(path: Path) -> "Finding":
@@ -119,11 +138,15 @@ def _config_findings(path: Path) -> Iterable["Finding"]:
     from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
 
     try:
-        settings.load(path)
+        found = settings.load(path)
     except settings.SettingsError as error:
         for line in str(error).splitlines():
             at, message = _place(line, path)
             yield Finding(str(path), *at, Severity.ERROR, "settings", message)
+        return
+    for key, doubt in settings.doubts(found):
+        at, message = _place(f"{path}: {key}: {doubt.removeprefix(f'{key}: ')}", path)
+        yield Finding(str(path), *at, Severity.WARNING, "settings", message)
 
 
 def _policy_of(config: Path) -> Sequence[Path]:

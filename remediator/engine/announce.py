@@ -15,6 +15,7 @@ import structlog
 
 from remediator.engine.hint import Hint
 from remediator.engine.lane import Lane, Wanted
+from remediator.engine.links import Links
 from remediator.engine.ports import ContextFor
 from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
 from remediator.model import escalation
@@ -41,6 +42,7 @@ class Announcer:
         clock: the daemon's.
         hint: poked after commits.
         escalate_to: whom the settings name for escalations.
+        links: what people are shown beside a runbook's own.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Announcer:
         clock: Clock,
         hint: Hint,
         escalate_to: Sequence[Call] = (),
+        links: Links | None = None,
     ) -> None:
         self._journal = journal
         self._clock = clock
@@ -62,9 +65,10 @@ class Announcer:
         self._notifiers = notifiers
         self._chain = tuple(dict.fromkeys([*named, *subscribers]))
         self._stopping = False
+        added = (links or Links()).added
 
         def lane(notifier: Notifier | None, wanted: Wanted) -> Lane:
-            return Lane(journal, notifier, wanted, context_for, clock, self._instead)
+            return Lane(journal, notifier, wanted, context_for, clock, self._instead, added)
 
         self._lanes = [
             *(lane(one, Wanted(notifier=name)) for name, one in notifiers.items()),

@@ -1,56 +1,55 @@
-"""Asking people, and counting their answers.
+"""Asking people, asking them again, and what their silence means.
 
-`asking` makes the transition that asks; `ApprovalDesk.decide` is where every answer arrives,
-whether from Slack, the API or the CLI. Who may answer is decided here, once, before the journal's
-compare-and-set decides the run. Nobody is let in by silence, by name, or by being the only one.
+`asking` makes the transition that asks, `waiting` the one that reminds, `nobody_decided` what comes
+of a question whose time is over. A question is a row with its times; nothing here holds a task.
+Answers are handed in at `answers`.
 """
 
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from remediator.engine import differing, recheck, terms
+from remediator.engine.ending import failing
 from remediator.engine.hand import Hand
-from remediator.engine.people import CannotTell, Directory
-from remediator.journal.protocol import AuditEntry, Journal, RunUpdate
-from remediator.model.approvals import (
-    Answer,
-    ApprovalRequest,
-    ApprovalStatus,
-    Decision,
-    DecisionOutcome,
-    SnoozeOutcome,
-)
-from remediator.model.clock import Clock, to_text
+from remediator.journal.protocol import RunUpdate
+from remediator.model.approvals import ApprovalRequest, ApprovalStatus, OnExpiry
+from remediator.model.canonical import JSONObject
 from remediator.model.plans import Plan
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
-from remediator.model.runs import RunState
+from remediator.model.runs import RunState, Trigger
+from remediator.model.signals import Signal
 from remediator.model.views import NoteKind
-from remediator.observe import logs, metrics
-from remediator.plugin.notifier import Answered, NotAuthorised
+from remediator.observe import metrics
 
-log = logs.get(__name__)
+SILENCE_GRACE = timedelta(minutes=5)
+"""How late silence may be taken for a yes. Later the daemon was down when the time was over, and
+who would have said no perhaps had nobody to say it to."""
 
 
 def asking(
     held: Hand, plans: Mapping[int, Plan], reason: Reason, why: str, **more: Any
 ) -> RunUpdate:
     """Return the transition that asks people about these plans, bound to their digests."""
-    wanted = held.runbook.approval
     now = held.now
+    asked = _asked(held, plans)
+    shown = {held.runbook.steps[number].id: plan for number, plan in plans.items()}
     request = ApprovalRequest(
         id=secrets.token_urlsafe(16),
         run_id=held.run.id,
-        digests={held.runbook.steps[number].id: plan.digest for number, plan in plans.items()},
-        approvers=tuple(wanted.approvers) or held.ports.default_approvers,
-        quorum=wanted.quorum,
+        digests={step_id: plan.digest for step_id, plan in shown.items()},
+        approvers=asked.approvers,
+        quorum=asked.quorum,
         status=ApprovalStatus.OPEN,
         created_at=now,
-        expires_at=now + wanted.timeout,
+        expires_at=now + asked.timeout,
         asked_because=why,
+        terms=asked.terms,
+        differs=differing.lines(held.shown, shown),
     )
-    shown = "; ".join(str(plan) for plan in plans.values())
+    text = "; ".join(str(plan) for plan in plans.values())
     entry = held.audit(
         "approval.asked",
         {
@@ -59,187 +58,139 @@ def asking(
             "plans": [str(plan) for plan in plans.values()],
             "approvers": list(request.approvers),
             "quorum": request.quorum,
+            "terms": request.terms.to_json(),
+            "differs": list(request.differs),
             "because": why,
         },
     )
     return held.update(
         RunState.AWAITING_APPROVAL,
         reason,
-        shown,
+        text,
         ask=request,
-        wake_at=request.expires_at,
+        wake_at=_next_wake(request, 0),
         release=True,
-        notes=(*more.pop("notes", ()), held.note(NoteKind.APPROVAL, f"asks for approval: {shown}")),
+        notes=(*more.pop("notes", ()), held.note(NoteKind.APPROVAL, f"asks for approval: {text}")),
         audit=(*more.pop("audit", ()), entry),
         **more,
     )
 
 
-class ApprovalDesk:
-    """Where answers are handed in. Whether somebody may is found out afresh for each."""
+def waiting(held: Hand, request: ApprovalRequest) -> RunUpdate:
+    """Return the transition of a run that goes on waiting, with a reminder if one is due.
 
-    def __init__(self, journal: Journal, clock: Clock, directory: Directory) -> None:
-        self._journal = journal
-        self._clock = clock
-        self._directory = directory
-
-    async def decide(
-        self, approval_id: str, *, actor: str, answer: Answer, reason: str, via: str
-    ) -> Answered:
-        """Hand in one person's answer.
-
-        Raises:
-            NotAuthorised: the actor is not among the approvers; it is put on record.
-        """
-        request = await self._journal.approval(approval_id)
-        if request is None:
-            return _answered(DecisionOutcome.UNKNOWN, None)
-        run = await self._journal.run(request.run_id)
-        with logs.bound(
-            run_id=request.run_id,
-            runbook=run.runbook if run else "",
-            incident_id=run.incident_id if run else None,
-        ):
-            return await self._decide(request, actor=actor, answer=answer, reason=reason, via=via)
-
-    async def snooze(
-        self,
-        approval_id: str,
-        *,
-        actor: str,
-        for_: timedelta,
-        reason: str,
-        via: str,
-        operator: bool,
-    ) -> str:
-        """Withdraw a question for a while. Returns a sentence for the actor.
-
-        Args:
-            operator: the actor's role allows it, whoever the question is for.
-
-        Raises:
-            NotAuthorised: the actor is neither an operator nor among the approvers.
-        """
-        request = await self._journal.approval(approval_id)
-        if request is None:
-            return _SNOOZED[SnoozeOutcome.UNKNOWN]
-        if not operator:
-            await self._require(request, actor, "snooze", via)
-        if not SHORTEST_SNOOZE <= for_ <= LONGEST_SNOOZE:
-            least, most = format_duration(SHORTEST_SNOOZE), format_duration(LONGEST_SNOOZE)
-            return f"Snooze for {least} to {most}; to stop it for longer, deny it or pause it."
-        now = self._clock.now()
-        outcome, _ = await self._journal.snooze(
-            approval_id,
-            by=actor,
-            reason=reason[:_LONGEST_REASON],
-            via=via,
-            at=now,
-            until=now + for_,
+    After a pause of the daemon's one reminder stands for all that were due in it. Which were sent
+    is kept with the question, in the commit that queues the note: none comes twice.
+    """
+    run, now = held.run, held.now
+    due = sum(1 for after in request.terms.remind if request.created_at + after <= now)
+    more: dict[str, Any] = {}
+    if due > request.reminded:
+        left = format_duration(_whole_minutes(request.expires_at - now))
+        text = f"reminder: nobody has decided yet, {left} left: {run.message}"
+        more["reminded"] = due
+        more["notes"] = (held.note(NoteKind.APPROVAL, text),)
+        more["audit"] = (
+            held.audit("approval.reminded", {"approval": request.id, "reminder": due}),
         )
-        metrics.APPROVALS.labels(outcome=f"snooze_{outcome.value}").inc()
-        log.info("snooze", actor=actor, outcome=outcome, run_id=request.run_id)
-        if outcome is SnoozeOutcome.SNOOZED:
-            return f"Snoozed until {to_text(now + for_)}; then it is checked and asked anew."
-        return _SNOOZED[outcome]
-
-    async def may_answer(self, actor: str, request: ApprovalRequest) -> bool:
-        """Whether an actor is among those asked, for what is only shown; no, where it can't be
-        told."""
-        try:
-            return await self._directory.among(actor, request.approvers, fresh=False)
-        except CannotTell:
-            return False
-
-    async def _decide(
-        self, request: ApprovalRequest, *, actor: str, answer: Answer, reason: str, via: str
-    ) -> Answered:
-        await self._require(request, actor, answer.value, via)
-        outcome, after = await self._journal.decide(
-            Decision(
-                approval_id=request.id,
-                actor=actor,
-                answer=answer,
-                reason=reason[:_LONGEST_REASON],
-                via=via,
-                at=self._clock.now(),
-                person=self._directory.person(actor),
-            )
-        )
-        metrics.APPROVALS.labels(outcome=outcome.value).inc()
-        if outcome is DecisionOutcome.DENIED:
-            run = await self._journal.run(request.run_id)
-            if run is not None and run.state.ended:
-                metrics.run_ended(run.runbook, run.state, run.reason)
-        log.info("approval", actor=actor, answer=answer, outcome=outcome)
-        return _answered(outcome, after or request)
-
-    async def _require(self, request: ApprovalRequest, actor: str, what: str, via: str) -> None:
-        why = ""
-        try:
-            if await self._directory.among(actor, request.approvers, fresh=True):
-                return
-        except CannotTell as error:
-            why = f"; {error}"
-        await self._refuse(request, actor, what, via)
-        raise NotAuthorised(
-            f"{actor} may not decide this; it is for {', '.join(request.approvers) or 'nobody'}"
-            + why
-        )
-
-    async def _refuse(self, request: ApprovalRequest, actor: str, what: str, via: str) -> None:
-        metrics.APPROVALS.labels(outcome="not_authorised").inc()
-        log.warning("approval refused", actor=actor, via=via)
-        await self._journal.record(
-            [
-                AuditEntry(
-                    kind="approval.not_authorised",
-                    actor=actor,
-                    at=self._clock.now(),
-                    details={"approval": request.id, "answer": what, "via": via},
-                    run_id=request.run_id,
-                )
-            ]
-        )
+        metrics.REMINDERS.inc()
+    return held.update(
+        run.state,
+        run.reason,
+        run.message,
+        wake_at=_next_wake(request, max(due, request.reminded)),
+        deadline_at=run.deadline_at,
+        release=True,
+        **more,
+    )
 
 
-# People write sentences; a pasted log does not belong into the audit chain.
-_LONGEST_REASON = 1000
+async def nobody_decided(held: Hand, request: ApprovalRequest) -> RunUpdate:
+    """Return what comes of a question whose time is over."""
+    waited = format_duration(request.expires_at - request.created_at)
+    message = f"nobody decided within {waited}"
+    signal = None if held.changed else await recheck.signal(held)
+    against = await _not_by_silence(held, request)
+    if against is None and signal not in (Signal.RESOLVED, Signal.UNKNOWN):
+        return _by_silence(held, request, f"{message}, which the policy takes for a yes here")
+    metrics.QUESTIONS_CLOSED.labels(how="expired").inc()
+    if against:
+        message = f"{message}; {against}"
+    expired = ApprovalStatus.EXPIRED
+    if held.changed:
+        # Asked in the middle of the run: it must not be left half done.
+        return failing(held, Reason.APPROVAL_EXPIRED, message, close_approval=expired)
+    if signal is Signal.RESOLVED:
+        text = f"{message}, and the alert cleared by itself"
+        reason = Reason.RESOLVED_BY_ITSELF
+        return held.update(RunState.CANCELLED, reason, text, close_approval=expired)
+    if signal is Signal.FIRING:
+        message = f"{message}, and the alert still fires"
+    called = request.terms.on_expiry is not OnExpiry.DENY
+    notes = held.escalation(f"{held.run.runbook}: {message}") if called else ()
+    return held.update(
+        RunState.EXPIRED, Reason.APPROVAL_EXPIRED, message, close_approval=expired, notes=notes
+    )
 
-SHORTEST_SNOOZE = timedelta(minutes=1)
-"""Less would ask again before anybody has looked."""
 
-LONGEST_SNOOZE = timedelta(hours=8)
-"""One shift: who puts a question off is still there when it is asked anew. An alert that may wait
-longer needs a decision, or a silence."""
+async def _not_by_silence(held: Hand, request: ApprovalRequest) -> str | None:
+    """Return why silence is no yes: empty where it never was meant to be, None where it is one.
+
+    It must have been allowed when the question was asked and be so now, somebody must have been
+    told, in time; and where four eyes are wanted, silence has none.
+    """
+    run = held.run
+    if request.terms.on_expiry is not OnExpiry.APPROVE:
+        return ""
+    if request.terms.four_eyes and run.trigger is Trigger.MANUAL:
+        return "silence is no second person"
+    plans = {
+        held.step_of(row).sequence: row.plan
+        for row in held.rows.values()
+        if row.plan is not None and row.step_id in held.shown
+    }
+    if set(held.shown) != set(request.digests) or not plans:
+        return "the plans that were shown are not known any more"
+    if _asked(held, plans).terms.on_expiry is not OnExpiry.APPROVE:
+        return "the policy no longer takes silence for a yes"
+    if held.now - request.expires_at > SILENCE_GRACE:
+        return "the daemon was not there when the time was over, so silence says nothing"
+    if not await held.ports.journal.told(run.id, since=request.created_at):
+        return "nobody could be told, so silence says nothing"
+    return None
 
 
-def _answered(outcome: DecisionOutcome, request: ApprovalRequest | None) -> Answered:
-    if outcome is DecisionOutcome.COUNTED and request is not None:
-        return Answered(
-            outcome, f"Counted. {request.quorum} different people must approve; more are needed."
-        )
-    return Answered(outcome, _SENTENCES[outcome])
+def _by_silence(held: Hand, request: ApprovalRequest, message: str) -> RunUpdate:
+    metrics.QUESTIONS_CLOSED.labels(how="silence").inc()
+    details: JSONObject = {
+        "approval": request.id,
+        "digests": dict(request.digests),
+        "policy": list(request.terms.policy),
+    }
+    return held.update(
+        RunState.APPLYING,
+        Reason.SILENCE,
+        message,
+        close_approval=ApprovalStatus.APPROVED,
+        close_why=message,
+        audit=(held.audit("approval.silence", details),),
+    )
 
 
-_SENTENCES = {
-    DecisionOutcome.COUNTED: "Counted. More approvals are needed.",
-    DecisionOutcome.APPROVED: "Approved. The change is being made.",
-    DecisionOutcome.DENIED: "Denied. Nothing more will be changed.",
-    DecisionOutcome.REPEATED: "You had already said so; nothing changes.",
-    DecisionOutcome.ALREADY_DECIDED: "This had already been decided; nothing changes.",
-    DecisionOutcome.EXPIRED: "Too late: the time to decide is over. Nothing was changed.",
-    DecisionOutcome.VOID: "This question no longer stands: the plan changed, the alert cleared or "
-    "the run was cancelled.",
-    DecisionOutcome.UNKNOWN: "There is no such approval.",
-    DecisionOutcome.NEEDS_REASON: "Say why: a no needs a reason here. Nothing was decided.",
-}
+def _asked(held: Hand, plans: Mapping[int, Plan]) -> terms.Asked:
+    """Return on what terms people are asked about these plans, by the policy as it is now."""
+    return terms.merge(
+        held.runbook.approval,
+        [() for _ in plans],
+        held.ports.default_approvers,
+    )
 
-_SNOOZED = {
-    SnoozeOutcome.HALF_DONE: "This run has changed something already and can't stand half done: "
-    "approve what is left, or deny it and it is taken back.",
-    SnoozeOutcome.DECIDED: _SENTENCES[DecisionOutcome.ALREADY_DECIDED],
-    SnoozeOutcome.EXPIRED: _SENTENCES[DecisionOutcome.EXPIRED],
-    SnoozeOutcome.VOID: _SENTENCES[DecisionOutcome.VOID],
-    SnoozeOutcome.UNKNOWN: _SENTENCES[DecisionOutcome.UNKNOWN],
-}
+
+def _next_wake(request: ApprovalRequest, reminded: int) -> datetime:
+    left = request.terms.remind[reminded:]
+    return min([request.expires_at, *(request.created_at + after for after in left)])
+
+
+def _whole_minutes(span: timedelta) -> timedelta:
+    minute = timedelta(minutes=1)
+    return max(minute, round(span / minute) * minute)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from remediator.engine.approvals import ApprovalDesk
+from remediator.engine.answers import ApprovalDesk
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, CancelOutcome, Control, Journal

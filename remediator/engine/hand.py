@@ -6,7 +6,7 @@ reports that we were fenced, nothing of the hand may be used.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,10 @@ from remediator.model import escalation
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Incident
+from remediator.model.plans import Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState
-from remediator.model.views import Note, NoteKind
+from remediator.model.views import Note, NoteKind, RunView
 from remediator.observe import logs, metrics
 from remediator.plugin.action import Action
 from remediator.plugin.context import Context
@@ -57,6 +58,8 @@ class Hand:
     rows: dict[int, Step]
     """The newest attempt of each step, by sequence."""
     approval: ApprovalRequest | None
+    shown: Mapping[str, Plan] = field(default_factory=dict)
+    """Step id → the plan that the newest question showed, as it was when this was loaded."""
     stopping: asyncio.Event | None = None
     """The daemon stops: go to the next safe place and release."""
     incident_read_s: float = float("-inf")
@@ -144,6 +147,8 @@ class Hand:
             self.rows.update({step.sequence: step for step in update.steps})
             if update.ask:
                 self.approval = update.ask
+            elif update.close_approval and self.approval:
+                self.approval = replace(self.approval, status=update.close_approval)
             if before is not self.run.state:
                 _tell(self.run)
             if self.run.state.ended and before is not self.run.state:
@@ -310,9 +315,19 @@ async def load(ports_: ports.Ports, run: Run, stopping: asyncio.Event | None = N
         incident=view.incident if view else None,
         rows={row.sequence: row for row in view.steps} if view else {},
         approval=view.approval if view else None,
+        shown=_shown(view) if view else {},
         stopping=stopping,
         incident_read_s=ports_.clock.monotonic(),
     )
+
+
+def _shown(view: RunView) -> Mapping[str, Plan]:
+    digests = view.approval.digests if view.approval else {}
+    return {
+        row.step_id: row.plan
+        for row in view.steps
+        if row.plan is not None and digests.get(row.step_id) == row.plan.digest
+    }
 
 
 def asks_alertmanager(run: Run) -> bool:

@@ -1,18 +1,24 @@
 """The notes of one notifier: which goes next, when, and what becomes of it.
 
-Owns the pace of deliveries and the patience that the other side asks for; both hold for the whole
-lane, not for one note. What was delivered stays in hand until the journal has it, and nothing else
-of that run goes out meanwhile: a journal that can't be written must not make us tell people again.
+Owns what is in hand. The pace, and the patience that the other side asks for, hold for the whole
+lane or for one place of it (`places`), not for one note; where many runs begin at once, one
+message tells of them all (`storms`). What was delivered stays in hand until the journal has it, and
+nothing else of that run goes out meanwhile: a journal that can't be written must not make us tell
+people again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from remediator.engine import retry
 from remediator.engine.hint import Hint
+from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
+from remediator.engine.storms import Storms
 from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
 from remediator.model.clock import Clock
 from remediator.model.views import Note, RunView
@@ -28,6 +34,11 @@ _FIRST_RETRY = timedelta(seconds=2)
 _SLOWEST_LOOK = timedelta(seconds=2)
 # A journal that is back is found so late; later than that its runs' next notes would be stale.
 _SLOWEST_RECORD = timedelta(seconds=30)
+# Looks into the outbox in a row: with what they find, deliveries are begun before the next.
+_LOOKS_AT_ONCE = 20
+# What was queued about when this node took the duty may have been told by who had it before; by
+# so much the clocks of two replicas may differ.
+_CLOCKS_APART = timedelta(minutes=1)
 
 DUTY = "notes:{}"
 """One node at a time delivers a notifier's notes, in order and at the pace that it asks for."""
@@ -37,6 +48,8 @@ NOBODY = "nobody"
 
 Write = Callable[[], Awaitable[None]]
 Instead = Callable[[OutboxItem, str], Note | None]
+Decorate = Callable[[RunView], RunView]
+"""Adds what the settings know of every run: its links."""
 Key = tuple[str, str]
 
 
@@ -59,6 +72,7 @@ class Lane:
         context_for: ContextFor,
         clock: Clock,
         instead: Instead,
+        decorate: Decorate,
     ) -> None:
         self.hint = Hint()
         self.name = wanted.notifier or NOBODY
@@ -68,13 +82,22 @@ class Lane:
         self._context_for = context_for
         self._clock = clock
         self._instead = instead
-        self._apart_s = notifier.apart.total_seconds() if notifier else 0.0
-        self._not_before = clock.monotonic()
+        self._decorate = decorate
+        self._paced = notifier is not None and bool(notifier.apart or notifier.storm)
+        bar = notifier.storm if notifier else None
+        apart_s = notifier.apart.total_seconds() if notifier else 0.0
+        self._places = Places(clock, apart_s, bar.within if bar else timedelta())
+        self._storms = (
+            Storms(journal, notifier, bar, self._places, context_for, clock)
+            if notifier and bar
+            else None
+        )
+        self._on_duty_since: datetime | None = None
         self._in_hand: dict[Key, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
         if notifier is not None:
             # From the start, so that the first refusal is an increase.
-            for result in ("delivered", "retried", "refused"):
+            for result in ("delivered", "retried", "refused", "shared"):
                 metrics.NOTES.labels(notifier=self.name, result=result)
 
     @property
@@ -86,7 +109,7 @@ class Lane:
         """Deliver until `stop`; when cancelled, deliveries in hand are dropped."""
         try:
             while not self._stopping.is_set():
-                pause = timedelta(seconds=self._not_before - self._clock.monotonic())
+                pause = timedelta(seconds=self._places.pause_s)
                 if pause <= timedelta():
                     pause = await self._look()
                 await self.hint.wait(self._clock, pause)
@@ -119,43 +142,99 @@ class Lane:
     async def _look(self) -> timedelta:
         """Take up what is due; returns how long there is nothing to do unless something happens."""
         if not self._journal.on_duty(DUTY.format(self.name)):
+            self._on_duty_since = None
             return _SLOWEST_LOOK
         try:
+            if self._on_duty_since is None:
+                if self._storms is not None:
+                    await self._storms.load()
+                self._on_duty_since = self._clock.now()
             return timedelta() if await self._take_up() else await self._until_next()
         except (JournalUnavailable, Overloaded) as error:
             log.warning("the outbox can't be read", notifier=self.name, error=_said(error))
-            self._hold(_SLOWEST_LOOK)
+            self._places.hold_all(_SLOWEST_LOOK)
             return _SLOWEST_LOOK
 
     async def _take_up(self) -> int:
         """Begin to deliver what is due and may go now; returns how many."""
-        # What was in hand when the journal is asked may come back as if it were still waiting.
-        busy = set(self._in_hand)
-        room = _AT_ONCE - len(busy)
-        if room <= 0:
-            return 0
-        due = await self._journal.outbox_due(
-            at=self._clock.now(),
-            limit=_AT_ONCE + len(busy),
-            notifier=self._wanted.notifier,
-            besides=self._wanted.besides,
-        )
-        fresh = [item for item in due if _key(item) not in busy]
-        if self._apart_s:
-            if len(fresh) > 1:
-                metrics.LIMIT_HIT.labels(limit="notes_pace").inc()
-            room = 1
-        if self._stopping.is_set():
-            return 0
-        for item in fresh[:room]:
-            self._begin(item)
-        return len(fresh[:room])
+        begun = 0
+        for _ in range(_LOOKS_AT_ONCE if self._paced else 1):
+            # What was in hand when the journal is asked may come back as if it still waited.
+            busy = set(self._in_hand)
+            if len(busy) >= _AT_ONCE:
+                break
+            due = await self._journal.outbox_due(
+                at=self._clock.now(),
+                limit=_AT_ONCE + len(busy),
+                notifier=self._wanted.notifier,
+                besides=self._wanted.besides,
+                but=self._places.held(),
+            )
+            fresh = [item for item in due if _key(item) not in busy]
+            if self._stopping.is_set():
+                return begun
+            if not self._paced:
+                for item in fresh[: _AT_ONCE - len(busy)]:
+                    self._begin(item)
+                return len(fresh[: _AT_ONCE - len(busy)])
+            begun += await self._take_up_by_place(fresh)
+            if not fresh:
+                break
+        return begun + self._tell_storm()
 
-    def _begin(self, item: OutboxItem) -> None:
-        if self._apart_s:
-            self._hold(timedelta(seconds=self._apart_s))
-        key = _key(item)
-        task = asyncio.create_task(self._deliver(item), name=f"note {item.id} to {item.notifier}")
+    async def _take_up_by_place(self, fresh: Sequence[OutboxItem]) -> int:
+        """Begin what goes to a place that is free, and let storms have what is theirs."""
+        assert self._notifier is not None  # noqa: S101 - it is paced
+        found: list[tuple[OutboxItem, RunView | None, str]] = []
+        for item in fresh:
+            view = await self._journal.view(item.note.run_id)
+            context = self._context_for(item.note.run_id, {"notifier": item.notifier})
+            place = self._notifier.place(view, item.ref, context) if view else ""
+            found.append((item, view, place))
+        firsts = Counter(place for item, view, place in found if view and item.ref is None)
+        begun = 0
+        for item, view, place in found:
+            first = view is not None and item.ref is None
+            if (
+                first
+                and self._storms
+                and await self._storms.share(item, place, beside=firsts[place])
+            ):
+                begun += 1
+                continue
+            firsts[place] -= first
+            if not self._places.free(place):
+                metrics.LIMIT_HIT.labels(limit="notes_pace").inc()
+                self._places.keep(item.note.run_id, place, first=first and not item.storm)
+                continue
+            if len(self._in_hand) >= _AT_ONCE or self._stopping.is_set():
+                break
+            self._places.begin(place, first=first and not item.storm)
+            self._begin(item, place)
+            begun += 1
+        return begun
+
+    def _begin(self, item: OutboxItem, place: str = "") -> None:
+        self._work(_key(item), self._deliver(item, place), f"note {item.id} to {item.notifier}")
+
+    def _tell_storm(self) -> int:
+        """Begin to bring one storm's message up to date; returns whether there is one."""
+        storm_id = self._storms.due() if self._storms and not self._stopping.is_set() else None
+        if storm_id is None or (key := (storm_id, self.name)) in self._in_hand:
+            return 0
+        self._work(key, self._storm(storm_id), f"storm {storm_id}")
+        return 1
+
+    async def _storm(self, storm_id: str) -> None:
+        assert self._storms is not None  # noqa: S101 - it has the storm
+        try:
+            await self._storms.tell(storm_id)
+        except (JournalUnavailable, Overloaded) as error:
+            log.warning("a storm can't be read or written", storm=storm_id, error=_said(error))
+            self._places.hold_all(_SLOWEST_LOOK)
+
+    def _work(self, key: Key, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._in_hand[key] = task
 
         def finished(task: asyncio.Task[None]) -> None:
@@ -163,54 +242,55 @@ class Lane:
             self.hint.poke()
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("a delivery broke", task=task.get_name(), exc_info=error)
-                self._hold(_SLOWEST_LOOK)  # or the same note would break it again at once
+                # Or the same note would break it again at once.
+                self._places.hold_all(_SLOWEST_LOOK)
 
         task.add_done_callback(finished)
 
     async def _until_next(self) -> timedelta:
+        soon = [self._places.next_free_s(), self._storms.next_s() if self._storms else None]
+        at_most = min([_SLOWEST_LOOK, *(timedelta(seconds=s) for s in soon if s is not None)])
         wake = await self._journal.outbox_wake(
             notifier=self._wanted.notifier, besides=self._wanted.besides
         )
         if wake is None:
-            return _SLOWEST_LOOK
+            return at_most
         pause = wake - self._clock.now()
-        if pause <= timedelta() and self._in_hand:
-            return _SLOWEST_LOOK  # it is one of these; each pokes the hint at its end
-        return min(max(pause, timedelta()), _SLOWEST_LOOK)
-
-    def _hold(self, span: timedelta) -> None:
-        """Send nothing for so long."""
-        until = self._clock.monotonic() + span.total_seconds()
-        self._not_before = max(self._not_before, until)
+        if pause <= timedelta() and (self._in_hand or self._places.held()):
+            return at_most  # it is one of these; each pokes the hint at its end
+        return min(max(pause, timedelta()), at_most)
 
     # --- one note -------------------------------------------------------------------------
 
-    async def _deliver(self, item: OutboxItem) -> None:
+    async def _deliver(self, item: OutboxItem, place: str) -> None:
         run_id = item.note.run_id
         with logs.bound(run_id=run_id, notifier=item.notifier, note=item.note.kind.value):
             try:
                 view = await self._journal.view(run_id)
             except (JournalUnavailable, Overloaded) as error:
                 log.warning("the note's run can't be read", error=_said(error))
-                self._hold(_SLOWEST_LOOK)
+                self._places.hold_all(_SLOWEST_LOOK)
                 return
             if view is None:
                 await self._record(self._refused(item, "its run is gone"))
                 return
             with logs.bound(runbook=view.run.runbook, incident_id=view.run.incident_id):
-                await self._record(await self._tell(item, view))
+                await self._record(await self._tell(item, self._decorate(view)))
 
     async def _tell(self, item: OutboxItem, view: RunView) -> Write:
         """Tell the notifier; returns what the journal must be told of it."""
         if self._notifier is None:
             return self._refused(item, f"no notifier {item.notifier!r} is configured")
         context = self._context_for(item.note.run_id, {"notifier": item.notifier})
+        note = replace(item.note, again=self._maybe_told(item))
         try:
             async with asyncio.timeout(_DELIVER_WITHIN_S):
-                ref = await self._notifier.announce(item.note, view, item.ref, context)
+                ref = await self._notifier.announce(note, view, item.ref, context)
         except Undelivered as error:
-            if error.after is not None:
-                self._hold(error.after)
+            if error.after is not None and error.place:
+                self._places.hold(error.place, error.after)
+            elif error.after is not None:
+                self._places.hold_all(error.after)
             return self._later(item, str(error), error.after)
         except TimeoutError:
             return self._later(item, f"no answer within {_DELIVER_WITHIN_S:.0f}s", None)
@@ -221,6 +301,11 @@ class Lane:
             return self._later(item, f"the notifier broke: {type(error).__name__}", None)
         metrics.NOTES.labels(notifier=item.notifier, result="delivered").inc()
         return lambda: self._journal.outbox_delivered(item, ref)
+
+    def _maybe_told(self, item: OutboxItem) -> bool:
+        """Whether somebody may have told it whose word on that never reached the journal."""
+        since = self._on_duty_since
+        return item.attempts > 0 or since is None or item.note.at <= since + _CLOCKS_APART
 
     def _later(self, item: OutboxItem, error: str, after: timedelta | None) -> Write:
         metrics.NOTES.labels(notifier=item.notifier, result="retried").inc()

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
-from remediator.settings import Role
+from remediator.settings import Role, Settings
 
 log = logs.get(__name__)
 
@@ -66,6 +66,21 @@ class Known:
     people: Mapping[str, Sequence[str]] = field(default_factory=dict)
     roles: Mapping[Role, Sequence[str]] = field(default_factory=dict)
     tokens: Mapping[str, Role] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Known":
+        """Return what these settings say."""
+        roles = settings.roles
+        return cls(
+            groups=settings.groups,
+            people=settings.people,
+            roles={
+                Role.VIEWER: roles.viewer,
+                Role.OPERATOR: roles.operator,
+                Role.ADMIN: roles.admin,
+            },
+            tokens={f"api:{token.name}": token.role for token in settings.api.tokens},
+        )
 
 
 class Directory:

@@ -18,7 +18,7 @@ from remediator.engine.hand import Fenced, Hand
 from remediator.engine.library import RunbookGone
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import RunUpdate
-from remediator.model.approvals import ApprovalRequest, ApprovalStatus
+from remediator.model.approvals import ApprovalStatus
 from remediator.model.canonical import JSON
 from remediator.model.plans import Plan
 from remediator.model.policy import Mode
@@ -130,29 +130,9 @@ async def await_approval(held: Hand) -> None:
         to = RunState.APPLYING if held.changed else RunState.PLANNING
         await held.write(held.update(to, Reason.PLAN_CHANGED, "the question was withdrawn"))
     elif held.now >= request.expires_at:
-        await held.write(await _nobody_decided(held, request))
+        await held.write(await approvals.nobody_decided(held, request))
     else:
-        await held.wait(held.run.reason, held.run.message, request.expires_at)
-
-
-async def _nobody_decided(held: Hand, request: ApprovalRequest) -> RunUpdate:
-    waited = format_duration(request.expires_at - request.created_at)
-    message = f"nobody decided within {waited}"
-    expired = ApprovalStatus.EXPIRED
-    if held.changed:
-        # Asked in the middle of the run: it must not be left half done.
-        return failing(held, Reason.APPROVAL_EXPIRED, message, close_approval=expired)
-    signal = await recheck.signal(held)
-    if signal is Signal.RESOLVED:
-        text = f"{message}, and the alert cleared by itself"
-        reason = Reason.RESOLVED_BY_ITSELF
-        return held.update(RunState.CANCELLED, reason, text, close_approval=expired)
-    if signal is Signal.FIRING:
-        message = f"{message}, and the alert still fires"
-    notes = held.escalation(f"{held.run.runbook}: {message}")
-    return held.update(
-        RunState.EXPIRED, Reason.APPROVAL_EXPIRED, message, close_approval=expired, notes=notes
-    )
+        await held.write(approvals.waiting(held, request))
 
 
 STAGES: Mapping[RunState, Callable[[Hand], Awaitable[None]]] = {

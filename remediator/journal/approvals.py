@@ -41,12 +41,28 @@ def ask(request: ApprovalRequest) -> Operation[None]:
     )
 
 
-def close(run_ids: Sequence[str], status: ApprovalStatus) -> Operation[None]:
-    """Close the open questions of these runs."""
+def close(
+    run_ids: Sequence[str], status: ApprovalStatus, whys: Sequence[str] = ()
+) -> Operation[None]:
+    """Close the open questions of these runs, each with its why if there are any."""
     if run_ids:
         yield Many(
-            "UPDATE approvals SET status = $2 WHERE run_id = $1 AND status = 'open'",
-            [(run_id, status.value) for run_id in run_ids],
+            "UPDATE approvals SET status = $2, closed_why = $3"
+            " WHERE run_id = $1 AND status = 'open'",
+            [
+                (run_id, status.value, why)
+                for run_id, why in zip(run_ids, whys or [""] * len(run_ids), strict=True)
+            ],
+        )
+
+
+def reminded(sent: Sequence[tuple[str, int]]) -> Operation[None]:
+    """Keep how many reminders of these runs' open questions were sent."""
+    if sent:
+        yield Many(
+            "UPDATE approvals SET reminded = $2"
+            " WHERE run_id = $1 AND status = 'open' AND reminded < $2",
+            sent,
         )
 
 

@@ -4,7 +4,7 @@ Decides nothing and holds no state; the same over every engine.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from remediator.journal import (
@@ -27,6 +27,7 @@ from remediator.journal import (
     silences,
     snoozing,
     steps,
+    storms,
     updates,
     views,
 )
@@ -63,6 +64,7 @@ from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
 from remediator.model.silences import Silence, SilenceState
+from remediator.model.storms import Storm, StormMark
 from remediator.model.views import Note, RunView
 
 # Deflating a body of this size takes about a millisecond; what is larger must not hold up a batch.
@@ -158,9 +160,19 @@ class Handle:
         """See `Journal.write`."""
         return await self._engine.write_together(self._updates, update)
 
-    async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
+    async def decide(
+        self, decision: Decision, *, earlier: Mapping[str, str] | None = None
+    ) -> tuple[DecisionOutcome, ApprovalRequest | None]:
         """See `Journal.decide`."""
-        return await self._engine.write(lambda: decisions.decide(self._env, decision))
+        return await self._engine.write(lambda: decisions.decide(self._env, decision, earlier))
+
+    async def answers(self, approval_id: str) -> Sequence[Decision]:
+        """See `Journal.answers`."""
+        return await self._engine.read(lambda: approvals.decisions_of(approval_id))
+
+    async def told(self, run_id: str, *, since: datetime) -> bool:
+        """See `Journal.told`."""
+        return await self._engine.read(lambda: outbox.told(run_id, since=since))
 
     async def snooze(
         self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime
@@ -245,12 +257,44 @@ class Handle:
     # outbox
 
     async def outbox_due(
-        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+        self,
+        *,
+        at: datetime,
+        limit: int,
+        notifier: str = "",
+        besides: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Sequence[OutboxItem]:
         """See `Journal.outbox_due`."""
         return await self._engine.read(
-            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides)
+            lambda: outbox.due(at=at, limit=limit, notifier=notifier, besides=besides, but=but)
         )
+
+    async def storms(self, notifier: str) -> Sequence[StormMark]:
+        """See `Journal.storms`."""
+        return await self._engine.read(lambda: storms.going_on(notifier))
+
+    async def storm(self, storm_id: str, *, most: int) -> Storm | None:
+        """See `Journal.storm`."""
+        return await self._engine.read(lambda: storms.find(storm_id, most=most))
+
+    async def storm_begins(self, storm: StormMark) -> None:
+        """See `Journal.storm_begins`."""
+        await self._engine.write(lambda: storms.begins(storm))
+
+    async def storm_shares(self, item: OutboxItem, storm_id: str, *, at: datetime) -> None:
+        """See `Journal.storm_shares`."""
+        await self._engine.write(lambda: storms.shares(item, storm_id, at=at))
+
+    async def storm_told(
+        self, storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
+    ) -> None:
+        """See `Journal.storm_told`."""
+        await self._engine.write(lambda: storms.told(storm_id, ref, at=at, ended=ended))
+
+    async def storm_over(self, storm_id: str, *, at: datetime) -> int:
+        """See `Journal.storm_over`."""
+        return await self._engine.write(lambda: storms.over(storm_id, at=at))
 
     async def outbox_wake(
         self, *, notifier: str = "", besides: Sequence[str] = ()

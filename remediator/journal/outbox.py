@@ -6,6 +6,8 @@ never tells a story in the wrong order. Delivered rows stay until their run is p
 A call of an escalation that is not due yet is a row in the state `later`. It holds back nothing,
 and its notifier is told nothing of the run before it; when its time comes it turns to `waiting`, in
 one transaction, and is from then on a note like others. Until then it may be dropped.
+
+A note that a storm's message tells is a row in the state `shared` (`storms`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -180,16 +182,18 @@ def _called(env: Env, notes: Sequence[Note]) -> Operation[set[tuple[str, str]]]:
 
 
 def due(
-    *, at: datetime, limit: int, notifier: str, besides: Sequence[str]
+    *, at: datetime, limit: int, notifier: str, besides: Sequence[str], but: Sequence[str]
 ) -> Operation[list[OutboxItem]]:
     """Return due notes, for each run and notifier only the oldest undelivered one."""
     rows = yield Query(
         "SELECT o.id, o.run_id, o.notifier, o.kind, o.text, o.at_us, o.recipients, o.attempts,"  # noqa: S608 - constants
-        " f.ref, o.news FROM outbox AS o"
+        " f.ref, o.news, s.storm_id FROM outbox AS o"
         " LEFT JOIN refs AS f ON f.run_id = o.run_id AND f.notifier = o.notifier"
+        " LEFT JOIN storm_runs AS s ON s.run_id = o.run_id AND s.notifier = o.notifier"
         f" WHERE o.state = 'waiting' AND o.next_us <= $3 AND {_TO} AND {_FIRST}"
+        " AND o.run_id NOT IN (SELECT value FROM each($5) AS i)"
         f" ORDER BY {_URGENCY}, o.next_us, o.id LIMIT $4",
-        (notifier, coding.dumps(list(besides)), to_us(at), limit),
+        (notifier, coding.dumps(list(besides)), to_us(at), limit, coding.dumps(list(but))),
     )
     return [_item(row) for row in rows]
 
@@ -267,6 +271,16 @@ def refused(
         )
 
 
+def told(run_id: str, *, since: datetime) -> Operation[bool]:
+    """Whether a note that asks for approval, made since then, was delivered to anybody."""
+    rows = yield Query(
+        "SELECT 1 FROM outbox WHERE run_id = $1 AND kind = $2 AND at_us >= $3"
+        " AND state = 'delivered' LIMIT 1",
+        (run_id, NoteKind.APPROVAL.value, to_us(since)),
+    )
+    return bool(rows)
+
+
 def waiting() -> Operation[dict[str, int]]:
     """Return how many notes wait for each notifier."""
     rows = yield Query(
@@ -289,4 +303,4 @@ def _item(row: Row) -> OutboxItem:
         id=f"{row[1]}-{row[0]}",
     )
     ref = coding.loads(row[8]) if row[8] is not None else None
-    return OutboxItem(id=row[0], notifier=row[2], note=note, attempts=row[7], ref=ref)
+    return OutboxItem(row[0], row[2], note, attempts=row[7], ref=ref, storm=row[10] or "")

@@ -29,6 +29,7 @@ from remediator.model.plans import Fact, Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.silences import Silence, SilenceState
+from remediator.model.storms import Storm, StormMark
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, RunView
 
@@ -228,6 +229,8 @@ class RunUpdate:
         steps: written by (sequence, attempt).
         ask: a new approval request; an older open one becomes void.
         close_approval: what an open request becomes.
+        close_why: kept with it, where the status alone does not say.
+        reminded: how many of an open request's reminders have been sent by now.
         lock: target keys to hold until the run ends (an interrupted run keeps them).
         guard: judged first.
         verdicts: kept with the run for people; None leaves them.
@@ -249,6 +252,8 @@ class RunUpdate:
     steps: tuple[Step, ...] = ()
     ask: ApprovalRequest | None = None
     close_approval: ApprovalStatus | None = None
+    close_why: str = ""
+    reminded: int | None = None
     lock: tuple[str, ...] = ()
     guard: Guard | None = None
     verdicts: tuple[Verdict, ...] | None = None
@@ -317,13 +322,17 @@ class ResumeHow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One note for one notifier; the oldest undelivered of its run and notifier."""
+    """One note for one notifier; the oldest undelivered of its run and notifier.
+
+    `storm` names the storm that its run is told in, empty where it is in none.
+    """
 
     id: int
     notifier: str
     note: Note
     attempts: int
     ref: JSONObject | None
+    storm: str = ""
 
 
 # ---------------------------------------------------------------------------------- reads
@@ -448,8 +457,25 @@ class Journal(Protocol):
         """Carry out one transition of a claimed run."""
         ...
 
-    async def decide(self, decision: Decision) -> tuple[DecisionOutcome, ApprovalRequest | None]:
-        """Count one authorised answer; the first quorum or the first deny decides."""
+    async def decide(
+        self, decision: Decision, *, earlier: Mapping[str, str] | None = None
+    ) -> tuple[DecisionOutcome, ApprovalRequest | None]:
+        """Count one authorised answer; the first quorum or the first deny decides.
+
+        Args:
+            decision: the answer.
+            earlier: of those who said yes before, actor → the person behind it now, empty where
+                that yes counts no more. One who is missing here makes the outcome `LOOK_AGAIN`,
+                and nothing is written. None counts all of them as they were written.
+        """
+        ...
+
+    async def answers(self, approval_id: str) -> Sequence[Decision]:
+        """Return the answers to a question, in order."""
+        ...
+
+    async def told(self, run_id: str, *, since: datetime) -> bool:
+        """Whether anybody got a note of a run that asks for approval, made since then."""
         ...
 
     async def snooze(
@@ -519,7 +545,13 @@ class Journal(Protocol):
 
     # outbox
     async def outbox_due(
-        self, *, at: datetime, limit: int, notifier: str = "", besides: Sequence[str] = ()
+        self,
+        *,
+        at: datetime,
+        limit: int,
+        notifier: str = "",
+        besides: Sequence[str] = (),
+        but: Sequence[str] = (),
     ) -> Sequence[OutboxItem]:
         """Return due notes, for each run and notifier only the oldest undelivered one.
 
@@ -530,7 +562,32 @@ class Journal(Protocol):
             limit: how many at most.
             notifier: only this one's; of all where it is empty.
             besides: not these notifiers'.
+            but: not of these runs.
         """
+        ...
+
+    async def storms(self, notifier: str) -> Sequence[StormMark]:
+        """Return the storms that a notifier still tells of."""
+        ...
+
+    async def storm(self, storm_id: str, *, most: int) -> Storm | None:
+        """Return how a storm stands, with so many of its runs by name."""
+        ...
+
+    async def storm_begins(self, storm: StormMark) -> None:
+        """Put a storm on record, without any run yet."""
+
+    async def storm_shares(self, item: OutboxItem, storm_id: str, *, at: datetime) -> None:
+        """Let the storm's message tell a note; its run joins, unless it had."""
+
+    async def storm_told(
+        self, storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool
+    ) -> None:
+        """Remember a notifier's ref of a storm, and whether its message is edited again."""
+
+    async def storm_over(self, storm_id: str, *, at: datetime) -> int:
+        """Let nobody join any more, and let those of its runs that need a person be told by
+        themselves: their questions and escalations go out anew. Returns how many notes."""
         ...
 
     async def outbox_wake(

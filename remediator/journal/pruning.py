@@ -37,6 +37,13 @@ _DELETIONS = (
     )
     """,
     """
+    DELETE FROM storms WHERE id IN (
+        SELECT id FROM storms AS s WHERE s.joined_us < $1
+            AND NOT EXISTS (SELECT 1 FROM storm_runs AS r WHERE r.storm_id = s.id)
+        LIMIT $2
+    )
+    """,
+    """
     DELETE FROM incidents WHERE id IN (
         SELECT id FROM incidents AS i WHERE i.status = 'resolved' AND i.updated_us < $1
             AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.incident_id = i.id)

@@ -91,8 +91,13 @@ def _write_wave(env: Env, wave: Sequence[RunUpdate]) -> Operation[dict[str, Upda
     yield from locks.insert([(one.run, one.update.lock) for one in accepted], at=updates[0].at)
     yield from steps.write([step for update in updates for step in update.steps])
     for status in ApprovalStatus:
-        closing = [update.run_id for update in updates if update.close_approval is status]
-        yield from approvals.close(closing, status)
+        closing = [update for update in updates if update.close_approval is status]
+        yield from approvals.close(
+            [update.run_id for update in closing], status, [update.close_why for update in closing]
+        )
+    yield from approvals.reminded(
+        [(update.run_id, update.reminded) for update in updates if update.reminded is not None]
+    )
     moved = yield from transitions.carry_out(
         env,
         [one.move for one in accepted],

@@ -139,6 +139,7 @@ class DecisionOutcome(StrEnum):
     EXPIRED = "expired"
     VOID = "void"
     UNKNOWN = "unknown"  # no such approval
+    LOOK_AGAIN = "look_again"  # somebody answered meanwhile: nothing was written, try again
     NEEDS_REASON = "needs_reason"  # a no that does not say why, where the policy wants it
 
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from remediator.model.quantities import Duration, Rate, Share
+from remediator.model.approvals import OnExpiry
+from remediator.model.quantities import Duration, Rate, Share, format_duration
 
 
 class Mode(StrEnum):
@@ -108,6 +109,30 @@ class Policy(Frozen):
     max_impact: MaxImpact = MaxImpact(pods=50, share=Share(1.0), nodes=1)
 
 
+class ApprovalTerms(Frozen):
+    """What the policy asks of approvals (`approval:` of the policy, or of a rule). It only
+    tightens what a runbook says."""
+
+    approvers: tuple[str, ...] = ()
+    """Whoever answers must be among these as well; for a runbook that names nobody, they are who
+    is asked."""
+    quorum: Annotated[int, Field(ge=1, le=10)] | None = None
+    """At least so many different people."""
+    four_eyes: bool = False
+    """Who started a run by hand may not say yes to it."""
+    on_expiry: OnExpiry | None = None
+    """What silence means at the least: `escalate` before `deny` before `approve`. `approve` lets
+    a runbook that asks for it take silence for a yes."""
+    deny_reason: bool = False
+    """A no must say why."""
+    max_timeout: Duration | None = None
+    """No question stays open for longer."""
+
+
+MOST_REMINDERS = 5
+"""Of one question: who has not answered by then needs a call, not a sixth message."""
+
+
 class Approval(Frozen):
     """Who must say yes to a run (`approval:` in a runbook)."""
 
@@ -116,4 +141,20 @@ class Approval(Frozen):
     quorum: Annotated[int, Field(ge=1, le=10)] = 1
     """How many different people."""
     timeout: Duration = timedelta(minutes=30)
-    """After this long without a quorum the run expires; silence is never a yes."""
+    """After this long without a quorum the run expires."""
+    four_eyes: bool = False
+    """Who started the run by hand may not say yes to it, by whichever of their identities."""
+    on_expiry: OnExpiry = OnExpiry.ESCALATE
+    """When nobody decided: `escalate` calls a person, `deny` leaves it at that. `approve` takes
+    silence for a yes, and only where a rule of the policy allows it for every plan."""
+    remind: Annotated[tuple[Duration, ...], Field(max_length=MOST_REMINDERS)] = ()
+    """When to tell people again that nobody has decided, after the question: [10m, 20m]."""
+
+    @model_validator(mode="after")
+    def _reminders_are_in_time(self) -> "Approval":
+        if list(self.remind) != sorted(set(self.remind)):
+            raise ValueError("remind: each time must be later than the one before")
+        if self.remind and self.remind[-1] >= self.timeout:
+            latest, over = format_duration(self.remind[-1]), format_duration(self.timeout)
+            raise ValueError(f"remind: {latest} is too late; the time to decide is over at {over}")
+        return self

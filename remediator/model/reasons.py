@@ -15,6 +15,7 @@ class Reason(StrEnum):
     PLAN_CHANGED = "plan_changed"
     SNOOZED = "snoozed"  # a person wants to be asked later
     APPROVED = "approved"
+    SILENCE = "silence"  # nobody decided, and the policy takes that for a yes here
     AUTOMATIC = "automatic"
     STEP_RETRY = "step_retry"
     NEXT_RUNG = "next_rung"

@@ -28,6 +28,8 @@ _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 # From a no-op to a rollout that reaches its deadline.
 _STEP_BUCKETS_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
 _HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+# From a click at once to a question that ends with a shift.
+_ANSWER_BUCKETS_S = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
 _BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -89,6 +91,24 @@ APPROVALS = _counter(
     "outcome",
 )
 
+QUESTIONS_CLOSED = _counter(
+    "remediator_questions_closed_total",
+    "Questions to people that somebody or the time closed (approved, denied, snoozed, expired, "
+    "silence). Those that are open are the runs in awaiting_approval.",
+    "how",
+)
+ANSWER_TIME = _histogram(
+    "remediator_answer_duration_seconds",
+    "From a question to the answer that decided it.",
+    _ANSWER_BUCKETS_S,
+    "answer",
+)
+REFUSED_ANSWERS = _counter(
+    "remediator_answers_refused_total",
+    "Answers that were not taken, by why (not_among, cannot_tell, four_eyes, needs_reason).",
+    "reason",
+)
+REMINDERS = _counter("remediator_reminders_total", "Reminders that a question is still open.")
 NOT_AUTHORISED = _counter(
     "remediator_not_authorised_total",
     "What people wanted and may not, beside answers to approval requests.",

@@ -27,7 +27,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from remediator.model.escalation import Calls
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
-from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Sender, Tls
+from remediator.settings.access import Api, ApiToken, Http, Role, Roles, Schedule, Sender, Tls
 from remediator.settings.daemon import (
     MIN_RETENTION,
     Audit,
@@ -46,7 +46,7 @@ from remediator.settings.notify import (
     Wanted,
     WebhookSettings,
 )
-from remediator.settings.section import Section
+from remediator.settings.section import LinkTemplate, Pattern, Section
 from remediator.settings.slack import SlackRoute, SlackSettings
 from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
 
@@ -69,6 +69,7 @@ __all__ = [
     "PrometheusSettings",
     "Role",
     "Roles",
+    "Schedule",
     "Section",
     "Sender",
     "Settings",
@@ -80,6 +81,7 @@ __all__ = [
     "Wanted",
     "WebhookSettings",
     "Worker",
+    "doubts",
     "explain",
     "load",
 ]
@@ -123,7 +125,10 @@ class Settings(BaseSettings):
     """A file that holds the policy, in place of `policy`. Looked at for changes and reloaded with
     the runbooks, all or nothing."""
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Approver groups: name → identities such as `slack:U0123` and `api:alice`."""
+    """Approver groups: name → who is in it: people (`alice`), identities (`slack:U0123`,
+    `api:alice`), Slack user groups (`slack-group:S0123`), whoever is on call (`schedule:sre`)."""
+    schedules: Mapping[str, Schedule] = Field(default_factory=dict)
+    """Who is on call: name → a file or a PagerDuty schedule."""
     people: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Identities of the same person: `alice: [slack:U0123, api:alice]`. Two yes of one person are
     one, whichever way they come."""
@@ -134,6 +139,12 @@ class Settings(BaseSettings):
     escalate_to: Calls = ()
     """Who is called where a runbook names nobody: notifiers, at once or later, like
     `[slack, {after: 10m, to: pagerduty}, {after: 30m, to: [opsgenie, email]}]`."""
+    links: Mapping[str, LinkTemplate] = Field(default_factory=dict)
+    """Links that are shown with every run, name → URL with `${{ labels.NAME }}` in it; left out
+    where the alert has no such label."""
+    mask: tuple[Pattern, ...] = ()
+    """Regular expressions (RE2); what they match in alerts, plans and outputs is shown to people as
+    `***`. Tokens, keys and passwords that look like some always are."""
     senders: Mapping[str, Sender] = Field(default_factory=lambda: {"default": Sender()})
     """Who may post notifications; `default` is the one without a name in the path."""
     api: Api = Api()
@@ -167,6 +178,20 @@ class Settings(BaseSettings):
                     f"senders.{name}.client_names needs tls.client_ca_file: without it no client "
                     "certificate is asked for"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _rung_are_known(self) -> "Settings":
+        """A misspelt group would ring nobody, and nobody would notice before it matters."""
+        for mention in (self.slack.mention, *(route.mention for route in self.slack.routes)):
+            for name in mention:
+                kind, colon, _ = name.partition(":")
+                if colon and kind not in ("slack", "slack-group"):
+                    raise ValueError(f"slack: {name!r} can't be mentioned in Slack")
+                if not colon and name not in self.groups:
+                    near = difflib.get_close_matches(name, self.groups, n=1)
+                    hint = f"; did you mean {near[0]}?" if near else ""
+                    raise ValueError(f"slack: mention: there is no group {name!r}{hint}")
         return self
 
     @model_validator(mode="after")
@@ -219,6 +244,20 @@ def load(path: Path | None, **overrides: Any) -> Settings:
     except ValidationError as error:
         where = str(path) if path else "settings"
         raise SettingsError("\n".join(f"{where}: {line}" for line in explain(error))) from None
+
+
+def doubts(settings: Settings) -> list[tuple[str, str]]:
+    """Return what is allowed and hardly meant, as key and sentence; for the log and `check`."""
+    found = []
+    slack = settings.slack
+    if slack.bot_token is not None and not slack.answers:
+        why = "neither app_token nor signing_secret is set: nobody can answer there"
+        found.append(("slack", f"slack: {why}, so its messages have no buttons"))
+    if slack.bot_token is not None and not slack.channel:
+        found.append(("slack", "slack: without a channel nothing is told there"))
+    if slack.routes and slack.bot_token is None:
+        found.append(("slack", "slack: routes are of no use without a bot_token"))
+    return found
 
 
 def explain(error: ValidationError) -> list[str]:

@@ -50,6 +50,21 @@ class Roles(Section):
     """May do everything."""
 
 
+class Schedule(Section):
+    """Who is on call when, for `schedule:NAME` among approvers: from a file, or from PagerDuty."""
+
+    file: Path | None = None
+    """A YAML file with a rotation, shifts or both; read anew for each decision."""
+    pagerduty: Annotated[str, Field(pattern="^[A-Z0-9]+$")] | None = None
+    """The id of a PagerDuty schedule, P…; needs pagerduty.api_token."""
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> "Schedule":
+        if (self.file is None) == (self.pagerduty is None):
+            raise ValueError("give file or pagerduty, one of the two")
+        return self
+
+
 class Sender(Section):
     """One Alertmanager, or one HA cluster of them, that may post to /webhook/<source>/<SENDER>."""
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+import re2
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
+
+from remediator.model import links
 
 
 class Section(BaseModel):
@@ -47,3 +50,24 @@ class Section(BaseModel):
 
 def _is_secret(annotation: object) -> bool:
     return "SecretStr" in str(annotation)
+
+
+def _a_pattern(given: str) -> str:
+    try:
+        re2.compile(given)
+    except re2.error as error:
+        raise ValueError(f"{given!r} is no regular expression: {error}") from None
+    return given
+
+
+def _a_link(given: str) -> str:
+    if wrong := links.fault(given):
+        raise ValueError(wrong)
+    return given
+
+
+Pattern = Annotated[str, AfterValidator(_a_pattern)]
+"""A regular expression, RE2."""
+
+LinkTemplate = Annotated[str, AfterValidator(_a_link)]
+"""A URL with labels in it (`remediator.model.links`)."""

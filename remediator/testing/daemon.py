@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from remediator.engine.announce import Announcer
-from remediator.engine.approvals import ApprovalDesk
+from remediator.engine.answers import ApprovalDesk
 from remediator.engine.context import PluginContext
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.desk import PeopleDesk

@@ -99,7 +99,7 @@ def test_people_are_held_against_the_settings(fresh: Box) -> None:
     assert remediator("check", str(file)).returncode == 0
     checked = remediator("check", str(file), "--config", fresh.config)
     assert checked.returncode == 1
-    assert '"nobody-there" is no group of the settings' in checked.stdout
+    assert '"nobody-there" is no group or person of the settings' in checked.stdout
 
 
 def test_a_script_that_the_alert_writes(fresh: Box) -> None:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from remediator.engine.approvals import ApprovalDesk
+from remediator.engine.answers import ApprovalDesk
 from remediator.engine.context import PluginContext
 from remediator.engine.control import RunControl
 from remediator.engine.hint import Hint

@@ -9,8 +9,9 @@ from tests.notify.pagerduty_server import PagerDuty
 from tests.servers.loop import Loop
 from tests.servers.process import Server
 from tests.servers.waiting import eventually
+from tests.slack.delivery import Click
 from tests.slack.server import Outage, Slack
-from tests.slack.workspace import Click, Message
+from tests.slack.workspace import Message
 
 CHANNEL = "C0123456789"
 ALICE = "U0ALICE01"

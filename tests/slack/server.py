@@ -1,49 +1,43 @@
-"""A Slack on loopback: the Web API's methods that we use, signed clicks, limits and outages.
+"""A Slack on loopback: one workspace with one app. README.md beside it says what it enforces.
 
-Checks what the real one checks: the token and its scopes, the channel and the app's place in it,
-the message and the thread, Block Kit (`blockkit`), about one post a second for each channel, the
-five uses of a `response_url`. Tests read `channel("C01").messages` as a person would.
+Wires the parts together and breaks them on demand. What the app may call is in `web_api` and
+`view_api`, how things reach the app in `delivery` and `socket_mode`, what people do in `person`,
+what they read in `workspace`, what they see in `page`.
 """
 
 import asyncio
-import json
-import math
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import aiohttp
 from aiohttp import web
 
-from tests.slack import blockkit, payloads
+from tests.slack import arguments
+from tests.slack.app import APP_ID, APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, App
 from tests.slack.clock import Clock
+from tests.slack.delivery import Click, Delivery
 from tests.slack.errors import ApiError
+from tests.slack.limits import Limits
+from tests.slack.person import Person
 from tests.slack.socket_mode import SocketMode
-from tests.slack.workspace import (
-    Bucket,
-    Channel,
-    Click,
-    Message,
-    Private,
-    ResponseUrl,
-    message_json,
-    page,
-)
+from tests.slack.view_api import ViewApi
+from tests.slack.web_api import Method, WebApi
+from tests.slack.workspace import BOT_USER, Channel, Message, Private, UserGroup, Workspace
 
-BOT_TOKEN = "xoxb-loopback-1"
-APP_TOKEN = "xapp-1-A01-loopback"
-APP_ID = "A01"
-SIGNING_SECRET = "loopback-signing-secret"
-BOT_USER = "U0REMEDI8"
+__all__ = ["APP_ID", "APP_TOKEN", "BOT_TOKEN", "BOT_USER", "SIGNING_SECRET", "Outage", "Slack"]
 
-_RESPONSE_URL_S = 30 * 60
-_RESPONSE_URL_USES = 5
-_LONGEST_TEXT = 40_000
+Outage = Literal["refuse", "500", "502", "503", "hang", "html", "reset"]
+"""Refuse connections; answer with such a status; never answer; answer a page with status 200; do
+what is asked and cut the connection instead of answering."""
 
-Outage = Literal["refuse", "500", "hang"]
-Method = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+_PAGE = "<html><body><h1>Something went wrong</h1></body></html>"
+
+
+@dataclass
+class _Trouble:
+    kind: Outage
+    left: int | None
 
 
 class Slack:
@@ -52,59 +46,44 @@ class Slack:
     def __init__(
         self, *channels: str, token: str = BOT_TOKEN, signing_secret: str = SIGNING_SECRET
     ) -> None:
-        self.token = token
-        self.app_token = APP_TOKEN
-        self.app_scopes = {"connections:write"}
-        """What the app-level token may do."""
-        self.signing_secret = signing_secret
-        self.scopes = {"chat:write"}
-        self.app_url = ""
-        """Where clicks go: the app's interactivity request URL."""
-        self.socket_mode = False
-        """Whether clicks, commands and events go over Socket Mode instead of to `app_url`."""
-        self.clock = Clock()
-        self.socket = SocketMode(self.clock, APP_ID)
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
-        """The time that clicks are signed with."""
-        self.private: list[Private] = []
+        """The time of messages, and that clicks are signed with."""
+        self.clock = Clock()
+        """What expires by; `clock.advance` lets time pass."""
+        self.app = App(token=token, signing_secret=signing_secret)
         self.calls: list[str] = []
         """The methods that were called and let in, in order."""
-        self.turned_away = 0
-        """How many calls were answered 429."""
-        self._channels = {name: Channel(name) for name in channels or ("C0123456789",)}
-        self._response_urls: dict[str, ResponseUrl] = {}
-        self._buckets: dict[str, Bucket] = {}
-        self._burst: float | None = 20.0
-        self._throttled_s: int | None = None
-        self._outage: Outage | None = None
+        self.workspace = Workspace(channels or ("C0123456789",), self._time)
+        self.limits = Limits(self.clock)
+        self.socket = SocketMode(self.clock, APP_ID)
+        self.api = WebApi(self.workspace, self.app)
+        self.views = ViewApi(self.workspace, self.app, self.clock)
+        self.delivery = Delivery(self.workspace, self.app, self.api, self.socket, self.clock)
+        self._methods: Mapping[str, Method] = {
+            "apps.connections.open": self._connections_open,
+            **self.api.methods,
+            **self.views.methods,
+        }
+        self._people: dict[str, Person] = {}
+        self._troubles: dict[str | None, _Trouble] = {}
+        self._slow_s: dict[str | None, float] = {}
         self._back = asyncio.Event()
         self._answering = asyncio.Event()
         self._answering.set()
-        self._last_ts = 0
-        self._methods: Mapping[str, tuple[str | None, Method]] = {
-            "apps.connections.open": ("connections:write", self._connections_open),
-            "auth.test": (None, self._auth_test),
-            "chat.postMessage": ("chat:write", self._post),
-            "chat.update": ("chat:write", self._update),
-            "chat.postEphemeral": ("chat:write", self._post_ephemeral),
-            "conversations.history": ("channels:history", self._history),
-            "conversations.replies": ("channels:history", self._replies),
-        }
-        application = web.Application(middlewares=[self._outages])
+        application = web.Application()
         application.router.add_route("*", "/api/{method}", self._api)
-        application.router.add_post("/actions/{key}", self._respond)
-        application.router.add_get("/link/", self.socket.serve)
+        application.router.add_post("/actions/{key}", self._guarded(self.delivery.respond))
+        application.router.add_get("/link/", self._guarded(self.socket.serve))
         self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
         self._port = 0
-        self._session: aiohttp.ClientSession | None = None
 
-    # -- what a test does
+    # -- its life
 
     async def start(self) -> "Slack":
         """Listen on a free loopback port."""
         await self._runner.setup()
         await self._listen()
-        self._session = aiohttp.ClientSession()
+        await self.delivery.start(self.url)
         return self
 
     async def stop(self) -> None:
@@ -112,8 +91,7 @@ class Slack:
         self._back.set()
         self._answering.set()
         await self.socket.close()
-        if self._session is not None:
-            await self._session.close()
+        await self.delivery.stop()
         await self._runner.cleanup()
 
     @property
@@ -126,22 +104,117 @@ class Slack:
         """What `slack.api_url` must be set to."""
         return f"{self.url}/api/"
 
+    # -- the app's settings
+
+    @property
+    def token(self) -> str:
+        """The bot token."""
+        return self.app.token
+
+    @property
+    def app_token(self) -> str:
+        """The app-level token."""
+        return self.app.app_token
+
+    @property
+    def signing_secret(self) -> str:
+        """What requests to the app are signed with."""
+        return self.app.signing_secret
+
+    @property
+    def scopes(self) -> set[str]:
+        """What the bot token may do."""
+        return self.app.scopes
+
+    @property
+    def app_scopes(self) -> set[str]:
+        """What the app-level token may do."""
+        return self.app.app_scopes
+
+    @property
+    def app_url(self) -> str:
+        """Where clicks go: the app's interactivity request URL."""
+        return self.app.interactivity_url
+
+    @app_url.setter
+    def app_url(self, url: str) -> None:
+        self.app.interactivity_url = url
+
+    @property
+    def socket_mode(self) -> bool:
+        """Whether clicks, commands and events go over Socket Mode."""
+        return self.app.socket_mode
+
+    @socket_mode.setter
+    def socket_mode(self, on: bool) -> None:
+        self.app.socket_mode = on
+
+    # -- the workspace
+
+    @property
+    def private(self) -> list[Private]:
+        """What single people were told."""
+        return self.workspace.private
+
     def channel(self, name: str) -> Channel:
         """Return a channel by its id."""
-        return self._channels[name]
+        return self.workspace.channels[name]
 
-    def add(self, name: str) -> None:
+    def add(self, channel: str, *, name: str = "oncall", private: bool = False) -> Channel:
         """Make a channel, unless it is there, and invite the app to it."""
-        self._channels.setdefault(name, Channel(name))
+        made = Channel(channel, name=name, private=private)
+        return self.workspace.channels.setdefault(channel, made)
+
+    def add_group(self, group: str, handle: str, users: Iterable[str] = ()) -> UserGroup:
+        """Make a user group of these people."""
+        members = [self.workspace.person(one).id for one in users]
+        made = UserGroup(group, handle, members)
+        self.workspace.groups[group] = made
+        return made
+
+    def person(self, user: str, name: str = "") -> Person:
+        """Return a person, who joins the workspace if need be."""
+        if user not in self._people:
+            self._people[user] = Person(user, self.workspace, self.app, self.delivery, self.views)
+        if name:
+            self.workspace.person(user).name = name
+        return self._people[user]
+
+    async def click(
+        self,
+        message: Message | Private,
+        label: str,
+        *,
+        user: str,
+        **tampering: Any,
+    ) -> Click:
+        """Press a button as a user; `person(user).press` with what `Delivery.send` takes."""
+        click = await self.person(user).press(message, label, **tampering)
+        assert click is not None
+        return click
+
+    async def send(self, body: bytes, **tampering: Any) -> Click:
+        """Post a body to the app, signed as Slack signs unless told otherwise."""
+        return await self.delivery.send(body, **tampering)
+
+    def expire_response_urls(self) -> None:
+        """Let thirty minutes pass for every click so far."""
+        self.delivery.expire_response_urls()
+
+    # -- trouble
+
+    @property
+    def turned_away(self) -> int:
+        """How many calls were answered 429."""
+        return self.limits.turned_away
 
     def limit(self, burst: float | None) -> None:
-        """Take about one post a second for each channel after `burst`; None: no limit."""
-        self._burst = burst
-        self._buckets.clear()
+        """Take so many calls of a kind at once and then as documented; None: no limit."""
+        self.limits.limit(burst)
 
-    def throttle(self, retry_after_s: int | None) -> None:
-        """Answer every call with 429 and this `Retry-After`, until called with None."""
-        self._throttled_s = retry_after_s
+    def throttle(self, retry_after_s: int | None, method: str | None = None) -> None:
+        """Answer every call (of one method) with 429 and this `Retry-After`, until None."""
+        self.limits.throttle(retry_after_s, method)
 
     def hold_answers(self) -> None:
         """Do what is asked at once, and answer only after `answer`."""
@@ -151,10 +224,18 @@ class Slack:
         """Answer what was held, and all that follows."""
         self._answering.set()
 
-    async def outage(self, kind: Outage) -> None:
-        """Break down: refuse connections, answer 500, or take requests and never answer."""
-        self._outage = kind
+    def slow(self, seconds: float, method: str | None = None) -> None:
+        """Do what is asked, and answer so much later; 0: at once."""
+        self._slow_s[method] = seconds
+
+    async def outage(
+        self, kind: Outage, method: str | None = None, *, times: int | None = None
+    ) -> None:
+        """Break down, as a whole or in one method, for so many calls or until `recover`."""
+        self._troubles[method] = _Trouble(kind, times)
         self._back.clear()
+        if method is not None:
+            return
         if kind == "hang":
             self.socket.silence()
         if kind == "refuse":
@@ -164,84 +245,16 @@ class Slack:
 
     async def recover(self) -> None:
         """Work again, at the same address."""
-        self._outage = None
+        self._troubles.clear()
         self.socket.silence(False)
         self._back.set()
         if not self._runner.sites:
             await self._listen()
 
-    async def click(
-        self,
-        message: Message,
-        label: str,
-        *,
-        user: str,
-        headers: Mapping[str, str] | None = None,
-        **tampering: Any,
-    ) -> Click:
-        """Press a button as a user: post Slack's signed payload to the app and time its answer.
-
-        Args:
-            message: the message, or `message.as_seen()` from earlier.
-            label: what stands on the button.
-            user: the user's id.
-            headers: sent as well, `X-Slack-Retry-Num` for instance.
-            tampering: handed to `send`.
-        """
-        pressed = message.button(label)
-        key = secrets.token_hex(8)
-        self._response_urls[key] = ResponseUrl(
-            message.channel, message.ts, user, time.monotonic() + _RESPONSE_URL_S
-        )
-        response_url = f"{self.url}/actions/{key}"
-        payload = payloads.pressed(message, pressed, user=user, response_url=response_url)
-        if self.socket_mode:
-            return await self._by_socket(payload, response_url)
-        body = payloads.form(payload)
-        return await self.send(body, response_url=response_url, headers=headers, **tampering)
-
-    async def _by_socket(self, payload: Mapping[str, Any], response_url: str) -> Click:
-        envelope = await self.socket.deliver("interactive", payload)
-        answer = json.dumps(envelope.response).encode() if envelope.response else b""
-        took_s = envelope.took_s if envelope.took_s is not None else math.inf
-        return Click(200 if envelope.acks else 0, took_s, answer, response_url)
-
-    async def send(
-        self,
-        body: bytes,
-        *,
-        response_url: str = "",
-        headers: Mapping[str, str] | None = None,
-        secret: str | None = None,
-        timestamp: str | None = None,
-        signature: str | None = None,
-    ) -> Click:
-        """Post a body to the app, signed as Slack signs unless told otherwise."""
-        assert self._session is not None, "start the server first"
-        assert self.app_url, "tell the server where clicks go: slack.app_url = …"
-        stamp = str(int(self.now().timestamp())) if timestamp is None else timestamp
-        signed = payloads.signature(body, stamp, secret or self.signing_secret)
-        started = time.monotonic()
-        async with self._session.post(
-            self.app_url,
-            data=body,
-            headers={
-                "Content-Type": "application/x-www-form-urlencoded",
-                "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
-                "X-Slack-Request-Timestamp": stamp,
-                "X-Slack-Signature": signed if signature is None else signature,
-                **(headers or {}),
-            },
-        ) as response:
-            answer = await response.read()
-            return Click(response.status, time.monotonic() - started, answer, response_url)
-
-    def expire_response_urls(self) -> None:
-        """Let thirty minutes pass for every click so far."""
-        for known in self._response_urls.values():
-            known.expires_at = time.monotonic()
-
     # -- HTTP
+
+    def _time(self) -> datetime:
+        return self.now()
 
     async def _listen(self) -> None:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -249,187 +262,82 @@ class Slack:
         if not self._port:
             self._port = self._runner.addresses[0][1]
 
-    @web.middleware
-    async def _outages(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if self._outage == "refuse" and request.transport is not None:
-            request.transport.abort()  # a connection from before the outage
-        if self._outage in ("refuse", "hang"):
+    def _guarded(
+        self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Let a handler of something else than a method take part in the whole's outages."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            broken = await self._breakdown(request, self._trouble(None))
+            return broken or await handler(request)
+
+        return guarded
+
+    def _trouble(self, method: str | None) -> Outage | None:
+        for name in {method, None}:
+            found = self._troubles.get(name)
+            if found is None or found.left == 0:
+                continue
+            if found.left is not None:
+                found.left -= 1
+            return found.kind
+        return None
+
+    async def _breakdown(self, request: web.Request, kind: Outage | None) -> web.Response | None:
+        """What is answered in place of an answer, where nothing is done."""
+        if kind == "refuse" and request.transport is not None:
+            request.transport.abort()  # a connection from before
+        if kind in ("refuse", "hang"):
             await self._back.wait()
             return web.Response(status=503)  # whoever asked has gone; it must not be done now
-        if self._outage == "500":
-            return web.Response(status=500, text="<html>oops</html>", content_type="text/html")
-        return await handler(request)
+        if kind in ("500", "502", "503"):
+            return web.Response(status=int(kind), text=_PAGE, content_type="text/html")
+        if kind == "html":
+            return web.Response(text=_PAGE, content_type="text/html")
+        return None
 
     async def _api(self, request: web.Request) -> web.Response:
-        if self._throttled_s is not None:
-            self.turned_away += 1
-            return _too_many(self._throttled_s)
-        try:
-            scope, method = self._method(request)
-            self._authenticate(request, scope)
-            arguments = await _arguments(request)
-            wait_s = self._pace(request.match_info["method"], str(arguments.get("channel", "")))
-            if wait_s > 0:
-                self.turned_away += 1
-                return _too_many(math.ceil(wait_s))
-            answer = method(arguments)
-        except ApiError as error:
-            return web.json_response(error.body)
-        self.calls.append(request.match_info["method"])
-        await self._answering.wait()
-        return web.json_response({"ok": True, **answer})
-
-    def _method(self, request: web.Request) -> tuple[str | None, Method]:
         name = request.match_info["method"]
-        if name not in self._methods:
-            raise ApiError("unknown_method", req_method=name)
-        return self._methods[name]
+        trouble = self._trouble(name)
+        broken = await self._breakdown(request, trouble)
+        if broken is not None:
+            return broken
+        headers = {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
+        try:
+            if name not in self._methods:
+                raise ApiError("unknown_method", req_method=name)
+            self._authenticate(request, name)
+            given = await arguments.read(request)
+            wait_s = self.limits.wait_s(name, str(given.get("channel", "")))
+            if wait_s:
+                return _too_many(wait_s)
+            answer = {"ok": True, **self._methods[name](given)}
+            self.calls.append(name)
+        except ApiError as error:
+            return web.json_response(error.body, headers=headers)
+        if trouble == "reset" and request.transport is not None:
+            request.transport.abort()  # taken, but nobody learns it
+        await self._answering.wait()
+        slow_s = self._slow_s.get(name, self._slow_s.get(None, 0.0))
+        await self.clock.until(self.clock.now() + slow_s)
+        return web.json_response(answer, headers=headers)
 
-    def _authenticate(self, request: web.Request, scope: str | None) -> None:
+    def _authenticate(self, request: web.Request, method: str) -> None:
         given = request.headers.get("Authorization", "")
         if not given.startswith("Bearer "):
             raise ApiError("not_authed")
         token = given.removeprefix("Bearer ")
         if token not in (self.token, self.app_token):
             raise ApiError("invalid_auth")
-        if (token == self.app_token) != (scope == "connections:write"):
+        if (token == self.app_token) != (method == "apps.connections.open"):
             raise ApiError("not_allowed_token_type")
-        scopes = self.app_scopes if token == self.app_token else self.scopes
-        if scope is not None and scope not in scopes:
-            raise ApiError("missing_scope", needed=scope, provided=",".join(sorted(scopes)))
-
-    def _pace(self, method: str, channel: str) -> float:
-        """Return how long the caller must wait: one post a second and channel, edits by the app."""
-        if self._burst is None or not method.startswith("chat."):
-            return 0.0
-        key, per_s = (channel, 1.0) if method == "chat.postMessage" else (method, 50 / 60)
-        return self._buckets.setdefault(key, Bucket(self._burst, per_s)).take()
-
-    async def _respond(self, request: web.Request) -> web.Response:
-        known = self._response_urls.get(request.match_info["key"])
-        if known is None or time.monotonic() >= known.expires_at:
-            return web.json_response({"ok": False, "error": "expired_url"}, status=404)
-        if known.uses >= _RESPONSE_URL_USES:
-            return web.json_response({"ok": False, "error": "used_url"}, status=404)
-        known.uses += 1
-        body = await request.json()
-        if body.get("replace_original"):
-            try:
-                self._edit(known.channel, known.message_ts, body)
-            except ApiError as error:
-                return web.json_response(error.body, status=400)
-        else:
-            self.private.append(Private(known.channel, known.user, body["text"]))
-        return web.Response(text="ok")
-
-    # -- the Web API's methods
 
     def _connections_open(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        scope = "connections:write"
+        if scope not in self.app_scopes:
+            provided = ",".join(sorted(self.app_scopes))
+            raise ApiError("missing_scope", needed=scope, provided=provided)
         return {"url": f"ws://127.0.0.1:{self._port}/link/?{self.socket.ticket()}"}
-
-    def _auth_test(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"url": self.url, "team_id": "T01", "user_id": BOT_USER, "bot_id": "B0REMEDI8"}
-
-    def _post(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        channel = self._writable(arguments)
-        text, blocks = _content(arguments)
-        under = arguments.get("thread_ts")
-        if under is not None and channel.find(str(under)) is None:
-            raise ApiError("thread_not_found")
-        message = Message(
-            channel=channel.id,
-            ts=self._new_ts(),
-            user=BOT_USER,
-            text=text,
-            blocks=blocks,
-            thread_ts=under,
-            broadcast=bool(under and arguments.get("reply_broadcast")),
-        )
-        channel.everything.append(message)
-        return {"channel": channel.id, "ts": message.ts, "message": message_json(message)}
-
-    def _update(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        channel = self._writable(arguments)
-        text, _ = _content(arguments)
-        self._edit(channel.id, str(arguments.get("ts", "")), arguments)
-        return {"channel": channel.id, "ts": arguments["ts"], "text": text}
-
-    def _edit(self, channel: str, ts: str, arguments: Mapping[str, Any]) -> None:
-        message = self._channels[channel].find(ts)
-        if message is None:
-            raise ApiError("message_not_found")
-        if message.user != BOT_USER:
-            raise ApiError("cant_update_message")
-        message.text, message.blocks = _content(arguments)
-        message.edits += 1
-
-    def _post_ephemeral(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        channel = self._writable(arguments)
-        text, _ = _content(arguments)
-        self.private.append(Private(channel.id, str(arguments.get("user", "")), text))
-        return {"message_ts": self._new_ts()}
-
-    def _history(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        channel = self._readable(arguments)
-        newest_first = channel.messages[::-1]
-        return {"messages": page(newest_first, int(arguments.get("limit", 100)))}
-
-    def _replies(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        channel = self._readable(arguments)
-        ts = str(arguments.get("ts", ""))
-        parent = channel.find(ts)
-        if parent is None:
-            raise ApiError("thread_not_found")
-        return {"messages": page([parent, *channel.thread(ts)], int(arguments.get("limit", 1000)))}
-
-    def _readable(self, arguments: Mapping[str, Any]) -> Channel:
-        channel = self._channels.get(str(arguments.get("channel", "")))
-        if channel is None:
-            raise ApiError("channel_not_found")
-        return channel
-
-    def _writable(self, arguments: Mapping[str, Any]) -> Channel:
-        channel = self._readable(arguments)
-        if channel.archived:
-            raise ApiError("is_archived")
-        if not channel.invited:
-            raise ApiError("not_in_channel")
-        return channel
-
-    def _new_ts(self) -> str:
-        self._last_ts = max(self._last_ts + 1, time.time_ns() // 1000)
-        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
-
-
-def _content(arguments: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    text, blocks = str(arguments.get("text") or ""), arguments.get("blocks") or []
-    if isinstance(blocks, str):
-        blocks = json.loads(blocks)
-    if not text and not blocks:
-        raise ApiError("no_text")
-    if len(text) > _LONGEST_TEXT:
-        raise ApiError("msg_too_long")
-    found = blockkit.faults(blocks)
-    if found:
-        metadata = {"messages": [f"[ERROR] {one}" for one in found]}
-        raise ApiError("invalid_blocks", errors=found, response_metadata=metadata)
-    if blockkit.too_long(blocks):
-        raise ApiError("msg_blocks_too_long")
-    return text, blocks
-
-
-async def _arguments(request: web.Request) -> Mapping[str, Any]:
-    if request.content_type == "application/json":
-        try:
-            body = await request.json()
-        except ValueError:
-            raise ApiError("invalid_json") from None
-        if not isinstance(body, dict):
-            raise ApiError("json_not_object")
-        return body
-    return {**request.query, **(await request.post())}
 
 
 def _too_many(retry_after_s: int) -> web.Response:

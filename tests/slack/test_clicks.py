@@ -222,12 +222,12 @@ def test_a_name_is_never_an_identity() -> None:
 
     click = interactions.read(payloads.form(payload))
 
-    assert click == interactions.Click("a-1", Answer.APPROVE, "slack:U0EVIL", "")
+    assert click == interactions.Press("remediator_approve", "a-1", "slack:U0EVIL")
 
 
 @given(st.binary(max_size=300))
 def test_no_body_makes_the_parser_break(body: bytes) -> None:
-    assert not isinstance(_read(body), interactions.Click)
+    assert not isinstance(_read(body), interactions.Press)
 
 
 @given(

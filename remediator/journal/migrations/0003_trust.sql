@@ -63,3 +63,24 @@ CREATE TABLE acknowledgements (
     reason TEXT   NOT NULL,
     at_us  BIGINT NOT NULL
 );
+
+-- storms
+-- A note of the outbox may also be in the state `shared`: the storm's message tells it.
+CREATE TABLE storms (
+    id        TEXT   PRIMARY KEY,
+    notifier  TEXT   NOT NULL,
+    place     TEXT   NOT NULL,
+    began_us  BIGINT NOT NULL,
+    joined_us BIGINT NOT NULL, -- when the last run joined
+    closed_us BIGINT,          -- since then none joins any more
+    ended_us  BIGINT,          -- since then its message is not edited any more
+    ref       TEXT   NOT NULL  -- JSON: what the notifier remembers of it
+);
+CREATE INDEX storms_going_on ON storms (notifier) WHERE ended_us IS NULL;
+CREATE TABLE storm_runs (
+    notifier TEXT NOT NULL,
+    run_id   TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    storm_id TEXT NOT NULL REFERENCES storms (id) ON DELETE CASCADE,
+    PRIMARY KEY (notifier, run_id)
+);
+CREATE INDEX storm_runs_by_storm ON storm_runs (storm_id);

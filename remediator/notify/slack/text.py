@@ -8,8 +8,9 @@ styling, and `verbatim` keeps Slack from finding links and names in what is left
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from remediator.model.canonical import JSONObject
@@ -33,6 +34,20 @@ _LONGEST_URL = 2000
 def size(text: str) -> int:
     """Return how long Slack may find a text, in UTF-16 units: an emoji counts as two."""
     return len(text.encode("utf-16-le", errors="replace")) // 2
+
+
+def in_blocks(blocks: Sequence[JSONObject]) -> int:
+    """Return how much text blocks hold, whatever they are nested in."""
+
+    def measure(value: Any) -> int:
+        if isinstance(value, Mapping):
+            return sum(
+                size(inner) if key == "text" and isinstance(inner, str) else measure(inner)
+                for key, inner in value.items()
+            )
+        return sum(measure(inner) for inner in value) if isinstance(value, list) else 0
+
+    return measure(list(blocks))
 
 
 def line(text: str) -> str:
@@ -81,6 +96,40 @@ def code_lines(lines: list[str], limit: int, *, more: str) -> tuple[str, bool]:
     if left:
         shown.append(f"… and {left} {more}")
     return fence + "\n".join(shown) + fence, whole and not left
+
+
+def code_blocks(lines: Sequence[str], limit: int) -> list[str]:
+    """Return all of these lines, in as many blocks of code as it takes, each of `limit` units.
+
+    A line that is longer than a block goes on in the next.
+    """
+    fence = "```"
+    room = limit - 2 * len(fence)
+    blocks: list[list[str]] = [[]]
+    left = room
+    for one in lines:
+        for piece in _pieces(_unquoted(line(one)), room):
+            if size(piece) + 1 > left and blocks[-1]:
+                blocks.append([])
+                left = room
+            blocks[-1].append(piece)
+            left -= size(piece) + 1
+    return [fence + "\n".join(block) + fence for block in blocks if block]
+
+
+def _pieces(clean: str, limit: int) -> list[str]:
+    """Return text on one line escaped, in pieces of at most `limit` units."""
+    pieces: list[str] = []
+    kept: list[str] = []
+    room = limit
+    for character in clean or " ":
+        piece = _ENTITIES.get(character, character)
+        if size(piece) > room:
+            pieces.append("".join(kept))
+            kept, room = [], limit
+        kept.append(piece)
+        room -= size(piece)
+    return [*pieces, "".join(kept)]
 
 
 def link(url: str, label: str) -> str:

@@ -1,0 +1,241 @@
+"""Reminders, silence, four eyes, one person's identities, snoozing, and what has changed since the
+last question: through the engine, over a real journal."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from remediator.engine.people import Known
+from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
+from remediator.model.policy import Mode
+from remediator.model.reasons import Reason
+from remediator.model.runs import RunState
+from remediator.model.views import NoteKind
+from remediator.plugin.notifier import NotAuthorised
+from remediator.settings import Role
+from tests.engine.conftest import Begin, Scene
+from tests.engine.world import runbook, setting
+
+
+def asking(*steps: dict[str, object], **approval: object) -> str:
+    return runbook(*(steps or (setting("a", 1),)), mode="approve", approval=approval)
+
+
+def approval_notes(scene: Scene) -> Sequence[str]:
+    return [note.text for note in scene.recorder.told if note.kind is NoteKind.APPROVAL]
+
+
+# ------------------------------------------------------------------------------ reminders
+
+
+async def test_people_are_reminded_at_each_time_and_once(begin: Begin) -> None:
+    scene = await begin(asking(timeout="30m", remind=["10m", "20m"]))
+    await scene.advance(minutes=9)
+    assert len(approval_notes(scene)) == 1
+    await scene.advance(minutes=2)
+    assert approval_notes(scene)[1].startswith("reminder: nobody has decided yet, 20m left")
+    await scene.daemon.restart()
+    assert len(approval_notes(scene)) == 2
+    await scene.advance(minutes=10)
+    assert len(approval_notes(scene)) == 3
+    kinds = await scene.kinds()
+    assert kinds.count("approval.reminded") == 2
+    await scene.advance(minutes=10)
+    assert await scene.state() is RunState.EXPIRED
+    assert len(approval_notes(scene)) == 3
+
+
+async def test_after_an_outage_one_reminder_stands_for_all(begin: Begin) -> None:
+    scene = await begin(asking(timeout="1h", remind=["10m", "20m", "30m"]))
+    await scene.daemon.crash()
+    scene.daemon.clock.advance(timedelta(minutes=25))
+    await scene.daemon.start()
+    assert len(approval_notes(scene)) == 2
+    await scene.advance(minutes=6)
+    assert len(approval_notes(scene)) == 3
+
+
+async def test_who_has_answered_is_reminded_no_more(begin: Begin) -> None:
+    scene = await begin(asking(remind=["10m"]))
+    await scene.daemon.decide((await scene.run()).id)
+    await scene.advance(minutes=11)
+    assert len(approval_notes(scene)) == 1
+
+
+# ------------------------------------------------------------------------------ silence
+
+
+async def test_a_runbook_alone_does_not_make_silence_a_yes(begin: Begin) -> None:
+    scene = await begin(asking(timeout="10m", on_expiry="approve"))
+    await scene.advance(minutes=11)
+    assert await scene.state() is RunState.EXPIRED
+    assert scene.world.made == []
+    assert len(scene.pager.told) == 1
+
+
+async def test_deny_leaves_it_at_that_and_calls_nobody(begin: Begin) -> None:
+    scene = await begin(asking(timeout="10m", on_expiry="deny"))
+    await scene.advance(minutes=11)
+    assert await scene.state() is RunState.EXPIRED
+    assert scene.pager.told == []
+
+
+# ------------------------------------------------------------------------------ four eyes, persons
+
+PEOPLE = Known(
+    groups={"sre": ("alice", "api:bob")},
+    people={"alice": ("slack:U1", "api:alice"), "bob": ("slack:U2", "api:bob")},
+    roles={Role.OPERATOR: ("sre",)},
+    tokens={"api:carol": Role.OPERATOR},
+)
+
+
+async def by_hand(begin: Begin, actor: str, **approval: object) -> tuple[Scene, str]:
+    book = asking(approvers=["sre"], **approval)
+    scene = await begin(book, fire=False, known=PEOPLE)
+    run_id, _ = await scene.daemon.desk.start("repair", {}, actor=actor, via="test")
+    await scene.daemon.settle()
+    assert await scene.state() is RunState.AWAITING_APPROVAL
+    return scene, run_id
+
+
+@pytest.mark.parametrize("again", ["slack:U1", "api:alice"])
+async def test_who_started_a_run_does_not_say_yes_to_it(begin: Begin, again: str) -> None:
+    scene, run_id = await by_hand(begin, "slack:U1", four_eyes=True)
+    with pytest.raises(NotAuthorised, match="started this run"):
+        await scene.daemon.decide(run_id, actor=again)
+    assert scene.world.made == []
+    (record,) = [
+        r for r in await scene.daemon.audit(run_id) if r.entry.kind == "approval.not_authorised"
+    ]
+    assert (record.entry.actor, record.entry.details["reason"]) == (again, "four_eyes")
+    await scene.daemon.decide(run_id, actor="slack:U2")
+    assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_who_started_a_run_may_still_say_no(begin: Begin) -> None:
+    scene, run_id = await by_hand(begin, "slack:U1", four_eyes=True)
+    answered = await scene.daemon.decide(run_id, Answer.DENY, actor="api:alice")
+    assert answered.outcome is DecisionOutcome.DENIED
+
+
+async def test_without_four_eyes_who_starts_may_say_yes(begin: Begin) -> None:
+    scene, run_id = await by_hand(begin, "slack:U1")
+    await scene.daemon.decide(run_id, actor="slack:U1")
+    assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_one_person_with_two_identities_is_one(begin: Begin) -> None:
+    scene = await begin(asking(quorum=2, approvers=["sre"]), known=PEOPLE)
+    run_id = (await scene.run()).id
+    first = await scene.daemon.decide(run_id, actor="slack:U1")
+    second = await scene.daemon.decide(run_id, actor="api:alice")
+    assert (first.outcome, second.outcome) == (DecisionOutcome.COUNTED, DecisionOutcome.REPEATED)
+    assert scene.world.made == []
+    third = await scene.daemon.decide(run_id, actor="slack:U2")
+    assert third.outcome is DecisionOutcome.APPROVED
+
+
+# ------------------------------------------------------------------------------ snoozing
+
+
+async def snooze(scene: Scene, minutes: int = 30, actor: str = "local") -> str:
+    view = await scene.daemon.view((await scene.run()).id)
+    assert view.approval is not None
+    told = await scene.daemon.desk.snooze(
+        view.approval.id,
+        actor=actor,
+        for_=timedelta(minutes=minutes),
+        reason="lunch",
+        via="test",
+    )
+    await scene.daemon.settle()
+    return told
+
+
+async def test_a_snoozed_question_is_asked_anew_with_the_plan_of_then(begin: Begin) -> None:
+    scene = await begin(asking())
+    first = (await scene.daemon.view((await scene.run()).id)).approval
+    assert first is not None
+    assert "2026-" in await snooze(scene)
+    run = await scene.run()
+    assert (run.state, run.reason) == (RunState.PENDING, Reason.SNOOZED)
+    assert "lunch" in run.message
+    late = await scene.daemon.desk.decide(
+        first.id, actor="local", answer=Answer.APPROVE, reason="", via="test"
+    )
+    assert late.outcome is DecisionOutcome.VOID
+    assert "Snoozed by local" in late.message
+    scene.world.values["a"] = 7
+    await scene.advance(minutes=31)
+    view = await scene.daemon.view(run.id)
+    assert view.run.state is RunState.AWAITING_APPROVAL
+    assert view.approval is not None
+    assert view.approval.id != first.id
+    assert view.approval.differs == (
+        "  a: thing here/a",
+        "- value: 0 → 1",
+        "+ value: 7 → 1",
+    )
+    await scene.daemon.decide(run.id)
+    assert scene.world.made == [("a", 7, 1)]
+
+
+async def test_an_alert_that_clears_ends_a_snoozed_run(begin: Begin) -> None:
+    scene = await begin(asking())
+    await snooze(scene)
+    await scene.clear()
+    assert await scene.state() is RunState.CANCELLED
+
+
+@pytest.mark.parametrize("minutes", [0, 481])
+async def test_a_snooze_has_bounds(begin: Begin, minutes: int) -> None:
+    scene = await begin(asking())
+    assert "1m to 8h" in await snooze(scene, minutes)
+    assert await scene.state() is RunState.AWAITING_APPROVAL
+
+
+async def test_a_run_that_has_changed_something_is_not_snoozed(begin: Begin) -> None:
+    scene = await begin(asking(setting("a", 1), setting("b", 1)))
+    scene.world.values["b"] = 5
+    await scene.daemon.decide((await scene.run()).id)
+    assert await scene.state() is RunState.AWAITING_APPROVAL
+    assert "can't stand half done" in await snooze(scene)
+    assert await scene.state() is RunState.AWAITING_APPROVAL
+
+
+async def test_only_who_is_asked_or_an_operator_snoozes(begin: Begin) -> None:
+    scene = await begin(asking(approvers=["slack:U9"]), known=PEOPLE)
+    with pytest.raises(NotAuthorised):
+        await snooze(scene, actor="slack:U7")
+    assert "Snoozed until" in await snooze(scene, actor="api:carol")
+
+
+# ------------------------------------------------------------------------------ what has changed
+
+
+async def test_a_plan_that_changed_is_asked_for_with_what_changed(begin: Begin) -> None:
+    scene = await begin(asking())
+    run = await scene.run()
+    first = (await scene.daemon.view(run.id)).approval
+    assert first is not None
+    assert first.differs == ()
+    scene.world.values["a"] = 7
+    await scene.daemon.decide(run.id)
+    second = (await scene.daemon.view(run.id)).approval
+    assert second is not None
+    assert second.status is ApprovalStatus.OPEN
+    assert second.differs == ("  a: thing here/a", "- value: 0 → 1", "+ value: 7 → 1")
+    asked = [
+        r.entry.details["differs"]
+        for r in await scene.daemon.audit(run.id)
+        if r.entry.kind == "approval.asked"
+    ]
+    assert asked == [[], list(second.differs)]
+
+
+async def test_mode_auto_asks_nobody(begin: Begin) -> None:
+    scene = await begin(runbook(setting("a", 1), mode=Mode.AUTO, approval={"quorum": 2}))
+    assert await scene.state() is RunState.SUCCEEDED
+    assert approval_notes(scene) == []
