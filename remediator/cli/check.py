@@ -90,7 +90,7 @@ def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Ite
 
     found = settings.load(config)
     try:
-        notifiers = app.configured_notifiers(found, known)
+        notifiers = app.people_reached(app.configured_notifiers(found, known))
         names = app.names_in(found)
     except settings.SettingsError as error:
         places = [_place(f"{config}: {line}", config) for line in str(error).splitlines()]

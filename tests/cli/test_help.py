@@ -37,6 +37,7 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "schema",
         "actions",
         "config",
+        "notify",
         "rbac",
     }
 
