@@ -208,6 +208,10 @@ class Handle:
         """See `Journal.history`."""
         return await self._engine.read(lambda: history.read(run_id=run_id, look=look, at=at))
 
+    async def failing(self, *, since: datetime) -> Sequence[str]:
+        """See `Journal.failing`."""
+        return await self._engine.read(lambda: breakers.failing(since))
+
     async def reset_breaker(self, reset: Reset) -> None:
         """See `Journal.reset_breaker`."""
         await self._engine.write(lambda: breakers.reset(reset))

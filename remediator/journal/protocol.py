@@ -458,6 +458,10 @@ class Journal(Protocol):
         """Read what guardrails may know, outside of a write: for planning and simulation."""
         ...
 
+    async def failing(self, *, since: datetime) -> Sequence[str]:
+        """Return the runbooks of which a run failed or was rolled back since then."""
+        ...
+
     async def reset_breaker(self, reset: Reset) -> None:
         """Close a runbook's failure breaker: what its runs came to before counts no longer."""
 
