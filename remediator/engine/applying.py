@@ -6,7 +6,16 @@ intent, so that n steps cost n + 1 commits.
 
 from dataclasses import replace
 
-from remediator.engine import approvals, guardrails, planning, recheck, recovery, step, track
+from remediator.engine import (
+    approvals,
+    guardrails,
+    planning,
+    recheck,
+    recovery,
+    silences,
+    step,
+    track,
+)
 from remediator.engine.ending import failing, refused
 from remediator.engine.hand import Hand, is_action, row_for, unused
 from remediator.journal.protocol import AuditEntry, Expiry, RunUpdate, UpdateOutcome, Written
@@ -161,6 +170,7 @@ async def _intend(
         unwritten,
     )
     if outcome.written is Written.DONE:
+        await silences.ensure(held)
         return await _after(held, one, await step.carry_out(held, one, started), unwritten)
     await _not_allowed(held, one, row, outcome, unwritten)
     return False
@@ -194,6 +204,7 @@ async def _finish_started(held: Hand, one: CompiledStep, row: Step, unwritten: U
         unwritten,
     )
     if outcome.written is Written.DONE:
+        await silences.ensure(held)
         ended = await step.carry_out(held, one, row, again=True)
         return await _after(held, one, ended, unwritten)
     if heaviest(outcome.verdicts) is Ruling.WAIT:

@@ -13,6 +13,7 @@ from remediator.model.escalation import Call
 from remediator.model.incidents import Incident
 from remediator.model.policy import Policy
 from remediator.model.signals import Signal
+from remediator.model.silences import Silence, Silenced
 from remediator.plugin.context import Context
 
 Among = Callable[[Mapping[str, str]], bool]
@@ -37,6 +38,18 @@ class AlertSignal(Protocol):
 
     def configured(self, sender: str) -> bool:
         """Whether the sender has an address that can be asked at all."""
+        ...
+
+
+class Silencer(Protocol):
+    """Speaks to the Alertmanagers of a sender; never raises for what they do."""
+
+    async def silence(self, wanted: Silence) -> Silenced:
+        """Set a silence, or find it where it was set before."""
+        ...
+
+    async def unsilence(self, one: Silence) -> str:
+        """Remove a silence. Returns why it could not be, empty when there is none any more."""
         ...
 
 
@@ -70,6 +83,8 @@ class Ports:
     """Closes an incident whose alert Alertmanager no longer knows; `engine.reconcile` does it."""
     default_approvers: tuple[str, ...]
     escalate_to: tuple[Call, ...]
+    silencer: Silencer | None = None
+    """Sets silences around changes; None where nobody does."""
 
     @property
     def policy(self) -> Policy:

@@ -25,6 +25,7 @@ from remediator.journal import (
     overrides,
     pruning,
     runs,
+    silences,
     snoozing,
     steps,
     storms,
@@ -62,6 +63,7 @@ from remediator.model.history import Control, History, LookBack, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
+from remediator.model.silences import Silence, SilenceState
 from remediator.model.storms import Storm, StormMark
 from remediator.model.views import Note, RunView
 
@@ -315,6 +317,36 @@ class Handle:
             return following
         await self._engine.write(lambda: outbox.come_due(at=at))
         return await self._engine.read(outbox.next_call)
+
+    # silences
+
+    async def silences_wanted(self, wanted: Sequence[Silence], *, epoch: int, at: datetime) -> bool:
+        """See `Journal.silences_wanted`."""
+        return await self._engine.write(
+            lambda: silences.want(self._env, wanted, epoch=epoch, at=at)
+        )
+
+    async def silence_made(self, one: Silence, *, id_: str, error: str, at: datetime) -> None:
+        """See `Journal.silence_made`."""
+        await self._engine.write(lambda: silences.made(self._env, one, id_=id_, error=error, at=at))
+
+    async def silences_of(self, run_id: str) -> Sequence[Silence]:
+        """See `Journal.silences_of`."""
+        return await self._engine.read(lambda: silences.of_run(run_id))
+
+    async def silences_ending(self, *, at: datetime, limit: int) -> Sequence[Silence]:
+        """See `Journal.silences_ending`."""
+        return await self._engine.read(lambda: silences.ending(at=at, limit=limit))
+
+    async def silence_gone(self, one: Silence, state: SilenceState, *, at: datetime) -> None:
+        """See `Journal.silence_gone`."""
+        await self._engine.write(lambda: silences.gone(one, state, at=at))
+
+    async def silence_again(self, one: Silence, *, at: datetime, error: str) -> None:
+        """See `Journal.silence_again`."""
+        await self._engine.write(lambda: silences.again(one, at=at, error=error))
+
+    # outbox, what became of it
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """See `Journal.outbox_delivered`."""

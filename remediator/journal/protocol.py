@@ -29,6 +29,7 @@ from remediator.model.overrides import Granted, Override
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
+from remediator.model.silences import Silence, SilenceState
 from remediator.model.storms import Storm, StormMark
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, RunView
@@ -562,6 +563,29 @@ class Journal(Protocol):
         """Let the later calls of escalations whose time has come go out; returns when the next one
         comes due."""
         ...
+
+    # silences
+    async def silences_wanted(self, wanted: Sequence[Silence], *, epoch: int, at: datetime) -> bool:
+        """Store silences of one run that are about to be asked for; False where the run is no
+        longer this node's."""
+        ...
+
+    async def silence_made(self, one: Silence, *, id_: str, error: str, at: datetime) -> None:
+        """Put on record, and tell, what came of asking for a silence: its id, or an error."""
+
+    async def silences_of(self, run_id: str) -> Sequence[Silence]:
+        """Return a run's silences."""
+        ...
+
+    async def silences_ending(self, *, at: datetime, limit: int) -> Sequence[Silence]:
+        """Return silences of ended runs that are to be removed now."""
+        ...
+
+    async def silence_gone(self, one: Silence, state: SilenceState, *, at: datetime) -> None:
+        """Put on record that a silence was removed, or has expired."""
+
+    async def silence_again(self, one: Silence, *, at: datetime, error: str) -> None:
+        """Try to remove a silence at a later time."""
 
     async def outbox_delivered(self, item: OutboxItem, ref: JSONObject | None) -> None:
         """Mark a note delivered and remember the notifier's ref of this run."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from remediator.journal import approvals, clocks, coding, locks, outbox
+from remediator.journal import approvals, clocks, coding, locks, outbox, silences
 from remediator.journal.protocol import AuditEntry, Due
 from remediator.journal.statements import Env, Many, Operation, Record, Wake
 from remediator.journal.times import to_us, to_us_or_none
@@ -118,6 +118,7 @@ def carry_out(
     ended = [run.id for run in written if run.state.ended]
     if ended:
         yield from locks.release(ended)
+        yield from silences.end(ended, at=moves[0].at)
     well = [run.id for run in written if run.state in _WELL]
     if well:
         why = "the run ended well, or was stopped"

@@ -204,6 +204,13 @@ SLACK_ENVELOPES = _counter(
     "result",
 )
 
+SILENCES = _counter(
+    "remediator_silences_total",
+    "Alertmanager silences around changes, by what became of them (set, failed, refused, removed, "
+    "expired).",
+    "result",
+)
+
 # ------------------------------------------------------------------------------ runbooks
 
 RUNBOOKS_LOADED = _gauge("remediator_runbooks_loaded", "Runbooks that are being served.")

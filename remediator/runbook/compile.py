@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remediator.model import canonical, matchers
+from remediator.model.silences import WHAT_LABELS, Silencing
 from remediator.plugin.action import AnyOperation, Probe
 from remediator.plugin.registry import Registry
 from remediator.runbook import document, expressions, faults, parameters, value_types
@@ -83,6 +84,7 @@ class _Compiler(Reporter):
         steps = self._steps(spec, extra)
         verify = self._verify(spec, extra, steps)
         self._escalation(spec)
+        silence = self._silence(spec)
         if self.findings:
             raise RunbookErrors(self.findings)
         return Runbook(
@@ -107,6 +109,7 @@ class _Compiler(Reporter):
             steps=tuple(steps),
             verify=verify,
             on_failure=spec.on_failure,
+            silence=silence,
             positions={
                 ".".join(map(str, path)): (at.line, at.column)
                 for path, at in self.doc.values.items()
@@ -197,6 +200,24 @@ class _Compiler(Reporter):
                     at: Path = ("on_failure", "escalate", number)
                     text = f'unknown notifier "{name}"'
                     self.fault(at, "unknown-notifier", text, did_you_mean(name, known))
+
+    def _silence(self, spec: RunbookSpec) -> Silencing | None:
+        given = spec.silence
+        if given is None:
+            return None
+        if set(given.equal) <= WHAT_LABELS:
+            text = "alertname and severity say what is wrong, not where: name a label of the place"
+            self.fault(("silence", "equal"), "wide-silence", text, "namespace, instance, cluster")
+        lines = []
+        for number, text in enumerate(given.match):
+            path: Path = ("silence", "match", number)
+            line = self._matchers(path, text)
+            if line and all(matcher.matches({}) for matcher in line):
+                self.fault(path, "wide-silence", "one matcher at least must not match empty values")
+            for name in sorted({matcher.name for matcher in line} & set(given.equal)):
+                self.fault(path, "silence", f"{name} is in equal: it gets the alert's own value")
+            lines.append(line)
+        return Silencing(tuple(lines), given.equal, given.for_)
 
     def checked(
         self, path: Path, given: Mapping[str, Any], operation: AnyOperation, env: Environment

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from remediator.model import clock
 from remediator.model.matchers import Matcher
 from remediator.model.policy import Approval, Limits, Mode
+from remediator.model.silences import Silencing
 from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
 from remediator.runbook.expressions import Expression, ExpressionFailed, Template
 from remediator.runbook.schema import OnFailure
@@ -129,6 +130,7 @@ class Runbook:
     steps: tuple[CompiledStep, ...]
     verify: Verify | None
     on_failure: OnFailure
+    silence: Silencing | None = None
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Dotted path → (line, column), for the linter."""
     substance: str = ""

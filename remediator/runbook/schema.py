@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from remediator.model.escalation import Calls
 from remediator.model.policy import Approval, Frozen, Limits, Mode
 from remediator.model.quantities import Duration, YamlSchema
+from remediator.model.silences import LONGEST, MOST_LINES
 from remediator.plugin.registry import Registry
 
 
@@ -83,6 +84,20 @@ class VerifySpec(Frozen):
         return self
 
 
+class SilenceSpec(Frozen):
+    """Alerts that a planned change sets off, silenced in Alertmanager while the run lasts."""
+
+    match: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_LINES)]
+    """Lines of matchers in Alertmanager's syntax; each is a silence of its own."""
+    equal: Annotated[
+        tuple[str, ...], Field(min_length=1, max_length=10, examples=[["namespace", "deployment"]])
+    ]
+    """Labels that must have the alert's own values, so that a silence is never wider than the
+    alert's scope; besides alertname and severity at least one."""
+    for_: Annotated[Span, Field(alias="for", le=LONGEST)]
+    """It ends by itself after this long, and sooner when the run ends; at most 4h."""
+
+
 class OnFailure(Frozen):
     """What follows when the run did not help or went wrong."""
 
@@ -125,6 +140,8 @@ class RunbookSpec(Frozen):
     steps: Annotated[tuple[StepSpec, ...], Field(min_length=1, max_length=MOST_STEPS)]
     """What is done, in order."""
     verify: VerifySpec | None = None
+    silence: SilenceSpec | None = None
+    """What is silenced in Alertmanager while the run lasts."""
     on_failure: OnFailure = OnFailure()
 
 

@@ -18,8 +18,9 @@ from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
 from remediator.engine.people import Directory, Known, Roster
-from remediator.engine.ports import Pace, Ports
+from remediator.engine.ports import Pace, Ports, Silencer
 from remediator.engine.reconcile import Reconciler
+from remediator.engine.silences import Remover
 from remediator.engine.worker import Worker
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import AuditRecord, Due, Journal, Opening, Receipt
@@ -61,6 +62,7 @@ class Setup:
         sources: dialects by name, for bodies that come as bytes.
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
+        silencer: sets and removes the silences of runbooks that want some.
         known: all that is known of people, instead of `groups`.
         rosters: lists of people that are kept elsewhere, by prefix.
     """
@@ -75,6 +77,7 @@ class Setup:
     rosters: Mapping[str, Roster] = field(default_factory=dict)
     default_approvers: tuple[str, ...] = ("local",)
     escalate_to: tuple[str | Call, ...] = ()
+    silencer: Silencer | None = None
     pace: Pace = _PACE
     write_queue: int = 4096
 
@@ -170,6 +173,7 @@ class InProcessDaemon:
             end=self.reconciler.end,
             default_approvers=setup.default_approvers,
             escalate_to=escalation.calls(*setup.escalate_to),
+            silencer=setup.silencer,
         )
         await self.reconciler.close_what_ended()
         await self.reconciler.fetch_truncated()
@@ -186,6 +190,9 @@ class InProcessDaemon:
             asyncio.create_task(self._worker.run(), name="worker"),
             asyncio.create_task(self._announcer.run(), name="announcer"),
         ]
+        if setup.silencer is not None:
+            remover = Remover(self.journal, setup.silencer, self.clock)
+            self._tasks.append(asyncio.create_task(remover.run(), name="silences"))
         self._running = True
         await self.settle()
 

@@ -1,5 +1,6 @@
 """Proves, over every engine, that an escalation's later calls go out when their time comes, once,
-and are dropped when they are no longer needed; and that an acknowledgement is told and kept.
+and are dropped when they are no longer needed; and that an acknowledgement is told and kept;
+likewise of silences, that each is on record from before it is set until it is gone.
 """
 
 from datetime import timedelta
@@ -9,6 +10,7 @@ from remediator.model import escalation
 from remediator.model.escalation import AcknowledgeOutcome, Call
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState
+from remediator.model.silences import Silence, SilenceState
 from remediator.model.views import Note, NoteKind
 from tests.journal import factories as make
 from tests.journal.conftest import Place
@@ -175,3 +177,40 @@ async def test_a_note_keeps_its_name_over_tries(place: Place) -> None:
     before = await first()
     await journal.outbox_retry(before, at=after(minutes=1), error="503")
     assert before.note.id == (await first()).note.id != ""
+
+
+async def test_a_silence_is_on_record_from_before_it_is_set_until_it_is_gone(place: Place) -> None:
+    journal = await opened(place)
+    run = await make.claimed(journal)
+    one = Silence(run.id, 1, "default", 'alertname="A"', after(minutes=15), SilenceState.WANTED)
+    assert not await journal.silences_wanted([one], epoch=run.epoch + 1, at=T0)
+    for _ in range(2):
+        assert await journal.silences_wanted([one], epoch=run.epoch, at=T0)
+    assert await journal.silences_of(run.id) == (one,)
+    await journal.silence_made(one, id_="s-1", error="", at=T0)
+    assert await journal.silences_ending(at=after(hours=1), limit=9) == ()
+    run = await make.move(journal, run, RunState.PLANNING)
+    await journal.write(make.update(run, RunState.FAILED))
+    (due,) = await journal.silences_ending(at=T0, limit=9)
+    assert (due.id, due.state) == ("s-1", SilenceState.ENDING)
+    await journal.silence_again(due, at=after(minutes=1), error="503")
+    assert await journal.silences_ending(at=T0, limit=9) == ()
+    (due,) = await journal.silences_ending(at=after(minutes=1), limit=9)
+    for _ in range(2):
+        await journal.silence_gone(due, SilenceState.REMOVED, at=after(minutes=1))
+    kinds = [record.entry.kind for record in await journal.audit(run_id=run.id)]
+    assert [kind for kind in kinds if kind.startswith("silence")] == [
+        "silence.set",
+        "silence.removed",
+    ]
+
+
+async def test_a_silence_that_is_set_after_its_run_ended_is_still_removed(place: Place) -> None:
+    journal = await opened(place)
+    run = await make.claimed(journal)
+    one = Silence(run.id, 1, "default", 'alertname="A"', after(minutes=15), SilenceState.WANTED)
+    await journal.silences_wanted([one], epoch=run.epoch, at=T0)
+    await journal.cancel(run.id, by="api:al", reason="", at=T0)
+    await journal.silence_made(one, id_="s-1", error="", at=T0)
+    (due,) = await journal.silences_ending(at=T0, limit=9)
+    assert due.id == "s-1"

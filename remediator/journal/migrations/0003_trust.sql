@@ -52,6 +52,22 @@ ALTER TABLE decisions ADD COLUMN person TEXT NOT NULL DEFAULT ''; -- who stands 
 ALTER TABLE outbox ADD COLUMN news TEXT NOT NULL DEFAULT '';
 CREATE INDEX outbox_later ON outbox (next_us) WHERE state = 'later';
 
+-- Alertmanager silences around runs' changes; a row is there before its silence.
+CREATE TABLE silences (
+    run_id     TEXT    NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    number     INTEGER NOT NULL,
+    sender     TEXT    NOT NULL,
+    matchers   TEXT    NOT NULL,
+    until_us   BIGINT  NOT NULL,
+    state      TEXT    NOT NULL, -- wanted, set, failed, ending, removed, expired
+    silence_id TEXT    NOT NULL DEFAULT '',
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    error      TEXT    NOT NULL DEFAULT '',
+    next_us    BIGINT  NOT NULL,
+    PRIMARY KEY (run_id, number)
+);
+CREATE INDEX silences_ending ON silences (next_us) WHERE state = 'ending';
+
 -- Who answered a run's newest escalation.
 CREATE TABLE acknowledgements (
     run_id TEXT   PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
