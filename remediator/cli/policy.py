@@ -27,7 +27,7 @@ def command() -> None:
 def explain(
     ctx: click.Context, what: str, offline: bool, config: Path | None, url: str, output: str
 ) -> None:
-    """Show every guardrail's verdict as a table, allows too: why, and what lifts it.
+    """Show every guardrail's verdict, why, and what lifts it.
 
     RUN is a run's id or a unique part of it: the daemon judges its newest plans as things are now.
     ALERT is a file (- for standard input) as for `remediator simulate`: the daemon says what it

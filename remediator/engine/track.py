@@ -4,15 +4,18 @@ weighs. Reads the journal; decides nothing.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from remediator.engine import guardrails
+from remediator.engine.guardrails import Standing
 from remediator.engine.library import Library
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import Journal
 from remediator.model import promotion
 from remediator.model.clock import Clock
 from remediator.model.evidence import Evidence, RunCount, evidence
+from remediator.model.history import Reset
 from remediator.model.policy import Mode, Policy, Trust
 from remediator.model.promotion import Bar, Track
 from remediator.model.runs import RunState
@@ -33,6 +36,15 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """The failure breaker of one runbook, and who reset it last."""
+
+    runbook: str
+    standing: Standing
+    reset: Reset | None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One runbook in a report.
 
@@ -44,7 +56,7 @@ class Line:
         refused: by guardrail, runs that it ended.
         mean_time: from the start to the end of those that helped; None where none did.
         decisions: answers that people gave.
-        earned, proposal: of a runbook in force; None for others.
+        earned, proposal, breaker: of a runbook in force; None for others.
     """
 
     runbook: str
@@ -62,6 +74,7 @@ class Line:
     track: Track | None = None
     earned: Mode | None = None
     proposal: Proposal | None = None
+    breaker: Breaker | None = None
 
     @property
     def total(self) -> int:
@@ -116,11 +129,24 @@ class TrackRecord:
         names = {*sums, *(name for name in in_force if runbook in (None, name))}
         trust = self._policy_now().trust
         tracks = await self._tracks([in_force[n] for n in names if n in in_force], trust, until)
+        breakers = {b.runbook: b for b in await self.breakers([n for n in names if n in in_force])}
         lines = [
-            _line(name, sums[name], in_force.get(name), tracks.get(name), trust)
+            replace(
+                _line(name, sums[name], in_force.get(name), tracks.get(name), trust),
+                breaker=breakers.get(name),
+            )
             for name in sorted(names)
         ]
         return Report(found.since, found.until, tuple(lines), found.partial)
+
+    async def breakers(self, runbooks: Sequence[str]) -> Sequence[Breaker]:
+        """Return the failure breakers of these runbooks, in their order."""
+        now, limit = self._clock.now(), self._policy_now().breaker
+        pasts = await self._journal.breaker_pasts(runbooks)
+        return [
+            Breaker(name, guardrails.standing(*pasts[name], limit, now), pasts[name][1])
+            for name in runbooks
+        ]
 
     async def _tracks(
         self, runbooks: Sequence[Runbook], trust: Trust, now: datetime

@@ -6,8 +6,7 @@ Times are RFC 3339 in UTC, lengths of time seconds; what is not known is null, n
 from collections.abc import Sequence
 
 from remediator.engine.simulate import Answer, Simulated
-from remediator.engine.track import Line, Report
-from remediator.engine.trust import Breaker
+from remediator.engine.track import Breaker, Line, Report
 from remediator.engine.verdicts import Explanation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
@@ -124,6 +123,7 @@ def _line(value: Line) -> JSONObject:
         "refused": dict(value.refused),
         "mean_time_s": value.mean_time.total_seconds() if value.mean_time else None,
         "trust": _trust(value),
+        "breaker": value.breaker.standing.state.value if value.breaker else None,
     }
 
 

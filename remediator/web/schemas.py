@@ -263,6 +263,7 @@ SCHEMAS: Mapping[str, Schema] = {
         refused={"type": "object", "additionalProperties": _COUNT},
         mean_time_s=_maybe({"type": "number"}),
         trust=_maybe(_ref("Trust")),
+        breaker=_maybe(_enum(BreakerState)),
     ),
     "Trust": _object(
         earned=_enum(Mode),

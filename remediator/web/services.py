@@ -10,8 +10,7 @@ from typing import Protocol
 
 from remediator.engine.overrides import Overriding
 from remediator.engine.simulate import Answer
-from remediator.engine.track import Report
-from remediator.engine.trust import Breaker
+from remediator.engine.track import Breaker, Report
 from remediator.engine.verdicts import Explanation
 from remediator.journal.protocol import (
     AuditRecord,

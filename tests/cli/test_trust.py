@@ -183,6 +183,7 @@ def test_an_override_lets_one_run_pass_once(trusted: Box) -> None:
     over = refused(trusted.cli("override", run, *words))
     assert over == "the alert does not fire any more: there is nothing to do"
     # It was for that run: the next one is refused as before.
+    (trusted.folder / f"switch.{item}").unlink()
     (after,) = trusted.fire("Acts", item)
     assert trusted.until(after, "suppressed")["verdicts"][0]["rule"] == "cooldown"
 
@@ -428,6 +429,9 @@ def test_a_failure_breaker_takes_trust_back_and_is_reset(tmp_path: Path) -> None
         (run,) = box.fire("NoHelp", box.item())
         view = box.until(run, "awaiting_approval", "verifying")
         assert view["state"] == "awaiting_approval"
+        reported = done(box.cli("report", "no-help")).splitlines()[1]
+        assert reported.startswith("no-help  auto (breaker open)  ")
+        assert "failure_breaker" in done(box.cli("policy", "explain", run))
         listed = done(box.cli("breaker", "list"))
         _, row = listed.splitlines()
         assert row.split()[:3] == ["no-help", "open", "2"]

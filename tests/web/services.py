@@ -14,8 +14,7 @@ from remediator.engine.guardrails import Standing as BreakerStanding
 from remediator.engine.overrides import Overriding
 from remediator.engine.simulate import Answer as Simulation
 from remediator.engine.simulate import Passed
-from remediator.engine.track import Line, Proposal, Report
-from remediator.engine.trust import Breaker
+from remediator.engine.track import Breaker, Line, Proposal, Report
 from remediator.engine.verdicts import Explanation, Judged
 from remediator.journal.protocol import (
     AuditEntry,
