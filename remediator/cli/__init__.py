@@ -36,6 +36,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of runbooks, of the policy or of the settings.",
     "actions": "The catalogue of actions and probes.",
     "config": "Show the settings in force, secrets masked.",
+    "notify": "List who is told, and try it with a test note.",
 }
 """Every command with its line in `--help`; the module of the same name holds `command`."""
 

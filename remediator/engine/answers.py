@@ -18,7 +18,7 @@ from remediator.model.approvals import (
     DecisionOutcome,
     SnoozeOutcome,
 )
-from remediator.model.clock import Clock, to_text
+from remediator.model.clock import Clock, to_minute
 from remediator.model.quantities import format_duration
 from remediator.model.runs import Run, Trigger
 from remediator.observe import logs, metrics
@@ -105,7 +105,7 @@ class ApprovalDesk:
         if outcome is SnoozeOutcome.SNOOZED:
             metrics.QUESTIONS_CLOSED.labels(how=outcome.value).inc()
         if outcome is SnoozeOutcome.SNOOZED:
-            text = f"Snoozed until {to_text(now + for_)}; then it is checked and asked anew."
+            text = f"Snoozed until {to_minute(now + for_)}; then it is checked and asked anew."
             return Snoozed(outcome, text)
         return Snoozed(outcome, _SNOOZED[outcome])
 
@@ -271,10 +271,10 @@ def _answered(outcome: DecisionOutcome, request: ApprovalRequest | None) -> Answ
             outcome, f"Counted. {request.quorum} different people must approve; more are needed."
         )
     why = request.closed_why if request is not None and outcome is DecisionOutcome.VOID else ""
-    return Answered(outcome, _SENTENCES[outcome] + (f" {why}." if why else ""))
+    return Answered(outcome, SENTENCES[outcome] + (f" {why}." if why else ""))
 
 
-_SENTENCES = {
+SENTENCES = {
     DecisionOutcome.COUNTED: "Counted. More approvals are needed.",
     DecisionOutcome.APPROVED: "Approved. The change is being made.",
     DecisionOutcome.DENIED: "Denied. Nothing more will be changed.",
@@ -291,8 +291,8 @@ _SENTENCES = {
 _SNOOZED = {
     SnoozeOutcome.HALF_DONE: "This run has changed something already and can't stand half done: "
     "approve what is left, or deny it and it is taken back.",
-    SnoozeOutcome.DECIDED: _SENTENCES[DecisionOutcome.ALREADY_DECIDED],
-    SnoozeOutcome.EXPIRED: _SENTENCES[DecisionOutcome.EXPIRED],
-    SnoozeOutcome.VOID: _SENTENCES[DecisionOutcome.VOID],
-    SnoozeOutcome.UNKNOWN: _SENTENCES[DecisionOutcome.UNKNOWN],
+    SnoozeOutcome.DECIDED: SENTENCES[DecisionOutcome.ALREADY_DECIDED],
+    SnoozeOutcome.EXPIRED: SENTENCES[DecisionOutcome.EXPIRED],
+    SnoozeOutcome.VOID: SENTENCES[DecisionOutcome.VOID],
+    SnoozeOutcome.UNKNOWN: SENTENCES[DecisionOutcome.UNKNOWN],
 }

@@ -16,7 +16,7 @@ from remediator.engine import (
     step,
     track,
 )
-from remediator.engine.ending import failing
+from remediator.engine.ending import failing, refused
 from remediator.engine.hand import Hand, is_action, row_for, unused
 from remediator.journal.protocol import AuditEntry, Expiry, RunUpdate, UpdateOutcome, Written
 from remediator.model.plans import Fact, Plan
@@ -292,7 +292,7 @@ async def _not_allowed(
         await _hold(held, guardrails.waiting_reason(shown), binding, unwritten)
     elif ruling is Ruling.HOLD:
         changed = one.id in held.approved_digests
-        reason = Reason.PLAN_CHANGED if changed else Reason.MODE_APPROVE
+        reason = Reason.PLAN_CHANGED if changed else guardrails.holding_reason(shown)
         why = f"{one.id}: what would change is not what was approved" if changed else binding
         held.rows[row.sequence] = row
         plans = {row.sequence: plan, **_planned_after(held, row.sequence)}
@@ -306,11 +306,7 @@ async def _not_allowed(
             held, failing(held, Reason.GUARDRAIL_REFUSES, binding, verdicts=shown), unwritten
         )
     else:
-        await _write(
-            held,
-            held.update(RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, binding, verdicts=shown),
-            unwritten,
-        )
+        await _write(held, refused(held, shown), unwritten)
 
 
 async def _all_done(held: Hand, unwritten: Unwritten) -> None:

@@ -14,7 +14,7 @@ from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
 from remediator.model.approvals import Answer, ApprovalRequest
-from remediator.model.clock import Clock, to_text
+from remediator.model.clock import Clock, to_minute
 from remediator.model.history import Control
 from remediator.model.runs import RunState
 from remediator.model.views import RunView, Waiting, Who
@@ -224,7 +224,7 @@ def _named(scope: str) -> str:
 
 
 def _paused(control: Control) -> str:
-    until = f" until {to_text(control.until)}" if control.until else ""
+    until = f" until {to_minute(control.until)}" if control.until else ""
     why = f": {control.reason}" if control.reason else ""
     return f"{_named(control.scope)} is paused by {control.by}{until}{why}"
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from remediator.engine import guardrails
+from remediator.engine import guardrails, tripped
 from remediator.engine.library import Library
 from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
 from remediator.model import promotion
@@ -71,6 +71,7 @@ class Housekeeper:
         self._audit_retention = audit_retention
         self._library = library
         self._policy_now = policy_now
+        self._tripped = tripped.Watch()
         self._anchored = 0
 
     async def run(self) -> None:
@@ -83,6 +84,7 @@ class Housekeeper:
             await self._until_due()
             try:
                 await self._journal.beat(at=self._clock.now())
+                await self._tripped.look(self._journal, self._policy_now(), self._clock.now())
                 if not self._journal.on_duty(DUTY):
                     continue
                 await self._journal.straighten(at=self._clock.now())

@@ -122,7 +122,7 @@ async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) ->
     if world.journal is not None:
         hand.track = await track.shown(hand.ports, runbook)
     verdicts = step.judge_each(hand, outcome.plans, history)
-    mode = step.lowest_mode(hand, outcome.plans)
+    mode = step.lowest_mode(hand, outcome.plans, history)
     end, reason, message = _decided(runbook, outcome, verdicts, mode)
     return Simulated(runbook, start.trigger, outcome.rows, verdicts, end, reason, message)
 

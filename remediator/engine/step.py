@@ -143,7 +143,7 @@ def judge_each(
     return verdicts
 
 
-def lowest_mode(hand: Hand, plans: Mapping[int, Plan]) -> Mode:
+def lowest_mode(hand: Hand, plans: Mapping[int, Plan], history: History) -> Mode:
     """Return how far a run with these plans may go, under every ceiling there is."""
     policy = hand.ports.policy
     mode = lower_mode(
@@ -151,9 +151,7 @@ def lowest_mode(hand: Hand, plans: Mapping[int, Plan]) -> Mode:
         guardrails.earned_ceiling(hand.track, policy.trust),
     )
     for sequence, plan in plans.items():
-        asked = question(
-            hand, sequence, plan, history=guardrails.NO_HISTORY, signal=None, approved=False
-        )
+        asked = question(hand, sequence, plan, history=history, signal=None, approved=False)
         mode = lower_mode(mode, guardrails.mode_of(asked))
     return mode
 

@@ -4,6 +4,7 @@ What a breaker makes of it is `engine.guardrails.breaker`'s to say; here are onl
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from remediator.journal import coding, steps
 from remediator.journal.protocol import AuditEntry
@@ -41,6 +42,16 @@ def outcomes(runbooks: Iterable[str]) -> Operation[dict[str, tuple[Outcome, ...]
             Outcome(row[0], from_us(row[1]), row[2] == RunState.SUCCEEDED.value) for row in rows
         )
     return found
+
+
+def failing(since: datetime) -> Operation[list[str]]:
+    """Return the runbooks of which a run failed or was rolled back since then."""
+    rows = yield Query(
+        "SELECT DISTINCT runbook FROM runs WHERE ended_us IS NOT NULL AND ended_us >= $1"
+        " AND state IN ('failed', 'rolled_back') ORDER BY runbook",
+        (to_us(since),),
+    )
+    return [row[0] for row in rows]
 
 
 def resets(runbooks: Iterable[str]) -> Operation[dict[str, Reset]]:

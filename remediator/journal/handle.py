@@ -216,6 +216,10 @@ class Handle:
         """See `Journal.breaker_pasts`."""
         return await self._engine.read(lambda: breakers.pasts(runbooks))
 
+    async def failing(self, *, since: datetime) -> Sequence[str]:
+        """See `Journal.failing`."""
+        return await self._engine.read(lambda: breakers.failing(since))
+
     async def reset_breaker(self, reset: Reset) -> None:
         """See `Journal.reset_breaker`."""
         await self._engine.write(lambda: breakers.reset(reset))

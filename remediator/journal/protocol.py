@@ -465,6 +465,10 @@ class Journal(Protocol):
         """Return how each runbook's last runs came out, and its breaker's last reset."""
         ...
 
+    async def failing(self, *, since: datetime) -> Sequence[str]:
+        """Return the runbooks of which a run failed or was rolled back since then."""
+        ...
+
     async def reset_breaker(self, reset: Reset) -> None:
         """Close a runbook's failure breaker: what its runs came to before counts no longer."""
 

@@ -7,7 +7,7 @@ count for nothing. What can't be understood is an error when the file is read, n
 out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -20,6 +20,8 @@ from dateutil.rrule import rrulestr
 from icalendar import Calendar as Parsed
 from icalendar import Event as ParsedEvent
 
+from remediator.model import wall_clock
+
 _MAX_BYTES = 1 << 20
 _MAX_EVENTS = 2000
 _MAX_RECURRING = 200
@@ -28,6 +30,7 @@ _MAX_COUNT = 10_000
 _FARTHEST = timedelta(days=50 * 366)
 _LONGEST = timedelta(days=366)
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+_BY_TIME = ("BYHOUR", "BYMINUTE", "BYSECOND")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +46,20 @@ class Occurrence:
 class _Event:
     """An event as it stands in the file, in the zone that its times are meant in.
 
-    `starts` is a wall clock in `zone`, as are `rule`'s dates; `lasts` is by the wall clock where
-    `by_wall` says so (all-day events, and those with an end), else by a stop-watch.
+    `starts` is a wall clock in `zone`, as are the dates of `rule`, `more` and `never`.
     """
 
     summary: str
     starts: datetime
     lasts: timedelta
-    by_wall: bool
     zone: tzinfo
     rule: str
     more: tuple[datetime, ...]
     never: frozenset[datetime]
 
     def from_to(self, starts: datetime) -> Occurrence:
-        """Return the occurrence that starts at a wall clock; see `windows` on clock changes."""
-        begin = min(_readings(starts, self.zone))
-        end = begin + self.lasts
-        if self.by_wall:
-            end = max(_readings(starts + self.lasts, self.zone))
-        return Occurrence(self.summary, begin, end)
+        """Return the occurrence that starts at a wall clock."""
+        return Occurrence(self.summary, *wall_clock.span(starts, self.lasts, self.zone))
 
 
 @dataclass(frozen=True)
@@ -152,14 +149,13 @@ def _event(one: ParsedEvent, title: str, zone: ZoneInfo) -> _Event | None:
     starts, own_zone = _wall(given.dt, zone)
     end, duration = one.get("DTEND"), one.get("DURATION")
     all_day = not isinstance(given.dt, datetime)
-    by_wall = True
     if end is not None:
         closes, end_zone = _wall(end.dt, zone)
         if end_zone is not own_zone and str(end_zone) != str(own_zone):
             closes = closes.replace(tzinfo=end_zone).astimezone(own_zone).replace(tzinfo=None)
         lasts = closes - starts
     elif duration is not None:
-        lasts, by_wall = duration.dt, all_day
+        lasts = duration.dt
     else:
         lasts = timedelta(days=1) if all_day else timedelta()
     if not timedelta() <= lasts <= _LONGEST:
@@ -169,7 +165,6 @@ def _event(one: ParsedEvent, title: str, zone: ZoneInfo) -> _Event | None:
         summary=title,
         starts=starts,
         lasts=lasts,
-        by_wall=by_wall,
         zone=own_zone,
         rule=rule,
         more=(*counted, *_dates(one, "RDATE", zone)),
@@ -191,6 +186,7 @@ def _rule(one: ParsedEvent, starts: datetime, zone: tzinfo) -> tuple[str, Sequen
     frequency = str(parts.get("FREQ", [""])[0]).upper()
     if frequency not in _FREQUENCIES:
         raise ValueError(f"it recurs {frequency or 'without FREQ'}; DAILY is the finest")
+    _refuse_what_takes_long(frequency, parts)
     count, until = parts.pop("COUNT", None), parts.pop("UNTIL", None)
     text = type(given)(parts).to_ical().decode()
     if until:
@@ -199,11 +195,30 @@ def _rule(one: ParsedEvent, starts: datetime, zone: tzinfo) -> tuple[str, Sequen
         rule: Any = rrulestr(text, dtstart=starts)
     except (ValueError, TypeError) as error:
         raise ValueError(f"its RRULE is not understood: {error}") from None
+    if frequency in ("MONTHLY", "YEARLY") and next(iter(rule), None) is None:
+        raise ValueError("its RRULE never comes")
     if count is None:
         return text, ()
     if count[0] > _MAX_COUNT:
         raise ValueError(f"it recurs {count[0]} times; at most {_MAX_COUNT} are taken")
     return "", tuple(islice(rule.replace(until=starts + _FARTHEST), count[0]))
+
+
+def _refuse_what_takes_long(frequency: str, parts: Mapping[str, Any]) -> None:
+    """Refuse rules that may never come, since to find that out every day up to the year 9999 would
+    be looked at; and those that come every minute."""
+    by = {name for name in parts if name.startswith("BY") and name not in _BY_TIME}
+    if frequency in ("DAILY", "WEEKLY"):
+        allowed = {"BYDAY", "BYMONTH"}
+        if int(parts.get("INTERVAL", [1])[0]) > 1:
+            allowed = {"BYDAY"} if frequency == "WEEKLY" else set()
+        if by - allowed:
+            raise ValueError(
+                f"a rule that is {frequency} with {', '.join(sorted(by - allowed))} is not taken; "
+                "write it MONTHLY or YEARLY"
+            )
+    if any(len(parts.get(name, ())) > 1 for name in ("BYMINUTE", "BYSECOND")):
+        raise ValueError("it recurs within the hour; DAILY is the finest")
 
 
 def _until(last: date | datetime, zone: tzinfo) -> datetime:
@@ -267,8 +282,3 @@ def _wall(value: date | datetime, zone: ZoneInfo) -> tuple[datetime, tzinfo]:
     if value.tzinfo is None:
         return value, zone
     return value.replace(tzinfo=None), value.tzinfo
-
-
-def _readings(wall: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
-    one, other = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    return one.astimezone(UTC), other.astimezone(UTC)

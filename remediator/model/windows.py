@@ -4,10 +4,7 @@ Evaluation is pure: a calendar is read and checked when the policy is loaded (`W
 file then, and no more), and a window is asked with the time passed in. Called by the policy's
 validation and by the guardrails.
 
-**Clock changes.** A cron window starts and ends by the wall clock of its zone. A local time that
-exists twice (autumn) or not at all (spring) is read both ways and the window covers both readings;
-and it lasts until both its length has passed and the wall clock shows its end. A window is never
-shorter than what is written, by the clock on the wall or by a stop-watch.
+What clock changes do to a window is `wall_clock`'s to say.
 """
 
 from dataclasses import dataclass
@@ -28,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from remediator.model import calendars
+from remediator.model import calendars, wall_clock
 from remediator.model.calendars import Calendar
 from remediator.model.quantities import Duration
 
@@ -151,8 +148,8 @@ class Window(BaseModel):
         if self.since is None or self.until is None:
             return None, None
         zone = _zone(self.timezone)
-        begin = self.since if self.since.tzinfo else _earliest(self.since, zone)
-        end = self.until if self.until.tzinfo else _latest(self.until, zone)
+        begin = self.since if self.since.tzinfo else wall_clock.earliest(self.since, zone)
+        end = self.until if self.until.tzinfo else wall_clock.latest(self.until, zone)
         return begin.astimezone(UTC), end.astimezone(UTC)
 
 
@@ -185,7 +182,7 @@ def _cron_end(line: str, lasts: timedelta, zone_name: str, now: datetime) -> dat
     for begins in CronSim(line, wall + skew + timedelta(seconds=1), reverse=True):
         if begins < wall - lasts - skew:
             return None
-        begin, end = _span(begins, lasts, zone)
+        begin, end = wall_clock.span(begins, lasts, zone)
         if begin <= now < end:
             return _followed(line, lasts, zone, begins, end)
     return None
@@ -195,7 +192,7 @@ def _followed(
     line: str, lasts: timedelta, zone: ZoneInfo, begins: datetime, end: datetime
 ) -> datetime:
     for _, following in zip(range(_FOLLOWED), CronSim(line, begins), strict=False):
-        begin, closes = _span(following, lasts, zone)
+        begin, closes = wall_clock.span(following, lasts, zone)
         if begin > end:
             break
         end = max(end, closes)
@@ -206,22 +203,3 @@ def _clocks_are_set(after: datetime, before: datetime, zone: ZoneInfo) -> bool:
     days = range((before - after).days + 2)
     offsets = {min(after + timedelta(days=n), before).astimezone(zone).utcoffset() for n in days}
     return len(offsets) > 1
-
-
-def _span(begins: datetime, lasts: timedelta, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    begin = _earliest(begins, zone)
-    return begin, max(begin + lasts, _latest(begins + lasts, zone))
-
-
-def _earliest(wall: datetime, zone: ZoneInfo) -> datetime:
-    return min(_readings(wall, zone))
-
-
-def _latest(wall: datetime, zone: ZoneInfo) -> datetime:
-    return max(_readings(wall, zone))
-
-
-def _readings(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return what a local time may mean; both are the same but where clocks are set."""
-    one, other = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    return one.astimezone(UTC), other.astimezone(UTC)

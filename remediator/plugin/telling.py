@@ -1,8 +1,8 @@
 """A run in plain words: what every notifier says of it, each in its own dress. Pure.
 
 Owns which facts are told, in which order and how much of them, and that foreign text (labels,
-plans, reasons: what alerts and people wrote) is one line each, without characters that nobody sees.
-What a channel must escape beyond that is the channel's.
+plans, reasons: what alerts and people wrote) is one line each, without secrets and without
+characters that nobody sees. What a channel must escape beyond that is the channel's.
 """
 
 import re
@@ -14,6 +14,7 @@ from remediator.model.clock import to_text
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState
 from remediator.model.views import Note, NoteKind, RunView
+from remediator.observe import masking
 
 MAX_TEXT = 1000
 MAX_PLANS = 20
@@ -90,7 +91,7 @@ def told(note: Note, view: RunView) -> Told:
         way_back=_some(back, "ways back"),
         links=links(view),
         labels=tuple(
-            (cut(name, 100), cut(value, _LONGEST_LABEL))
+            (cut(name, 100), cut(masking.value(name, value), _LONGEST_LABEL))
             for name, value in sorted(labels.items())[:MAX_LABELS]
         ),
         look=f"remediator runs show {run.id}",
@@ -217,12 +218,16 @@ def is_web_url(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    if parts.username is not None:
+        return False  # a link would hand the password on to whoever opens it
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def line(text: str) -> str:
-    """Return foreign text on one line, without characters that nobody sees."""
-    return _UNSEEN.sub("", _LINE_ENDS.sub("⏎", text)).replace("\t", " ").strip()
+    """Return foreign text on one line, without secrets and characters that nobody sees."""
+    # Masked before the lines are joined, and again where that put a secret together.
+    joined = _LINE_ENDS.sub("⏎", _UNSEEN.sub("", masking.text(text)))
+    return masking.text(joined.replace("\t", " ").strip())
 
 
 def cut(text: str, limit: int) -> str:

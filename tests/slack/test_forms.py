@@ -8,15 +8,17 @@ from datetime import timedelta
 
 import pytest
 
+from remediator.clients.slack.client import SlackClient
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.model.plans import Change
 from remediator.model.runs import Run, RunState
 from remediator.model.storms import Storm
-from remediator.notify.slack.notifier import Slack as SlackNotifier
+from remediator.notify.slack import home, modals
 from remediator.plugin.notifier import Answered, Standing
-from tests.notify.views import APPROVAL_ID, RUN_ID, T0, approved, plan, step, view
+from tests.notify.views import APPROVAL_ID, RUN_ID, T0, approval, approved, plan, step, view
 from tests.servers.waiting import eventually_async
-from tests.slack.conftest import App
+from tests.slack import views
+from tests.slack.conftest import App, settings
 from tests.slack.person import Person
 
 ANNA, EVIL = "U0ANNA", "U0EVIL"
@@ -361,28 +363,21 @@ async def test_what_waits_in_a_storm_is_listed_and_decided(anyway: App) -> None:
 
 
 async def test_without_a_way_for_answers_there_are_no_buttons(app: App) -> None:
-    from remediator.clients.slack.client import SlackClient  # noqa: PLC0415
-    from tests.slack.conftest import settings  # noqa: PLC0415
-
     await app.client.close()
     app.client = SlackClient(settings(app.server, signing_secret=None))
     app.context.clients = {SlackClient: app.client}
     await app.ask()
 
     assert app.message.buttons == []
-    assert SlackNotifier().callback_paths
 
 
 def test_a_modal_never_goes_over_slacks_limits() -> None:
-    from remediator.notify.slack import modals  # noqa: PLC0415
-    from tests.slack import blockkit  # noqa: PLC0415
-
     words = "<&>" * 3000 + "👩‍🚒" * 900
     bad = plan(changes=tuple(Change(words, words, {words: [words]}) for _ in range(20)))
     steps = tuple(step(n, plan=bad, message=words, step_id=words) for n in range(5))
     given = view(steps=steps, run={"runbook": words, "target": words}, description=words)
     many = [replace(given, run=replace(given.run, id=f"run-{n}")) for n in range(30)]
-    views = [
+    shown = [
         modals.said("Plan", words),
         modals.deny(given, APPROVAL_ID),
         modals.snooze(given, APPROVAL_ID),
@@ -390,5 +385,9 @@ def test_a_modal_never_goes_over_slacks_limits() -> None:
         modals.waiting(many, words),
         *(modals.plan(given, page) for page in range(0, 60, 7)),
     ]
-    for one in views:
-        assert blockkit.view_faults(one) == []
+    for one in shown:
+        assert views.faults(one, "modal") == []
+        assert not views.too_large(one)
+    waiting = [replace(one, approval=approval()) for one in many]
+    standing = Standing([one.run for one in many], 30, 30, [words] * 9)
+    assert views.faults(home.page(waiting, standing, words), "home") == []

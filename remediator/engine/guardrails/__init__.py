@@ -56,6 +56,7 @@ __all__ = [
     "flapping",
     "forbidden",
     "freeze",
+    "holding_reason",
     "impact",
     "judge",
     "kill_switch",
@@ -124,6 +125,12 @@ def waiting_reason(verdicts: Iterable[Verdict]) -> Reason:
     """Return why a run waits when these verdicts let it."""
     waiting = {verdict.rule for verdict in verdicts if verdict.ruling is Ruling.WAIT}
     return next((reason for rule, reason in _REASONS if rule in waiting), Reason.TARGET_BUSY)
+
+
+def holding_reason(verdicts: Iterable[Verdict]) -> Reason:
+    """Return why a person is asked when these verdicts let a run be held."""
+    holding = {verdict.rule for verdict in verdicts if verdict.ruling is Ruling.HOLD}
+    return Reason.MODE_APPROVE if holding == {"mode"} else Reason.GUARDRAIL_HOLDS
 
 
 def look_back(
