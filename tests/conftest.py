@@ -11,6 +11,7 @@ _SERVERS = frozenset(
         "alertmanager_cluster_factory",
         "prometheus_factory",
         "postgres",
+        "chromium",
     }
 )
 

@@ -35,6 +35,10 @@ class ProblemFailure(Failure):
         self.status = status
 
 
+class Unreachable(Failure):
+    """Nothing answers at the URL."""
+
+
 class Api:
     """One daemon. Each call is one request on a connection of its own."""
 
@@ -102,7 +106,7 @@ class Api:
             response = connection.getresponse()
             answer = response.read(_MAX_ANSWER_BYTES)
         except ConnectionRefusedError:
-            raise Failure(
+            raise Unreachable(
                 f"nothing answers at {self.url}: start the daemon with `remediator serve`, or "
                 "name another with --url or $REMEDIATOR_URL"
             ) from None

@@ -86,12 +86,15 @@ def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Ite
     """Hold the runbooks against settings that are good by themselves."""
     from remediator import app, settings  # noqa: PLC0415 - keeps --help quick
     from remediator.runbook import people  # noqa: PLC0415
-    from remediator.runbook.findings import Finding, Severity  # noqa: PLC0415
+    from remediator.runbook.findings import Finding, RunbookErrors, Severity  # noqa: PLC0415
 
     found = settings.load(config)
     try:
         notifiers = app.people_reached(app.configured_notifiers(found, known))
         names = app.names_in(found)
+        policy = app.policy_in(found)
+    except RunbookErrors:
+        return ()  # the policy's own faults are told where its file is checked
     except settings.SettingsError as error:
         places = [_place(f"{config}: {line}", config) for line in str(error).splitlines()]
         return [Finding(str(config), *at, Severity.ERROR, "settings", text) for at, text in places]
@@ -102,7 +105,9 @@ def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Ite
             names=names,
             default_approvers=found.default_approvers,
             notifiers=notifiers,
+            policy=policy.policy.approval,
         ),
+        *people.of_policy(policy.policy, policy.file or str(config), names),
     ]
 
 

@@ -40,11 +40,30 @@ def decide(
     click.echo(f"follow it with: remediator runs show {view['id']}")
 
 
+def snooze(run_id: str, *, for_: str, reason: str, url: str, output: str) -> None:
+    """Put off the question that the run asks now, and show until when."""
+    daemon = api.Api(url)
+    view = daemon.get(f"/api/v1/runs/{api.segment(run_id)}")
+    question = view["approval"]
+    if question is None:
+        raise Failure(f"run {view['id']} asks nothing; it is {view['state']}: {view['message']}")
+    told = daemon.post(
+        f"/api/v1/runs/{view['id']}/snooze",
+        {"approval_id": question["id"], "for": for_, "reason": reason},
+    )
+    if output == "json":
+        show.as_json(told)
+        return
+    click.echo(told["message"])
+
+
 def _show(view: Mapping[str, Any], question: Mapping[str, Any]) -> None:
-    """Show exactly what is asked for."""
+    """Show exactly what is asked for, and what is different since it was asked before."""
     for step in view["steps"]:
         if step["plan"] is not None and step["id"] in question["digests"]:
             show.out(run_page.plan_table(step))
+    for line in run_page.differs(question):
+        show.out(line)
 
 
 def _ask(answer: str, approval: str) -> None:

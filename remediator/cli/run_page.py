@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from remediator.cli import show
+from remediator.cli import approvals, show
 
 Item = Mapping[str, Any]
 
@@ -145,16 +145,40 @@ def _approval(view: Item) -> Iterator[Text | Table]:
     yield Text.assemble(("approval ", "dim")).append_text(show.cell(asked["status"]))
     rows = [
         ("because", _plain(asked["asked_because"])),
-        ("may decide", _plain(", ".join(asked["approvers"]) or "nobody")),
+        ("may decide", _plain(approvals.for_whom(asked))),
         ("needs", _plain(f"{asked['quorum']} of them" if asked["quorum"] > 1 else "one of them")),
     ]
+    terms = asked["terms"]
+    if terms["four_eyes"]:
+        rows.append(("four eyes", _plain("who started the run may not say yes to it")))
     if asked["status"] == "open":
         rows.append(("until", _plain(show.time_of_day(asked["expires_at"]))))
+        rows.append(("then", _plain(_THEN[terms["on_expiry"]])))
+    if asked["closed_why"]:
+        rows.append(("closed", _plain(asked["closed_why"])))
     for one in asked["decisions"]:
         reason = f": {one['reason']}" if one["reason"] else ""
         text = f"{one['answer']} by {one['actor']} through {one['via']}{reason}"
         rows.append(("decision", _plain(f"{text}  ({show.time_of_day(one['at'])})")))
     yield _facts(rows, indent=2)
+    yield from differs(asked)
+
+
+def differs(asked: Item) -> Iterator[Text]:
+    """Show how the plans differ from those that were asked for before."""
+    if asked["differs"]:
+        yield Text()
+        yield Text("what has changed since the question before", style="dim")
+    for line in asked["differs"]:
+        style = {"-": "red", "+": "green"}.get(line[:1], "")
+        yield Text(f"  {show.clean(line)}", style=style)
+
+
+_THEN = {
+    "escalate": "it counts as no, and a person is called",
+    "deny": "it counts as no, and nobody is called",
+    "approve": "it counts as yes, if the policy still allows that",
+}
 
 
 def _next(view: Item) -> Iterator[Text]:

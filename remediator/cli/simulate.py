@@ -42,21 +42,49 @@ def command(alert: Path, runbooks: tuple[Path, ...], config: Path | None, output
     from remediator.cli import runbook_files, show, simulate_page  # noqa: PLC0415 - --help quick
 
     settings = options.read_settings(config, **({"runbooks": runbooks} if runbooks else {}))
-    registry = runbook_files.registry()
-    notification = _notification(alert, registry)
-    loaded = runbook_files.load(settings.runbooks, registry)
-    policy = runbook_files.policy(settings)
-    answers, with_history = asyncio.run(_simulate(notification, loaded, settings, policy))
+    body = notification_body(alert)
+    answers, with_history = simulated(body, alert, settings, runbook_files.registry())
     if output == "json":
         show.as_json(simulate_page.to_json(answers))
         return
     show.out(simulate_page.page(answers, with_history))
 
 
-def _notification(path: Path, registry: "Registry") -> "Notification":
-    from remediator.plugin.source import Rejected  # noqa: PLC0415 - keeps --help quick
+def simulated(
+    body: Mapping[str, Any], path: Path, settings: "Settings", registry: "Registry"
+) -> tuple[Sequence["Answer"], bool]:
+    """Simulate with the files here; returns the answers, and whether history counted.
 
-    name = "standard input" if str(path) == "-" else str(path)
+    Args:
+        body: of a webhook, as `notification_body` makes it.
+        path: where it comes from, for errors.
+
+    Raises:
+        Failure: it is no notification, or runbooks or policy have faults.
+    """
+    from remediator.cli import runbook_files  # noqa: PLC0415 - keeps --help quick
+    from remediator.plugin.source import Rejected  # noqa: PLC0415
+
+    try:
+        notification = registry.sources["alertmanager"].parse(json.dumps(body).encode())
+    except Rejected as error:
+        raise Failure(f"{_named(path)}: {error}") from None
+    loaded = runbook_files.load(settings.runbooks, registry)
+    policy = runbook_files.policy(settings)
+    return asyncio.run(_simulate(notification, loaded, settings, policy))
+
+
+def _named(path: Path) -> str:
+    return "standard input" if str(path) == "-" else str(path)
+
+
+def notification_body(path: Path) -> Mapping[str, Any]:
+    """Read a file with alerts, and return it as the body of a webhook.
+
+    Raises:
+        Failure: it can't be read, or is no JSON.
+    """
+    name = _named(path)
     try:
         with click.open_file(str(path), "rb") as file:
             body = file.read(_LARGEST_BYTES + 1)
@@ -68,10 +96,8 @@ def _notification(path: Path, registry: "Registry") -> "Notification":
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Failure(f"{name}: is no JSON document: {error}") from None
-    try:
-        return registry.sources["alertmanager"].parse(json.dumps(_payload(value)).encode())
-    except Rejected as error:
-        raise Failure(f"{name}: {error}") from None
+    found: Mapping[str, Any] = _payload(value)
+    return found
 
 
 def _payload(value: Any) -> Any:

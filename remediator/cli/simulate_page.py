@@ -8,14 +8,12 @@ from rich.text import Text
 
 from remediator.cli import run_page, show
 from remediator.engine.simulate import Answer, Simulated
-from remediator.model.clock import to_text
-from remediator.model.verdicts import Ruling
-from remediator.web import render
+from remediator.web import render, render_trust
 
 
 def to_json(answers: Sequence[Answer]) -> dict[str, Any]:
     """Return everything as JSON."""
-    return {"alerts": [_answer_json(answer) for answer in answers]}
+    return dict(render_trust.answers(answers))
 
 
 def page(answers: Sequence[Answer], with_history: bool) -> Group:
@@ -61,38 +59,3 @@ def _run_lines(run: Simulated) -> Iterator[Any]:
         .append_text(show.cell(run.end.value))
         .append(show.clean(f"  {run.message}"), style="default")
     )
-
-
-def _answer_json(answer: Answer) -> dict[str, Any]:
-    alert = answer.alert
-    return {
-        "status": alert.status.value,
-        "labels": dict(alert.labels),
-        "fingerprint": alert.fingerprint,
-        "starts_at": to_text(alert.starts_at),
-        "runs": [_run_json(run) for run in answer.runs],
-        "passed": [{"runbook": one.runbook, "why": one.why} for one in answer.passed],
-    }
-
-
-def _run_json(run: Simulated) -> dict[str, Any]:
-    return {
-        "runbook": run.runbook.name,
-        "file": run.runbook.file,
-        "version": run.runbook.version,
-        "trigger": run.trigger.value,
-        "mode": run.runbook.mode.value,
-        "state": run.end.value,
-        "reason": run.reason.value,
-        "message": run.message,
-        "refused": any(
-            v.ruling is Ruling.REFUSE for of_step in run.verdicts.values() for v in of_step
-        ),
-        "steps": [
-            {
-                **render.step(row),
-                "verdicts": [v.to_json() for v in run.verdicts.get(row.sequence, ())],
-            }
-            for row in run.rows
-        ],
-    }

@@ -6,6 +6,7 @@ compare-and-set decides the run. Nobody is let in by silence, by name, or by bei
 Called by `desk`. What is asked, and when again, is in `approvals`.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from remediator.engine.people import CannotTell, Directory
@@ -17,13 +18,21 @@ from remediator.model.approvals import (
     DecisionOutcome,
     SnoozeOutcome,
 )
-from remediator.model.clock import Clock, to_text
+from remediator.model.clock import Clock, to_minute
 from remediator.model.quantities import format_duration
 from remediator.model.runs import Run, Trigger
 from remediator.observe import logs, metrics
 from remediator.plugin.notifier import Answered, NotAuthorised
 
 log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    """What became of a wish to be asked later, with a sentence for who had it."""
+
+    outcome: SnoozeOutcome
+    message: str
 
 
 class ApprovalDesk:
@@ -64,8 +73,8 @@ class ApprovalDesk:
         reason: str,
         via: str,
         operator: bool,
-    ) -> str:
-        """Withdraw a question for a while. Returns a sentence for the actor.
+    ) -> "Snoozed":
+        """Withdraw a question for a while.
 
         Args:
             operator: the actor's role allows it, whoever the question is for.
@@ -75,12 +84,13 @@ class ApprovalDesk:
         """
         request = await self._journal.approval(approval_id)
         if request is None:
-            return _SNOOZED[SnoozeOutcome.UNKNOWN]
+            return Snoozed(SnoozeOutcome.UNKNOWN, _SNOOZED[SnoozeOutcome.UNKNOWN])
         if not operator:
             await self._require(request, actor, "snooze", via)
         if not SHORTEST_SNOOZE <= for_ <= LONGEST_SNOOZE:
             least, most = format_duration(SHORTEST_SNOOZE), format_duration(LONGEST_SNOOZE)
-            return f"Snooze for {least} to {most}; to stop it for longer, deny it or pause it."
+            text = f"Snooze for {least} to {most}; to stop it for longer, deny it or pause it."
+            return Snoozed(SnoozeOutcome.OUT_OF_BOUNDS, text)
         now = self._clock.now()
         outcome, _ = await self._journal.snooze(
             approval_id,
@@ -95,8 +105,9 @@ class ApprovalDesk:
         if outcome is SnoozeOutcome.SNOOZED:
             metrics.QUESTIONS_CLOSED.labels(how=outcome.value).inc()
         if outcome is SnoozeOutcome.SNOOZED:
-            return f"Snoozed until {to_text(now + for_)}; then it is checked and asked anew."
-        return _SNOOZED[outcome]
+            text = f"Snoozed until {to_minute(now + for_)}; then it is checked and asked anew."
+            return Snoozed(outcome, text)
+        return Snoozed(outcome, _SNOOZED[outcome])
 
     async def may_answer(self, actor: str, request: ApprovalRequest) -> bool:
         """Whether an actor is among those asked, for what is only shown; no, where it can't be
@@ -260,10 +271,10 @@ def _answered(outcome: DecisionOutcome, request: ApprovalRequest | None) -> Answ
             outcome, f"Counted. {request.quorum} different people must approve; more are needed."
         )
     why = request.closed_why if request is not None and outcome is DecisionOutcome.VOID else ""
-    return Answered(outcome, _SENTENCES[outcome] + (f" {why}." if why else ""))
+    return Answered(outcome, SENTENCES[outcome] + (f" {why}." if why else ""))
 
 
-_SENTENCES = {
+SENTENCES = {
     DecisionOutcome.COUNTED: "Counted. More approvals are needed.",
     DecisionOutcome.APPROVED: "Approved. The change is being made.",
     DecisionOutcome.DENIED: "Denied. Nothing more will be changed.",
@@ -280,8 +291,8 @@ _SENTENCES = {
 _SNOOZED = {
     SnoozeOutcome.HALF_DONE: "This run has changed something already and can't stand half done: "
     "approve what is left, or deny it and it is taken back.",
-    SnoozeOutcome.DECIDED: _SENTENCES[DecisionOutcome.ALREADY_DECIDED],
-    SnoozeOutcome.EXPIRED: _SENTENCES[DecisionOutcome.EXPIRED],
-    SnoozeOutcome.VOID: _SENTENCES[DecisionOutcome.VOID],
-    SnoozeOutcome.UNKNOWN: _SENTENCES[DecisionOutcome.UNKNOWN],
+    SnoozeOutcome.DECIDED: SENTENCES[DecisionOutcome.ALREADY_DECIDED],
+    SnoozeOutcome.EXPIRED: SENTENCES[DecisionOutcome.EXPIRED],
+    SnoozeOutcome.VOID: SENTENCES[DecisionOutcome.VOID],
+    SnoozeOutcome.UNKNOWN: SENTENCES[DecisionOutcome.UNKNOWN],
 }

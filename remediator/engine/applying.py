@@ -6,8 +6,17 @@ intent, so that n steps cost n + 1 commits.
 
 from dataclasses import replace
 
-from remediator.engine import approvals, guardrails, planning, recheck, recovery, silences, step
-from remediator.engine.ending import failing
+from remediator.engine import (
+    approvals,
+    guardrails,
+    planning,
+    recheck,
+    recovery,
+    silences,
+    step,
+    track,
+)
+from remediator.engine.ending import failing, refused
 from remediator.engine.hand import Hand, is_action, row_for, unused
 from remediator.journal.protocol import AuditEntry, Expiry, RunUpdate, UpdateOutcome, Written
 from remediator.model.plans import Fact, Plan
@@ -15,7 +24,7 @@ from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, Step, StepState
 from remediator.model.signals import Signal
-from remediator.model.verdicts import Ruling, heaviest
+from remediator.model.verdicts import Ruling, heaviest, worth_showing
 from remediator.model.views import Note, NoteKind
 from remediator.plugin.action import ActionError, Temporary
 from remediator.runbook.expressions import ExpressionFailed
@@ -142,6 +151,7 @@ async def _intend(
 ) -> bool:
     """Record the intent under the guardrails' last word; then change the world."""
     plan = _plan_of(row)
+    held.track = await track.shown(held.ports, held.runbook)
     approved = held.approved_digests.get(one.id) == plan.digest
     started = step.intent(held, row)
     outcome = await _write(
@@ -177,6 +187,7 @@ async def _finish_started(held: Hand, one: CompiledStep, row: Step, unwritten: U
     # Perhaps it was not made yet. To make it now is a change like any other: is it still wanted?
     plan = _plan_of(row)
     signal = await recheck.signal(held)
+    held.track = await track.shown(held.ports, held.runbook)
     approved = held.approved_digests.get(one.id) == plan.digest
     row = replace(row, started_at=held.now)
     outcome = await _write(
@@ -275,13 +286,13 @@ async def _not_allowed(
         await _write(held, cleared(held), unwritten)
         return
     ruling = heaviest(outcome.verdicts)
-    shown = tuple(v for v in outcome.verdicts if v.ruling is not Ruling.ALLOW)
+    shown = worth_showing(outcome.verdicts)
     binding = next((str(v) for v in shown if v.ruling is ruling), "")
     if ruling is Ruling.WAIT:
         await _hold(held, guardrails.waiting_reason(shown), binding, unwritten)
     elif ruling is Ruling.HOLD:
         changed = one.id in held.approved_digests
-        reason = Reason.PLAN_CHANGED if changed else Reason.MODE_APPROVE
+        reason = Reason.PLAN_CHANGED if changed else guardrails.holding_reason(shown)
         why = f"{one.id}: what would change is not what was approved" if changed else binding
         held.rows[row.sequence] = row
         plans = {row.sequence: plan, **_planned_after(held, row.sequence)}
@@ -295,11 +306,7 @@ async def _not_allowed(
             held, failing(held, Reason.GUARDRAIL_REFUSES, binding, verdicts=shown), unwritten
         )
     else:
-        await _write(
-            held,
-            held.update(RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, binding, verdicts=shown),
-            unwritten,
-        )
+        await _write(held, refused(held, shown), unwritten)
 
 
 async def _all_done(held: Hand, unwritten: Unwritten) -> None:

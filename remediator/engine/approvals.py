@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.engine import differing, recheck, terms
+from remediator.engine import differing, guardrails, recheck, step, terms
 from remediator.engine.ending import failing
 from remediator.engine.hand import Hand
 from remediator.journal.protocol import RunUpdate
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus, OnExpiry
 from remediator.model.canonical import JSONObject
+from remediator.model.history import History
 from remediator.model.plans import Plan
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
@@ -181,8 +182,16 @@ def _asked(held: Hand, plans: Mapping[int, Plan]) -> terms.Asked:
     """Return on what terms people are asked about these plans, by the policy as it is now."""
     return terms.merge(
         held.runbook.approval,
-        [() for _ in plans],
+        [_blocks(held, number, plan) for number, plan in plans.items()],
         held.ports.default_approvers,
+    )
+
+
+def _blocks(held: Hand, number: int, plan: Plan) -> terms.Blocks:
+    """Return what the policy asks for one plan; the past has no say in it."""
+    nothing = History(changes=(), controls=(), locks={})
+    return guardrails.approval_blocks(
+        step.question(held, number, plan, history=nothing, signal=None, approved=False)
     )
 
 

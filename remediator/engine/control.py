@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from remediator.engine import matching
 from remediator.engine.library import Library
-from remediator.journal.protocol import CancelOutcome, Control, Journal, ResumeHow, RunStart
+from remediator.journal.protocol import CancelOutcome, Journal, ResumeHow, RunStart
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.observe import metrics
 from remediator.plugin.source import Rejected
@@ -77,6 +78,18 @@ class PauseControl:
         """Set one; for ever when `for_` is None.
 
         Raises:
+            Rejected: as `check`.
+        """
+        self.check(scope)
+        now = self._clock.now()
+        control = Control(scope, by, reason, now, now + for_ if for_ else None)
+        await self._journal.pause(control)
+        return control
+
+    def check(self, scope: str) -> None:
+        """Check what a person wants to pause.
+
+        Raises:
             Rejected: the scope is not `*`, `runbook:NAME` or `scope:NAME`, or no runbook is called
                 so.
         """
@@ -88,10 +101,6 @@ class PauseControl:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise Rejected("scope", f"no runbook is called {name!r}{hint}")
-        now = self._clock.now()
-        control = Control(scope, by, reason, now, now + for_ if for_ else None)
-        await self._journal.pause(control)
-        return control
 
     async def unpause(self, scope: str, *, by: str) -> bool:
         """Lift one; False when there was none."""

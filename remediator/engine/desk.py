@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from remediator.engine.answers import ApprovalDesk
+from remediator.engine.answers import ApprovalDesk, Snoozed
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
-from remediator.journal.protocol import AuditEntry, CancelOutcome, Control, Journal
+from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
 from remediator.model.approvals import Answer, ApprovalRequest
-from remediator.model.clock import Clock, to_text
+from remediator.model.clock import Clock, to_minute
+from remediator.model.history import Control
 from remediator.model.runs import RunState
-from remediator.model.views import RunView
+from remediator.model.views import RunView, Waiting, Who
 from remediator.observe import logs, metrics
 from remediator.plugin.notifier import MOST_SHOWN, Answered, NotAuthorised, Standing
 from remediator.plugin.source import Rejected
@@ -60,6 +61,17 @@ class PeopleDesk:
         self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
     ) -> str:
         """See `Desk.snooze`."""
+        put_off = await self.put_off(approval_id, actor=actor, for_=for_, reason=reason, via=via)
+        return put_off.message
+
+    async def put_off(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> Snoozed:
+        """Do as `snooze`, and return what became of it beside the sentence.
+
+        Raises:
+            NotAuthorised: as for `snooze`.
+        """
         operator = await self._role(actor, fresh=True)
         return await self._approvals.snooze(
             approval_id,
@@ -127,23 +139,34 @@ class PeopleDesk:
 
     async def waiting_for(self, actor: str) -> Sequence[RunView]:
         """See `Desk.waiting_for`."""
-        views = []
-        for request in await self.answerable(actor, limit=MOST_SHOWN):
-            view = await self._journal.view(request.run_id)
-            if view is not None:
-                views.append(view)
-        return views
+        found = await self.questions(actor, mine=True, limit=MOST_SHOWN)
+        return [waiting.view for waiting in found]
 
-    async def answerable(self, actor: str, *, limit: int) -> Sequence[ApprovalRequest]:
-        """Return the open questions that an actor may answer, oldest first."""
+    async def questions(self, actor: str, *, mine: bool, limit: int) -> Sequence[Waiting]:
+        """Return the open questions, oldest first, and which of them an actor may answer.
+
+        Args:
+            actor: who looks.
+            mine: only those.
+            limit: at most so many.
+        """
+        found: list[Waiting] = []
         now = self._clock.now()
-        found: list[ApprovalRequest] = []
         for request in await self._journal.open_approvals(limit=_MOST_LOOKED_AT):
             if len(found) == limit:
                 break
-            if now < request.expires_at and await self._approvals.may_answer(actor, request):
-                found.append(request)
+            if now >= request.expires_at:
+                continue
+            may = await self._approvals.may_answer(actor, request)
+            view = await self._journal.view(request.run_id) if may or not mine else None
+            if view is not None and view.approval is not None and view.approval.id == request.id:
+                found.append(Waiting(view, may))
         return found
+
+    async def who(self, actor: str) -> Who:
+        """Return what is known of an actor."""
+        groups = await self._directory.groups_of(actor)
+        return Who(actor, self._directory.person(actor), groups)
 
     async def standing(self, *, actor: str) -> Standing:
         """See `Desk.standing`: viewers."""
@@ -201,7 +224,7 @@ def _named(scope: str) -> str:
 
 
 def _paused(control: Control) -> str:
-    until = f" until {to_text(control.until)}" if control.until else ""
+    until = f" until {to_minute(control.until)}" if control.until else ""
     why = f": {control.reason}" if control.reason else ""
     return f"{_named(control.scope)} is paused by {control.by}{until}{why}"
 

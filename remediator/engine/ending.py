@@ -11,6 +11,7 @@ from remediator.journal.protocol import RunUpdate
 from remediator.model import escalation
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step
+from remediator.model.verdicts import Ruling, Verdict
 from remediator.model.views import Note, NoteKind, how_to_resume
 from remediator.observe import metrics
 
@@ -40,6 +41,21 @@ def failed(
     text = f"{hand.run.runbook} failed: {message}"
     return hand.update(
         RunState.FAILED, reason, message, steps=rows, notes=hand.escalation(text), **more
+    )
+
+
+def refused(hand: Hand, verdicts: tuple[Verdict, ...], **more: Any) -> RunUpdate:
+    """Return the transition of a run that guardrails refuse before it has changed anything.
+
+    An alert that comes back again and again is handed to a person: another treatment is no cure.
+    """
+    refusing = [one for one in verdicts if one.ruling is Ruling.REFUSE]
+    message = str(refusing[0])
+    if any(one.rule == "flapping" for one in refusing):
+        more["notes"] = (*more.pop("notes", ()), *hand.escalation(f"{hand.run.runbook}: {message}"))
+    shown = tuple(one for one in verdicts if one.ruling is not Ruling.ALLOW)
+    return hand.update(
+        RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, message, verdicts=shown, **more
     )
 
 

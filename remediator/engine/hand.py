@@ -5,7 +5,7 @@ reports that we were fenced, nothing of the hand may be used.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,8 +24,10 @@ from remediator.model.approvals import ApprovalRequest, ApprovalStatus
 from remediator.model.canonical import JSONObject
 from remediator.model.incidents import Incident
 from remediator.model.plans import Plan
+from remediator.model.promotion import Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState
+from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, NoteKind, RunView
 from remediator.observe import logs, metrics
 from remediator.plugin.action import Action
@@ -62,6 +64,8 @@ class Hand:
     """Step id → the plan that the newest question showed, as it was when this was loaded."""
     stopping: asyncio.Event | None = None
     """The daemon stops: go to the next safe place and release."""
+    track: Track | None = None
+    """What the runbook has shown, where the policy demands it (`track.shown`)."""
     incident_read_s: float = float("-inf")
     """When the incident was read out of the journal, on the monotonic clock."""
 
@@ -153,8 +157,7 @@ class Hand:
                 _tell(self.run)
             if self.run.state.ended and before is not self.run.state:
                 metrics.run_ended(self.run.runbook, self.run.state, self.run.reason)
-        for verdict in outcome.verdicts:
-            metrics.counter(metrics.VERDICTS, verdict.rule, verdict.ruling).inc()
+        count_verdicts(outcome.verdicts)
         return outcome
 
     async def keep(self, update: RunUpdate) -> UpdateOutcome:
@@ -328,6 +331,12 @@ def _shown(view: RunView) -> Mapping[str, Plan]:
         for row in view.steps
         if row.plan is not None and digests.get(row.step_id) == row.plan.digest
     }
+
+
+def count_verdicts(verdicts: Iterable[Verdict]) -> None:
+    """Count what the guardrails said."""
+    for verdict in verdicts:
+        metrics.counter(metrics.VERDICTS, verdict.rule, verdict.ruling).inc()
 
 
 def asks_alertmanager(run: Run) -> bool:

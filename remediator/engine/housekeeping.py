@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from remediator.engine import guardrails
+from remediator.engine import guardrails, tripped
 from remediator.engine.library import Library
 from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
+from remediator.model import promotion
 from remediator.model.clock import Clock
 from remediator.model.policy import Limits, Policy
 
@@ -31,8 +32,14 @@ def kept_from(
     Args:
         limits: the runbooks' own.
     """
-    counted = [guardrails.look_back(one, policy, now) for one in (Limits(), *limits)]
-    return min([now - retention, *(since for since in counted if since)])
+    looks = [guardrails.look_back(one, policy, now) for one in (Limits(), *limits)]
+    counted = [at for look in looks for at in (look.changes, look.opened, look.treated) if at]
+    if policy.breaker.failures is not None:
+        # While a breaker is open or half-open, what opened it must still be there.
+        counted.append(now - policy.breaker.failures.per - policy.breaker.cool_off)
+    if policy.trust.required:
+        counted += promotion.looks_back_to(policy.trust, now)
+    return min([now - retention, *counted])
 
 
 class Housekeeper:
@@ -64,6 +71,7 @@ class Housekeeper:
         self._audit_retention = audit_retention
         self._library = library
         self._policy_now = policy_now
+        self._tripped = tripped.Watch()
         self._anchored = 0
 
     async def run(self) -> None:
@@ -76,6 +84,7 @@ class Housekeeper:
             await self._until_due()
             try:
                 await self._journal.beat(at=self._clock.now())
+                await self._tripped.look(self._journal, self._policy_now(), self._clock.now())
                 if not self._journal.on_duty(DUTY):
                     continue
                 await self._journal.straighten(at=self._clock.now())

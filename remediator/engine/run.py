@@ -8,25 +8,37 @@ one journal write; `carry` goes on until the claim was handed back or the run ha
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
-from remediator.engine import applying, approvals, guardrails, hand, planning, recheck, step, undo
+from remediator.engine import (
+    applying,
+    approvals,
+    guardrails,
+    hand,
+    planning,
+    recheck,
+    step,
+    track,
+    undo,
+)
 from remediator.engine import verify as verifying
-from remediator.engine.ending import break_off, failed, failing
-from remediator.engine.hand import Fenced, Hand
+from remediator.engine.ending import break_off, failed, failing, refused
+from remediator.engine.hand import Fenced, Hand, count_verdicts
 from remediator.engine.library import RunbookGone
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import RunUpdate
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.canonical import JSON
+from remediator.model.history import History
 from remediator.model.plans import Plan
 from remediator.model.policy import Mode
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger
 from remediator.model.signals import Signal
-from remediator.model.verdicts import Ruling, Verdict, heaviest
+from remediator.model.verdicts import Ruling, Verdict, heaviest, worth_showing
 
 log = structlog.get_logger(__name__)
 
@@ -87,32 +99,31 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
     if not planned.plans and not planned.open_ends:
         await held.write(_without_a_change(held, planned))
         return
-    verdicts = await _judge(held, planned.plans)
-    shown = tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW)
+    history = await _past(held)
+    verdicts = _judge(held, planned.plans, history)
+    shown = worth_showing(verdicts)
     first = next(iter(planned.plans.values()), None)
-    common = {
+    common: dict[str, Any] = {
         "steps": planned.rows,
         "verdicts": shown,
         "target": str(first.target) if first else None,
         "audit": (held.audit("run.planned", _plans_json(planned.plans, verdicts)),),
     }
-    if guardrails.effective_mode(held.runbook.mode, held.ports.policy) is Mode.OBSERVE:
-        message = "observed: " + "; ".join(str(p) for p in planned.plans.values())
-        await held.write(held.update(RunState.OBSERVED, Reason.OBSERVE_ONLY, message, **common))
+    if step.lowest_mode(held, planned.plans, history) is Mode.OBSERVE:
+        await held.write(_observed(held, planned.plans, verdicts, **common))
         return
     ruling = heaviest(verdicts)
     binding = next((str(v) for v in shown if v.ruling is ruling), "")
     if ruling is Ruling.REFUSE:
-        await held.write(
-            held.update(RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, binding, **common)
-        )
+        await held.write(refused(held, **common))
     elif ruling is Ruling.WAIT:
         await hold(held, guardrails.waiting_reason(shown), binding)
     elif ruling is Ruling.HOLD:
-        reason = Reason.MODE_APPROVE
+        reason = guardrails.holding_reason(shown)
         await held.write(approvals.asking(held, planned.plans, reason, binding, **common))
     else:
         message = "allowed without a person" if planned.plans else "each change when it is reached"
+        message = "; ".join((message, *(str(v) for v in shown if v.override)))
         await held.write(held.update(RunState.APPLYING, Reason.AUTOMATIC, message, **common))
 
 
@@ -173,12 +184,30 @@ async def hold(held: Hand, reason: Reason, message: str, after: timedelta | None
         )
 
 
-async def _judge(held: Hand, plans: Mapping[int, Plan]) -> tuple[Verdict, ...]:
-    since = guardrails.look_back(held.runbook.limits, held.ports.policy, held.now)
-    history = await held.ports.journal.history(run_id=held.run.id, since=since, at=held.now)
+async def _past(held: Hand) -> History:
+    look = step.look_back(held)
+    held.track = await track.shown(held.ports, held.runbook)
+    return await held.ports.journal.history(run_id=held.run.id, look=look, at=held.now)
+
+
+def _judge(held: Hand, plans: Mapping[int, Plan], history: History) -> tuple[Verdict, ...]:
     # With no plan yet, the first change is judged, and approved, when it is reached.
     judged = step.judge_each(held, plans, history)
-    return tuple(dict.fromkeys(verdict for each in judged.values() for verdict in each))
+    found = tuple(dict.fromkeys(verdict for each in judged.values() for verdict in each))
+    count_verdicts(found)
+    return found
+
+
+def _observed(
+    held: Hand, plans: Mapping[int, Plan], all_verdicts: tuple[Verdict, ...], **common: Any
+) -> RunUpdate:
+    """Put the plans on record and end. Maintenance is named: the alert was to be expected."""
+    told = "observed: " + "; ".join(str(p) for p in plans.values())
+    for verdict in all_verdicts:
+        if verdict.rule == "maintenance" and verdict.ruling is Ruling.REFUSE:
+            message = f"{verdict.reason}; {told}"
+            return held.update(RunState.OBSERVED, Reason.MAINTENANCE, message, **common)
+    return held.update(RunState.OBSERVED, Reason.OBSERVE_ONLY, told, **common)
 
 
 def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:

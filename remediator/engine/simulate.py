@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from remediator.engine import guardrails, matching, planning, step
+from remediator.engine import guardrails, matching, planning, step, track
 from remediator.engine.hand import Hand
 from remediator.engine.library import Library
 from remediator.engine.ports import AlertSignal, ContextFor, Pace, Ports
-from remediator.journal.protocol import Candidate, History, Journal, RunStart
+from remediator.journal.protocol import Candidate, Journal, RunStart
 from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import Clock
+from remediator.model.history import History
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.matchers import Matcher
 from remediator.model.policy import Mode, Policy
@@ -118,8 +119,11 @@ async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) ->
         case planning.Unplannable(rows, reason, message):
             return _end(hand, start, rows, RunState.FAILED, reason, message)
     history = await _history(runbook, world)
+    if world.journal is not None:
+        hand.track = await track.shown(hand.ports, runbook)
     verdicts = step.judge_each(hand, outcome.plans, history)
-    end, reason, message = _decided(runbook, outcome, verdicts, world.policy)
+    mode = step.lowest_mode(hand, outcome.plans, history)
+    end, reason, message = _decided(runbook, outcome, verdicts, mode)
     return Simulated(runbook, start.trigger, outcome.rows, verdicts, end, reason, message)
 
 
@@ -127,12 +131,12 @@ def _decided(
     runbook: Runbook,
     planned: planning.Planned,
     verdicts: Mapping[int, Sequence[Verdict]],
-    policy: Policy,
+    mode: Mode,
 ) -> tuple[RunState, Reason, str]:
     """Say what would follow the planning; the order is `run`'s."""
     if not planned.plans and not planned.open_ends:
         return RunState.SUCCEEDED, Reason.NOTHING_TO_DO, "nothing would be changed"
-    if guardrails.effective_mode(runbook.mode, policy) is Mode.OBSERVE:
+    if mode is Mode.OBSERVE:
         return RunState.OBSERVED, Reason.OBSERVE_ONLY, "the plan would be shown, and no more"
     every = tuple(verdict for of_step in verdicts.values() for verdict in of_step)
     ruling = heaviest(every)
@@ -162,8 +166,9 @@ async def _history(runbook: Runbook, world: World) -> History:
     if world.journal is None:
         return guardrails.NO_HISTORY
     now = world.clock.now()
-    since = guardrails.look_back(runbook.limits, world.policy, now)
-    return await world.journal.history(run_id=RUN_ID, since=since, at=now)
+    # The alert is not in the journal, so that nothing tells how often it was treated.
+    look = guardrails.look_back(runbook.limits, world.policy, now, runbook=runbook.name)
+    return await world.journal.history(run_id=RUN_ID, look=look, at=now)
 
 
 def _hand(runbook: Runbook, start: RunStart, alert: Alert, world: World) -> Hand:

@@ -7,15 +7,17 @@ step and the intent of the next share a commit.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from remediator.engine import guardrails, planning, retry, within
 from remediator.engine.hand import Hand, asks_alertmanager, row_for
-from remediator.journal.protocol import Guard, History
+from remediator.journal.protocol import Guard
 from remediator.model.canonical import JSONObject
+from remediator.model.history import History, LookBack, begun
 from remediator.model.plans import Fact, Plan, Progress
+from remediator.model.policy import Mode, lower_mode
 from remediator.model.reasons import Reason
 from remediator.model.runs import Step, StepState
 from remediator.model.signals import Signal
@@ -88,50 +90,118 @@ def question(
         approved=approved,
         manual=not asks_alertmanager(hand.run),
         now=hand.now,
+        owner=hand.runbook.owner,
+        labels=hand.run.context["alert"]["labels"],
+        track=hand.track,
+    )
+
+
+def look_back(hand: Hand) -> LookBack:
+    """Return what of the past judging a run's plans needs, whichever they are."""
+    return guardrails.look_back(
+        hand.runbook.limits,
+        hand.ports.policy,
+        hand.now,
+        runbook=hand.run.runbook,
+        incident_id=hand.run.incident_id,
     )
 
 
 def judge_each(
-    hand: Hand, plans: Mapping[int, Plan], history: History
+    hand: Hand,
+    plans: Mapping[int, Plan],
+    history: History,
+    *,
+    signal: Signal | None = None,
+    approved: Collection[int] = (),
 ) -> dict[int, tuple[Verdict, ...]]:
     """Let the guardrails judge a run's plans before anything is changed or approved.
 
-    Whether the alert still fires was asked a moment ago, and is asked again before each change.
+    Args:
+        signal: what Alertmanager says now; None where it was asked a moment ago, and is asked again
+            before each change.
+        approved: the steps whose very plans people said yes to.
     """
     verdicts: dict[int, tuple[Verdict, ...]] = {}
     for sequence, plan in plans.items():
-        verdicts[sequence] = guardrails.judge(
-            question(hand, sequence, plan, history=history, signal=None, approved=False)
+        asked = question(
+            hand, sequence, plan, history=history, signal=signal, approved=sequence in approved
         )
-        # The run's later changes come on top of this one, as far as rates are concerned.
-        history = history.with_change(hand.run, sequence, plan, hand.now)
+        verdicts[sequence] = guardrails.judge(asked)
+        # The run's later changes come on top of this one.
+        history = history.with_change(
+            begun(
+                plan,
+                run_id=hand.run.id,
+                sequence=sequence,
+                runbook=hand.run.runbook,
+                owner=hand.runbook.owner,
+                rules=frozenset(asked.rules),
+                at=hand.now,
+            )
+        )
     return verdicts
+
+
+def lowest_mode(hand: Hand, plans: Mapping[int, Plan], history: History) -> Mode:
+    """Return how far a run with these plans may go, under every ceiling there is."""
+    policy = hand.ports.policy
+    mode = lower_mode(
+        guardrails.effective_mode(hand.runbook.mode, policy),
+        guardrails.earned_ceiling(hand.track, policy.trust),
+    )
+    for sequence, plan in plans.items():
+        asked = question(hand, sequence, plan, history=history, signal=None, approved=False)
+        mode = lower_mode(mode, guardrails.mode_of(asked))
+    return mode
 
 
 def guard(hand: Hand, row: Step, *, signal: Signal | None, approved: bool) -> Guard:
     """Make the guard that judges a plan inside the transaction of its intent."""
     plan = row.plan
     assert plan is not None, "only planned steps have an intent"  # noqa: S101 - caller's contract
+    asked = question(
+        hand,
+        row.sequence,
+        plan,
+        history=guardrails.NO_HISTORY,
+        signal=signal,
+        approved=approved,
+    )
 
     def check(history: History) -> tuple[Verdict, ...]:
-        return guardrails.judge(
-            question(hand, row.sequence, plan, history=history, signal=signal, approved=approved)
-        )
+        return guardrails.judge(asked.with_history(history, hand.now))
 
-    return Guard(check, guardrails.look_back(hand.runbook.limits, hand.ports.policy, hand.now))
+    look = guardrails.look_back(
+        asked.limits,
+        asked.policy,
+        asked.now,
+        runbook=asked.runbook,
+        incident_id=hand.run.incident_id,
+        blocks=[block for _, block in asked.blocks],
+    )
+    return Guard(check, look)
 
 
 def intent(hand: Hand, row: Step) -> Step:
     """Return the row that says: from here on the change may have been made.
 
-    `changed` on a started row says that this attempt is known to have been applied.
+    `changed` on a started row says that this attempt is known to have been applied. The owner and
+    the policy's rules are put down as they are now: limits count the change by them.
     """
+    plan = row.plan
+    assert plan is not None, "only planned steps have an intent"  # noqa: S101 - caller's contract
+    asked = question(
+        hand, row.sequence, plan, history=guardrails.NO_HISTORY, signal=None, approved=False
+    )
     return replace(
         row,
         state=StepState.STARTED,
         started_at=hand.now,
         changed=False,
         message=f"applying {row.plan}",
+        owner=asked.owner,
+        rules=asked.rules,
     )
 
 

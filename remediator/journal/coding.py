@@ -38,5 +38,9 @@ def _verdict(value: Mapping[str, Any]) -> Verdict:
         ruling=Ruling(value["ruling"]),
         reason=value["reason"],
         lifted_by=value["lifted_by"],
+        # Verdicts of a version before lack these.
+        by=value.get("by", ""),
+        figure=value.get("figure", ""),
+        limit=value.get("limit", ""),
         override=value.get("override", ""),
     )

@@ -4,13 +4,14 @@ Decides nothing and holds no state; the same over every engine.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from remediator.journal import (
     acknowledging,
     approvals,
     audit,
+    breakers,
     clocks,
     controls,
     decisions,
@@ -40,8 +41,6 @@ from remediator.journal.protocol import (
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
-    History,
     Intake,
     OutboxItem,
     Page,
@@ -60,6 +59,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Record, RunCount
+from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
@@ -206,9 +206,23 @@ class Handle:
 
     # guardrails
 
-    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+    async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """See `Journal.history`."""
-        return await self._engine.read(lambda: history.read(run_id=run_id, since=since, at=at))
+        return await self._engine.read(lambda: history.read(run_id=run_id, look=look, at=at))
+
+    async def breaker_pasts(
+        self, runbooks: Collection[str]
+    ) -> Mapping[str, tuple[tuple[Outcome, ...], Reset | None]]:
+        """See `Journal.breaker_pasts`."""
+        return await self._engine.read(lambda: breakers.pasts(runbooks))
+
+    async def failing(self, *, since: datetime) -> Sequence[str]:
+        """See `Journal.failing`."""
+        return await self._engine.read(lambda: breakers.failing(since))
+
+    async def reset_breaker(self, reset: Reset) -> None:
+        """See `Journal.reset_breaker`."""
+        await self._engine.write(lambda: breakers.reset(reset))
 
     async def pause(self, control: Control) -> None:
         """See `Journal.pause`."""

@@ -4,8 +4,9 @@ The rule that folds an alert into an incident is `model.incidents.fold`; here ar
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from remediator.journal import coding
+from remediator.journal import coding, steps
 from remediator.journal.paging import bounded, page_of
 from remediator.journal.protocol import Page
 from remediator.journal.statements import Many, Operation, Query, Row
@@ -92,6 +93,41 @@ def which_are_open(incident_ids: Iterable[str]) -> Operation[dict[str, bool]]:
         (coding.dumps(sorted(incident_ids)),),
     )
     return {row[0]: row[1] == IncidentStatus.OPEN.value for row in rows}
+
+
+MOST_COUNTED = 10_000
+"""Incidents opened in a window are counted up to here; a storm by then, whatever the limit."""
+
+
+def opened_since(since: datetime) -> Operation[int]:
+    """Return how many incidents were opened since then."""
+    rows = yield Query(
+        "SELECT COUNT(*) FROM (SELECT 1 AS one FROM incidents WHERE opened_us >= $1"  # noqa: S608 - constants
+        f" LIMIT {MOST_COUNTED}) AS opened",
+        (to_us(since),),
+    )
+    return int(rows[0][0])
+
+
+def treated_before(
+    incident_ids: Iterable[str], *, since: datetime
+) -> Operation[dict[str, list[datetime]]]:
+    """Return for each incident when earlier ones of the same alert, that a run had begun to change
+    something for, were opened."""
+    rows = yield Query(
+        "SELECT now.id, was.opened_us FROM incidents AS now JOIN incidents AS was"  # noqa: S608 - constants
+        " ON was.sender = now.sender AND was.fingerprint = now.fingerprint"
+        " AND was.episode < now.episode AND was.opened_us >= $2"
+        " WHERE now.id IN (SELECT value FROM each($1) AS i)"
+        " AND EXISTS (SELECT 1 FROM runs AS r JOIN steps AS s ON s.run_id = r.id"
+        " WHERE r.incident_id = was.id AND s.target_key IS NOT NULL"
+        f" AND s.state IN {steps.BEGUN})",
+        (coding.dumps(sorted(incident_ids)), to_us(since)),
+    )
+    found: dict[str, list[datetime]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(from_us(row[1]))
+    return found
 
 
 def listed(

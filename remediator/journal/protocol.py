@@ -6,8 +6,8 @@ operation. Engines: `sqlite` now, PostgreSQL under the same code. `engine` and `
 module and nothing else of the journal.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -23,9 +23,10 @@ from remediator.model.approvals import (
 from remediator.model.canonical import JSONObject
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Record, RunCount
+from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
-from remediator.model.plans import Fact, Plan
+from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.silences import Silence, SilenceState
@@ -158,51 +159,6 @@ class RunbookRecord:
     substance: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PastChange:
-    """A change that was begun: a step whose intent was stored, undone or not; one for all its
-    attempts, at the time of the first."""
-
-    run_id: str
-    sequence: int
-    runbook: str
-    target_key: str
-    pods: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A kill switch. `scope` is `*`, `runbook:<name>` or `scope:<namespace>`."""
-
-    scope: str
-    by: str
-    reason: str
-    since: datetime
-    until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What guardrails may know of the past; read in the transaction that stores the intent.
-
-    `changes` holds every run's, the asking one's too. `locks` maps target key → holding run, of
-    other runs only. `incident_open` is None for a run without an incident.
-    """
-
-    changes: tuple[PastChange, ...]
-    controls: tuple[Control, ...]
-    locks: Mapping[str, str]
-    incident_open: bool | None = None
-    overrides: tuple[Override, ...] = ()
-    """Of the judged run, those that are not expired."""
-
-    def with_change(self, run: Run, sequence: int, plan: Plan, at: datetime) -> "History":
-        """Return the history as it will be when this run has also begun this change."""
-        change = PastChange(run.id, sequence, run.runbook, plan.target.key, plan.impact.pods, at)
-        return replace(self, changes=(change, *self.changes))
-
-
 Check = Callable[[History], tuple[Verdict, ...]]
 
 
@@ -210,11 +166,11 @@ Check = Callable[[History], tuple[Verdict, ...]]
 class Guard:
     """Judge with the history of this very transaction; anything but allow writes nothing.
 
-    `since` bounds how far back changes are read; None reads none.
+    `look` says what of the past is read.
     """
 
     check: Check
-    since: datetime | None
+    look: LookBack = field(default_factory=LookBack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,9 +455,22 @@ class Journal(Protocol):
         ...
 
     # guardrails
-    async def history(self, *, run_id: str, since: datetime | None, at: datetime) -> History:
+    async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """Read what guardrails may know, outside of a write: for planning and simulation."""
         ...
+
+    async def breaker_pasts(
+        self, runbooks: Collection[str]
+    ) -> Mapping[str, tuple[tuple[Outcome, ...], Reset | None]]:
+        """Return how each runbook's last runs came out, and its breaker's last reset."""
+        ...
+
+    async def failing(self, *, since: datetime) -> Sequence[str]:
+        """Return the runbooks of which a run failed or was rolled back since then."""
+        ...
+
+    async def reset_breaker(self, reset: Reset) -> None:
+        """Close a runbook's failure breaker: what its runs came to before counts no longer."""
 
     async def pause(self, control: Control) -> None:
         """Set a kill switch; the same scope again replaces it."""

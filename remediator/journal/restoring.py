@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from remediator.journal import controls, nodes, outbox, runs, steps, transitions
 from remediator.journal.copies import Copy, Restored
-from remediator.journal.protocol import AuditEntry, Control
+from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.journal.verify import RESTORED
@@ -27,6 +27,7 @@ from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
 from remediator.model.escalation import Call
+from remediator.model.history import Control
 from remediator.model.reasons import Reason
 from remediator.model.runs import TRANSITIONS, Run, RunState, Trigger
 from remediator.model.views import how_to_resume

@@ -11,7 +11,7 @@ from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus, SnoozeOutcome
-from remediator.model.clock import to_text
+from remediator.model.clock import to_minute, to_text
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState
 
@@ -70,7 +70,7 @@ def _withdraw(
         return SnoozeOutcome.VOID
     if run.id in (yield from steps.runs_that_changed([run.id])):
         return SnoozeOutcome.HALF_DONE
-    message = f"Snoozed by {by} until {to_text(until)}" + (f": {reason}" if reason else "")
+    message = f"Snoozed by {by} until {to_minute(until)}" + (f": {reason}" if reason else "")
     yield from approvals.settle(request.id, ApprovalStatus.VOID, message)
     yield from transitions.carry_out(
         env,

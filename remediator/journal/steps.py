@@ -1,32 +1,37 @@
 """The steps table: attempts of steps, and the changes that guardrails count."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from remediator.journal import coding
-from remediator.journal.protocol import PastChange
 from remediator.journal.statements import Many, Operation, Query, Row
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
-from remediator.model.plans import Plan
+from remediator.model.history import GoingOn, PastChange, begun
+from remediator.model.plans import Impact, Plan
 from remediator.model.runs import Run, Step, StepState, Trigger
 
 _COLUMNS = (
     "run_id, sequence, attempt, step_id, action, state, plan, params, message, output, changed,"
-    " started_us, ended_us"
+    " started_us, ended_us, owner, rules"
 )
 _UPSERT = f"""
-    INSERT INTO steps ({_COLUMNS}, digest, target_key, pods)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    INSERT INTO steps ({_COLUMNS}, digest, target_key, pods, nodes, down, part_of, cost)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        $20, $21, $22)
     ON CONFLICT (run_id, sequence, attempt) DO UPDATE SET
         step_id = excluded.step_id, action = excluded.action, state = excluded.state,
         plan = excluded.plan, params = excluded.params, message = excluded.message,
         output = excluded.output, changed = excluded.changed, started_us = excluded.started_us,
         ended_us = excluded.ended_us, digest = excluded.digest,
-        target_key = excluded.target_key, pods = excluded.pods
+        target_key = excluded.target_key, pods = excluded.pods, nodes = excluded.nodes,
+        down = excluded.down, part_of = excluded.part_of, cost = excluded.cost,
+        owner = excluded.owner, rules = excluded.rules
 """  # noqa: S608 - constants
 # A change was begun once its intent was stored, whatever became of it.
 _BEGUN_SET = ("started", "done", "failed", "undoing", "undone")
-_BEGUN = str(_BEGUN_SET)
+BEGUN = str(_BEGUN_SET)
 
 
 def write(steps: Sequence[Step]) -> Operation[None]:
@@ -66,7 +71,7 @@ def runs_that_changed(run_ids: Iterable[str]) -> Operation[set[str]]:
     rows = yield Query(
         "SELECT DISTINCT run_id FROM steps"  # noqa: S608 - constants
         " WHERE run_id IN (SELECT value FROM each($1) AS r) AND target_key IS NOT NULL"
-        f" AND state IN {_BEGUN}",
+        f" AND state IN {BEGUN}",
         (coding.dumps(sorted(run_ids)),),
     )
     return {row[0] for row in rows}
@@ -79,25 +84,69 @@ def changes(*, since: datetime) -> Operation[tuple[PastChange, ...]]:
     change of its own and is left out.
     """
     rows = yield Query(
-        "SELECT s.run_id, s.sequence, r.runbook, s.target_key, MAX(s.pods), MIN(s.started_us)"  # noqa: S608 - constants
+        "SELECT s.run_id, s.sequence, r.runbook, s.target_key, s.started_us, s.pods, s.nodes,"  # noqa: S608 - constants
+        " s.down, s.part_of, s.owner, s.rules, s.cost"
         " FROM steps AS s JOIN runs AS r ON r.id = s.run_id"
         " WHERE s.started_us IS NOT NULL AND s.target_key IS NOT NULL AND s.started_us >= $1"
-        f" AND s.state IN {_BEGUN} AND r.trigger <> 'expiry'"
-        " GROUP BY s.run_id, s.sequence, r.runbook, s.target_key"
-        " ORDER BY MIN(s.started_us) DESC",
+        f" AND s.state IN {BEGUN} AND r.trigger <> 'expiry'"
+        " ORDER BY s.started_us",
         (to_us(since),),
     )
-    return tuple(
-        PastChange(
-            run_id=row[0],
-            sequence=row[1],
-            runbook=row[2],
-            target_key=row[3],
-            pods=row[4],
-            at=from_us(row[5]),
-        )
-        for row in rows
+    found: dict[tuple[str, int], PastChange] = {}
+    for row in rows:
+        change = _to_change(row)
+        key = (change.run_id, change.sequence)
+        before = found.get(key)
+        found[key] = change if before is None else _same_change(before, change)
+    return tuple(sorted(found.values(), key=lambda change: change.at, reverse=True))
+
+
+def _to_change(row: Row) -> PastChange:
+    return PastChange(
+        run_id=row[0],
+        sequence=row[1],
+        runbook=row[2],
+        target_key=row[3],
+        at=from_us(row[4]),
+        pods=row[5],
+        nodes=row[6],
+        down=row[5] if row[7] is None else row[7],
+        part_of=row[8],
+        owner=row[9],
+        rules=frozenset(coding.loads(row[10])),
+        cost=Decimal(row[11]) if row[11] else None,
     )
+
+
+def _same_change(first: PastChange, later: PastChange) -> PastChange:
+    """Return what two attempts at a change count as: one, from the first on, with the greater
+    figures, since an attempt that was planned anew may touch more."""
+    return replace(
+        first,
+        pods=max(first.pods, later.pods),
+        nodes=max(first.nodes, later.nodes),
+        down=max(first.down, later.down),
+        rules=first.rules | later.rules,
+        cost=max(
+            (cost for cost in (first.cost, later.cost) if cost is not None),
+            default=None,
+        ),
+    )
+
+
+def going_on() -> Operation[dict[str, GoingOn]]:
+    """Return the runs that have begun to change something and have not ended: they hold locks."""
+    rows = yield Query(
+        "SELECT DISTINCT l.run_id, r.runbook, s.rules FROM locks AS l"  # noqa: S608 - constants
+        " JOIN runs AS r ON r.id = l.run_id JOIN steps AS s ON s.run_id = l.run_id"
+        f" WHERE r.trigger <> 'expiry' AND s.target_key IS NOT NULL AND s.state IN {BEGUN}"
+    )
+    found: dict[str, GoingOn] = {}
+    for run_id, runbook, rules in rows:
+        before = found.get(run_id)
+        names = frozenset(coding.loads(rules)) | (before.rules if before else frozenset())
+        found[run_id] = GoingOn(run_id, runbook, names)
+    return found
 
 
 def as_changes(run: Run, steps: Sequence[Step]) -> list[PastChange]:
@@ -105,12 +154,13 @@ def as_changes(run: Run, steps: Sequence[Step]) -> list[PastChange]:
     if run.trigger is Trigger.EXPIRY:
         return []
     return [
-        PastChange(
+        begun(
+            step.plan,
             run_id=run.id,
             sequence=step.sequence,
             runbook=run.runbook,
-            target_key=step.plan.target.key,
-            pods=step.plan.impact.pods,
+            owner=step.owner,
+            rules=frozenset(step.rules),
             at=step.started_at,
         )
         for step in steps
@@ -122,6 +172,8 @@ def _to_row(step: Step) -> tuple[object, ...]:
     plan = step.plan
     changing = plan is not None and not plan.empty
     document = plan.to_json() if plan else None
+    impact = plan.impact if plan and changing else Impact()
+    cost = impact.cost_per_hour
     return (
         step.run_id,
         step.sequence,
@@ -136,9 +188,15 @@ def _to_row(step: Step) -> tuple[object, ...]:
         int(step.changed),
         to_us_or_none(step.started_at),
         to_us_or_none(step.ended_at),
+        step.owner,
+        coding.dumps(list(step.rules)),
         document["digest"] if document is not None else None,
         plan.target.key if plan and changing else None,
-        plan.impact.pods if plan and changing else 0,
+        impact.pods,
+        impact.nodes,
+        impact.down,
+        impact.part_of,
+        f"{cost:f}" if cost is not None else "",
     )
 
 
@@ -157,4 +215,6 @@ def _from_row(row: Row) -> Step:
         changed=bool(row[10]),
         started_at=from_us_or_none(row[11]),
         ended_at=from_us_or_none(row[12]),
+        owner=row[13],
+        rules=tuple(coding.loads(row[14])),
     )

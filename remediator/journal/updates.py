@@ -150,7 +150,9 @@ def _outcome(run: Run, update: RunUpdate, past: Past) -> UpdateOutcome:
     if update.guard is not None:
         if run.cancel_requested_by:
             return UpdateOutcome(Written.STOPPED, run=run)
-        verdicts = update.guard.check(past.of(run, since=update.guard.since, at=update.at))
+        verdicts = update.guard.check(
+            past.of(run.id, update.guard.look, update.at, past.still_open(run))
+        )
         if any(verdict.ruling is not Ruling.ALLOW for verdict in verdicts):
             return UpdateOutcome(Written.GUARDED, verdicts=verdicts)
     holder = past.holder_of_any(update.lock, besides=run.id)

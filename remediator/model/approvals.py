@@ -147,6 +147,7 @@ class SnoozeOutcome(StrEnum):
     """What became of a person's wish to be asked later."""
 
     SNOOZED = "snoozed"
+    OUT_OF_BOUNDS = "out_of_bounds"  # too short or too long
     HALF_DONE = "half_done"  # the run has changed something: it needs an answer, or its way back
     DECIDED = "decided"
     EXPIRED = "expired"

@@ -73,26 +73,33 @@ class Evidence:
 
     Args:
         observed: runs that ended with a plan that was only shown.
+        asked: runs whose plan was put before people.
         approved: runs that people approved, and that then changed something and ended.
-        helped: of those, how many ended well.
+        automatic: runs that changed something without a question, and ended.
+        helped: of these two, how many ended well.
         denied: runs that people denied.
     """
 
     observed: int = 0
+    asked: int = 0
     approved: int = 0
+    automatic: int = 0
     helped: int = 0
     denied: int = 0
 
     @property
     def success(self) -> float:
-        """The part of the approved runs that ended well, from 0 to 1; 0 where there are none."""
-        return self.helped / self.approved if self.approved else 0.0
+        """The part of what changed something that ended well, from 0 to 1; 0 without any."""
+        acted = self.approved + self.automatic
+        return self.helped / acted if acted else 0.0
 
     def to_json(self) -> JSONObject:
         """Return it as JSON for the API and the audit chain."""
         return {
             "observed": self.observed,
+            "asked": self.asked,
             "approved": self.approved,
+            "automatic": self.automatic,
             "helped": self.helped,
             "denied": self.denied,
             "success": round(self.success, 4),
@@ -109,10 +116,13 @@ def evidence(counts: "tuple[RunCount, ...]", runbook: str, substance: str) -> Ev
         for one in counts
         if one.by_alert and one.runbook == runbook and one.substance == substance
     ]
-    approved = [one for one in own if one.approved and one.acted]
+    # Asked in the middle, and nobody said yes: neither approved nor of its own accord.
+    acted = [one for one in own if one.acted and (one.approved or not one.asked)]
     return Evidence(
         observed=sum(one.count for one in own if one.state is RunState.OBSERVED),
-        approved=sum(one.count for one in approved),
-        helped=sum(one.count for one in approved if one.helped),
+        asked=sum(one.count for one in own if one.asked),
+        approved=sum(one.count for one in acted if one.approved),
+        automatic=sum(one.count for one in acted if not one.approved),
+        helped=sum(one.count for one in acted if one.helped),
         denied=sum(one.count for one in own if one.denied),
     )

@@ -8,6 +8,7 @@ which lives in `details`; the apply re-reads the world and patches under a preco
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -21,7 +22,8 @@ class Target:
 
     `system` names what it lives in (`kubernetes`, `host`), `scope` where (a namespace, an account
     and region, a host name; empty for cluster-wide), `uid` the identity that a new object of the
-    same name does not share. `labels` let guardrails protect objects; they may drift.
+    same name does not share. `labels` and `annotations` let guardrails protect objects, `account`
+    and `region` say whose cloud it is in; they may drift, and are not in the digest.
     """
 
     system: str
@@ -30,6 +32,9 @@ class Target:
     name: str
     uid: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
+    region: str = ""
 
     @property
     def key(self) -> str:
@@ -70,6 +75,12 @@ class Impact:
         note: a sentence for people about what they will notice.
         down: pods of those there are now that are out of service at the same time, at most; None:
             all of `pods`.
+        part_of: the key of the workload that `of_pods` counts the pods of, where the target is a
+            part of it (one pod); empty where it is the target itself.
+        of_nodes: nodes that the target's group has now; the denominator of `node_share`.
+        instances: machines of a group after the change, for bounds; None where it alters none.
+        cost_per_hour: what the change adds to the running cost by the hour (less than zero where it
+            saves), in the operator's currency; None where there is no estimate.
     """
 
     pods: int = 0
@@ -78,14 +89,34 @@ class Impact:
     replicas: int | None = None
     note: str = ""
     down: int | None = None
+    part_of: str = ""
+    of_nodes: int = 0
+    instances: int | None = None
+    cost_per_hour: Decimal | None = None
+
+    @property
+    def down_at_once(self) -> int:
+        """Pods that are out of service at the same time, at most."""
+        return self.pods if self.down is None else self.down
 
     @property
     def share(self) -> float:
         """The part of the target that is down at once, from 0 to 1; all where size is unknown."""
-        down = self.pods if self.down is None else self.down
-        if down == 0:
+        if self.down_at_once == 0:
             return 0.0
-        return min(1.0, down / self.of_pods) if self.of_pods else 1.0
+        return min(1.0, self.down_at_once / self.of_pods) if self.of_pods else 1.0
+
+    @property
+    def node_share(self) -> float:
+        """The part of the nodes that goes out of service; all where their number is unknown."""
+        if self.nodes == 0:
+            return 0.0
+        return min(1.0, self.nodes / self.of_nodes) if self.of_nodes else 1.0
+
+    @property
+    def alters_a_count(self) -> bool:
+        """Whether there are more or fewer of something afterwards, which costs or saves."""
+        return self.replicas is not None or self.instances is not None
 
     def __str__(self) -> str:
         parts = []
@@ -96,6 +127,8 @@ class Impact:
             parts.append(f"{self.pods} pod{'s' if self.pods != 1 else ''}{of}")
         if self.nodes:
             parts.append(f"{self.nodes} node{'s' if self.nodes != 1 else ''}")
+        if self.cost_per_hour:
+            parts.append(f"{self.cost_per_hour:+f} an hour")
         if self.note:
             parts.append(self.note)
         return ", ".join(parts) or "none"
@@ -153,18 +186,25 @@ class Plan:
         return self._digest
 
     def _worked_out(self) -> str:
+        impact = self.impact
+        figures: list[JSON] = [
+            impact.pods,
+            impact.of_pods,
+            impact.nodes,
+            impact.replicas,
+            impact.down,
+        ]
+        # Where they say something: what was approved without them has the digest that it had.
+        if impact.instances is not None:
+            figures.append(f"instances {impact.instances}")
+        if impact.cost_per_hour:
+            figures.append(f"cost {impact.cost_per_hour.normalize():f}")
         return canonical.digest(
             {
                 "action": self.action,
                 "target": [self.target.key, self.target.uid],
                 "changes": [[c.path, c.before, c.after] for c in self.changes],
-                "impact": [
-                    self.impact.pods,
-                    self.impact.of_pods,
-                    self.impact.nodes,
-                    self.impact.replicas,
-                    self.impact.down,
-                ],
+                "impact": figures,
                 "lasts_s": self.lasts.total_seconds() if self.lasts else None,
             }
         )
@@ -177,9 +217,11 @@ class Plan:
         """
         if self.way_back is None:
             raise ValueError(f"{self.target} has no way back: {self.no_way_back}")
+        cost = self.impact.cost_per_hour
         return replace(
             self,
             changes=tuple(Change(c.path, c.after, c.before) for c in self.changes),
+            impact=replace(self.impact, cost_per_hour=-cost if cost is not None else None),
             summary=self.way_back.summary,
             details=self.way_back.details,
             way_back=None,
@@ -224,17 +266,40 @@ class Plan:
             "checkable": self.checkable,
             "lasts_s": self.lasts.total_seconds() if self.lasts else None,
             "digest": self.digest,
+            **self._more(),
         }
+
+    def _more(self) -> JSONObject:
+        """What came later than the format. Beside `target` and `impact`, not in them: a daemon of
+        the version before, which reads them whole, must read this plan too."""
+        target, impact = self.target, self.impact
+        place: JSONObject = {"account": target.account, "region": target.region}
+        where = {key: value for key, value in place.items() if value}
+        if target.annotations:
+            where["annotations"] = dict(target.annotations)
+        cost = impact.cost_per_hour
+        figures: JSONObject = {
+            "part_of": impact.part_of or None,
+            "of_nodes": impact.of_nodes or None,
+            "instances": impact.instances,
+            "cost_per_hour": f"{cost:f}" if cost is not None else None,
+        }
+        found = {key: value for key, value in figures.items() if value is not None}
+        more: JSONObject = {"target_more": where} if where else {}
+        return {**more, "impact_more": found} if found else more
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """Read back what `to_json` wrote."""
         back = value["way_back"]
+        figures = dict(value.get("impact_more") or {})
+        if "cost_per_hour" in figures:
+            figures["cost_per_hour"] = Decimal(figures["cost_per_hour"])
         return cls(
             action=value["action"],
-            target=Target(**value["target"]),
+            target=Target(**value["target"], **(value.get("target_more") or {})),
             changes=tuple(Change(**c) for c in value["changes"]),
-            impact=Impact(**value["impact"]),
+            impact=Impact(**value["impact"], **figures),
             summary=value["summary"],
             way_back=WayBack(**back) if back else None,
             no_way_back=value["no_way_back"],

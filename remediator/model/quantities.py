@@ -1,11 +1,13 @@
 """Durations, rates, shares and changes by an amount, as people write them in YAML.
 
-`15m`, `1h30m`, `3/1h`, `50%`, `+50%`. Pure parsing; pydantic calls it through the annotated types.
+`15m`, `1h30m`, `3/1h`, `50%`, `50%/1h`, `20.00/1d`. Pure parsing; pydantic calls it through the
+annotated types.
 """
 
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
@@ -23,6 +25,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _DURATION_TEXT = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
 # A limit on what a duration can say: longer ones are typing errors, and timedelta overflows later.
 _LONGEST_S = 10 * 366 * 86400
+_COUNT = re.compile(r"[0-9]{1,12}")
+_MONEY = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 def parse_duration(text: object) -> timedelta:
@@ -69,7 +73,7 @@ class YamlSchema(GenerateJsonSchema):
         """Return a default as it stands in YAML."""
         if isinstance(dft, timedelta):
             return format_duration(dft)
-        if isinstance(dft, Rate | Share):
+        if isinstance(dft, Rate | Share | SharePer | Money | MoneyPer):
             return str(dft)
         if isinstance(dft, tuple):
             return [self.encode_default(one) for one in dft]
@@ -109,12 +113,9 @@ class Rate:
         if isinstance(text, Rate):
             return text
         count, slash, per = str(text).partition("/")
-        if not slash or not count.strip().isdigit():
+        if not slash or not _COUNT.fullmatch(count.strip()):
             raise ValueError(f"{text!r} is no rate; write a count and a duration, like 3/1h")
-        window = parse_duration(per.strip())
-        if not window:
-            raise ValueError(f"{text!r} has an empty window")
-        return cls(int(count), window)
+        return cls(int(count), _window(text, per))
 
     def __str__(self) -> str:
         return f"{self.count}/{format_duration(self.per)}"
@@ -152,6 +153,100 @@ class Share:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return _from_text(cls.parse, "^[0-9]+(\\.[0-9]+)?%$", ["50%"])
+
+
+@dataclass(frozen=True, slots=True)
+class SharePer:
+    """At most this share in any window of `per` length."""
+
+    share: Share
+    per: timedelta
+
+    @classmethod
+    def parse(cls, text: object) -> "SharePer":
+        """Parse `50%/1h`.
+
+        Raises:
+            ValueError: not a percentage and a duration with a slash between.
+        """
+        if isinstance(text, SharePer):
+            return text
+        share, slash, per = str(text).partition("/")
+        if not slash:
+            raise ValueError(f"{text!r} is no share in a window; write it like 50%/1h")
+        return cls(Share.parse(share.strip()), _window(text, per))
+
+    def __str__(self) -> str:
+        return f"{self.share}/{format_duration(self.per)}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        pattern = "^[0-9]+(\\.[0-9]+)?%/([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$"
+        return _from_text(cls.parse, pattern, ["50%/1h"])
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of the operator's own currency; remediator never converts."""
+
+    amount: Decimal
+
+    @classmethod
+    def parse(cls, text: object) -> "Money":
+        """Parse `2.50`.
+
+        Raises:
+            ValueError: not a plain amount of at least zero.
+        """
+        if isinstance(text, Money):
+            return text
+        if isinstance(text, bool) or not _MONEY.fullmatch(str(text).strip()):
+            raise ValueError(f'{text!r} is no amount; write it plainly, like "2.50"')
+        return cls(Decimal(str(text).strip()))
+
+    def __str__(self) -> str:
+        return f"{self.amount:f}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return _from_text(cls.parse, "^[0-9]+(\\.[0-9]+)?$", ["2.50"])
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyPer:
+    """At most this amount in any window of `per` length."""
+
+    money: Money
+    per: timedelta
+
+    @classmethod
+    def parse(cls, text: object) -> "MoneyPer":
+        """Parse `20.00/1d`.
+
+        Raises:
+            ValueError: not an amount and a duration with a slash between.
+        """
+        if isinstance(text, MoneyPer):
+            return text
+        money, slash, per = str(text).partition("/")
+        if not slash:
+            raise ValueError(f"{text!r} is no amount in a window; write it like 20.00/1d")
+        return cls(Money.parse(money.strip()), _window(text, per))
+
+    def __str__(self) -> str:
+        return f"{self.money}/{format_duration(self.per)}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        pattern = "^[0-9]+(\\.[0-9]+)?/([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$"
+        return _from_text(cls.parse, pattern, ["20.00/1d"])
+
+
+def _window(text: object, per: str) -> timedelta:
+    window = parse_duration(per.strip())
+    if not window:
+        raise ValueError(f"{text!r} has an empty window")
+    return window
 
 
 def _from_text(parse: Any, pattern: str, examples: list[str]) -> CoreSchema:

@@ -9,9 +9,11 @@ class Reason(StrEnum):
     # on the way
     NEW = "new"
     TARGET_BUSY = "target_busy"
+    CONCURRENCY = "concurrency"  # as many runs change something as may at once
     SIGNAL_UNKNOWN = "signal_unknown"  # Alertmanager can't be asked: hold, do not act
     UNREACHABLE = "unreachable"  # a temporary error; will be tried again
     MODE_APPROVE = "mode_approve"
+    GUARDRAIL_HOLDS = "guardrail_holds"  # a person should look first, whatever the mode
     PLAN_CHANGED = "plan_changed"
     SNOOZED = "snoozed"  # a person wants to be asked later
     APPROVED = "approved"
@@ -28,6 +30,7 @@ class Reason(StrEnum):
     DONE = "done"  # succeeded, and the runbook has no verify
     NOTHING_TO_DO = "nothing_to_do"
     OBSERVE_ONLY = "observe_only"
+    MAINTENANCE = "maintenance"  # people are at work there: the alert is expected
     EXPECTATION_UNMET = "expectation_unmet"
     GUARDRAIL_REFUSES = "guardrail_refuses"
     DENIED = "denied"

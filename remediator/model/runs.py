@@ -184,7 +184,8 @@ class StepState(StrEnum):
 class Step:
     """One attempt of one step of a run, as the journal holds it.
 
-    `sequence` is the place in the runbook from 0, `attempt` counts from 1.
+    `sequence` is the place in the runbook from 0, `attempt` counts from 1. `owner` is the runbook's
+    and `rules` name the policy's that applied when the change was begun: limits count by them.
     """
 
     run_id: str
@@ -200,3 +201,5 @@ class Step:
     changed: bool = False
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    owner: str = ""
+    rules: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """A guardrail's answer to a plan."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,10 @@ class Verdict:
         ruling: allow, wait, hold or refuse.
         reason: a sentence with the figure and the limit: `changed 4m ago, cooldown is 15m`.
         lifted_by: what or who would lift it: `wait until 14:30`, `remediator resume --scope shop`.
+        by: whose limit it is: `policy`, `policy rule NAME`, `runbook NAME`; empty where it is
+            nobody's figure.
+        figure: what was found, `4m ago`.
+        limit: what is allowed, `15m`.
         override: id of the override that made an allow of it, else empty.
     """
 
@@ -31,6 +36,9 @@ class Verdict:
     ruling: Ruling
     reason: str = ""
     lifted_by: str = ""
+    by: str = ""
+    figure: str = ""
+    limit: str = ""
     override: str = ""
 
     def __str__(self) -> str:
@@ -44,8 +52,16 @@ class Verdict:
             "ruling": self.ruling.value,
             "reason": self.reason,
             "lifted_by": self.lifted_by,
+            "by": self.by,
+            "figure": self.figure,
+            "limit": self.limit,
             "override": self.override,
         }
+
+
+def worth_showing(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """Return what people need to see: every no, and every no that somebody lifted."""
+    return tuple(v for v in verdicts if v.ruling is not Ruling.ALLOW or v.override)
 
 
 _WEIGHT = {ruling: weight for weight, ruling in enumerate(Ruling)}

@@ -41,6 +41,23 @@ class RunView:
     acknowledged: Acknowledgement | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An open question with its run; `mine` says whether whoever looks may answer it."""
+
+    view: RunView
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Somebody as the settings know them: the person behind an identity, and their groups."""
+
+    identity: str
+    person: str
+    groups: tuple[str, ...]
+
+
 class NoteKind(StrEnum):
     """What a note tells."""
 

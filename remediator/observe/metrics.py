@@ -85,6 +85,16 @@ STEP_DURATION = _histogram(
 VERDICTS = _counter(
     "remediator_guardrail_verdicts_total", "What guardrails said of plans.", "rule", "ruling"
 )
+BREAKER_OPEN = _gauge(
+    "remediator_breaker_open",
+    "Breakers (storm, failure) that hold automatic runs for a person: 1 while one is open, 0.5 "
+    "while one automatic run at a time may show that the runbook works again. Absent while closed.",
+    "breaker",
+    "runbook",
+)
+BREAKER_TRIPS = _counter(
+    "remediator_breaker_trips_total", "Times that a breaker was found to have opened.", "breaker"
+)
 APPROVALS = _counter(
     "remediator_approvals_total",
     "Answers to approval requests, by what became of them.",
@@ -118,6 +128,14 @@ ROSTERS = _counter(
     "Times that who is in a group or on call was asked elsewhere (asked, failed).",
     "kind",
     "result",
+)
+
+OVERRIDES = _counter(
+    "remediator_overrides_total",
+    "Overrides of a guardrail by what became of the wish (granted, started, not_refused, …, "
+    "not_authorised).",
+    "guardrail",
+    "outcome",
 )
 
 # ------------------------------------------------------------------------------ the journal

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from remediator.model.oncall import OnCall
+from remediator.model.policy import ApprovalTerms, Policy
 from remediator.runbook.findings import Finding, Severity, did_you_mean
 from remediator.runbook.runbook import Runbook
 from remediator.settings import Settings
@@ -20,6 +21,7 @@ _SHAPES = {
     "slack-group": (re.compile(r"S[A-Z0-9]+"), "slack-group:S0123, the user group's id"),
     "schedule": (re.compile(r".+"), "schedule:NAME, of schedules in the settings"),
 }
+_NO_TERMS = ApprovalTerms()
 _IDENTITIES = ("slack", "api", "pagerduty")
 _PERSON = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -72,6 +74,7 @@ def check(
     names: Names,
     default_approvers: Sequence[str],
     notifiers: Collection[str],
+    policy: ApprovalTerms = _NO_TERMS,
 ) -> Iterator[Finding]:
     """Yield what keeps a runbook's people from being asked or called.
 
@@ -79,16 +82,18 @@ def check(
         names: those of the settings.
         default_approvers: who decides where a runbook names nobody.
         notifiers: names of those that are configured.
+        policy: what the policy asks of every approval.
     """
     for runbook in runbooks:
         named = runbook.approval.approvers
         for number, name in enumerate(named):
             if (fault := unknown(name, names)) is not None:
                 yield _error(runbook, f"approval.approvers.{number}", "unknown-approver", *fault)
-        asked = tuple(named) or tuple(default_approvers)
+        asked = tuple(named) or policy.approvers or tuple(default_approvers)
         most = names.most(asked)
-        if most < runbook.approval.quorum:
-            text = f"{runbook.approval.quorum} people must approve, and only {most:g} may"
+        quorum = max(runbook.approval.quorum, policy.quorum or 1)
+        if most < quorum:
+            text = f"{quorum} people must approve, and only {most:g} may"
             yield _error(runbook, "approval.quorum", "quorum", text, "")
         for number, call in enumerate(runbook.on_failure.escalate):
             for name in call.to:
@@ -145,6 +150,19 @@ def faults(settings: Settings, names: Names) -> Iterator[str]:
     for name, schedule in names.schedules.items():
         if schedule is not None:
             yield from _bad_names(f"schedules.{name}", schedule.names, names, in_group=True)
+
+
+def of_policy(policy: Policy, file: str, names: Names) -> Iterator[Finding]:
+    """Yield the names in a policy that nobody has."""
+    lists = [("approval.approvers", policy.approval.approvers)]
+    lists += [
+        (f"rules.{number}.approval.approvers", rule.approval.approvers)
+        for number, rule in enumerate(policy.rules)
+    ]
+    lists.append(("override.people", policy.override.people))
+    for key, given in lists:
+        for line in _bad_names(key, given, names):
+            yield Finding(file or "policy", 1, 1, Severity.ERROR, "unknown-approver", line)
 
 
 def _faults_of_people(names: Names) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""/api/v1/controls: the kill switches."""
+"""/api/v1/controls: the kill switches. The desk sets and lifts them, as for every other channel."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from remediator.model.policy import Frozen
 from remediator.model.quantities import Duration
+from remediator.runbook.findings import did_you_mean
 from remediator.web import bodies, keys, paging, problems, render
 
 # As `remediator.journal.protocol.Control` has it.
@@ -34,22 +35,31 @@ async def index(request: web.Request) -> web.Response:
 
 async def pause(request: web.Request) -> web.Response:
     """Set a kill switch; the same scope again replaces it."""
+    services = request.app[keys.SERVICES]
     asked = await bodies.model(request, Pause)
-    control = await request.app[keys.SERVICES].controls.pause(
+    services.controls.check(asked.scope)
+    message = await services.desk.pause(
         asked.scope,
-        by=request[keys.IDENTITY].name,
+        actor=request[keys.IDENTITY].name,
         reason=asked.reason,
         for_=asked.for_,
+        via="api",
     )
-    return paging.answer(render.control(control))
+    for control in await services.journal.controls(services.clock.now()):
+        if control.scope == asked.scope:
+            return paging.answer(render.control(control))
+    raise problems.conflict(message)  # it was lifted in the same moment, or is over already
 
 
 async def unpause(request: web.Request) -> web.Response:
     """Lift a kill switch."""
+    services = request.app[keys.SERVICES]
     scope = request.match_info["scope"]
-    lifted = await request.app[keys.SERVICES].controls.unpause(
-        scope, by=request[keys.IDENTITY].name
-    )
-    if not lifted:
-        raise problems.not_found(f"nothing is paused at {scope[:80]}")
+    paused = [one.scope for one in await services.journal.controls(services.clock.now())]
+    if scope not in paused:
+        near = did_you_mean(scope, paused)
+        raise problems.not_found(
+            f"nothing is paused at {scope[:80]}" + (f"; {near}" if near else "")
+        )
+    await services.desk.unpause(scope, actor=request[keys.IDENTITY].name, via="api")
     return paging.answer({"scope": scope, "outcome": "lifted"})

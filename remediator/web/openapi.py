@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from remediator.settings import Role
-from remediator.web import controls, keys, runs, schemas
+from remediator.web import controls, keys, runs, schemas, trust
 from remediator.web.paging import DEFAULT_LIMIT, MAX_LIMIT
 
 Described = tuple[str, str, Callable[..., Any], str]
@@ -83,6 +83,13 @@ _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
     ("GET", "/api/v1/runs/{id}"): _Operation("RunView", problems=(404,)),
     ("POST", "/api/v1/runs/{id}/approve"): _Operation("Decided", body=runs.Decide, problems=_ASKED),
     ("POST", "/api/v1/runs/{id}/deny"): _Operation("Decided", body=runs.Decide, problems=_ASKED),
+    ("POST", "/api/v1/runs/{id}/snooze"): _Operation("Snoozed", body=runs.Snooze, problems=_ASKED),
+    ("GET", "/api/v1/approvals"): _Operation(
+        "WaitingPage",
+        query={"mine": {"type": "boolean"}, "limit": _PAGE["limit"]},
+        problems=(400,),
+    ),
+    ("GET", "/api/v1/me"): _Operation("Me", problems=(400,)),
     ("POST", "/api/v1/runs/{id}/cancel"): _Operation(
         "Outcome", body=runs.Cancel, also=(202,), problems=_ASKED
     ),
@@ -90,6 +97,20 @@ _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
         "Acknowledged", body=runs.Acknowledge, problems=_ASKED
     ),
     ("POST", "/api/v1/runs/{id}/resume"): _Operation("Outcome", body=runs.Resume, problems=_ASKED),
+    ("GET", "/api/v1/runs/{id}/verdicts"): _Operation("Explanation", problems=(404,)),
+    ("POST", "/api/v1/runs/{id}/override"): _Operation(
+        "Overridden", body=trust.OverrideRun, also=(201,), problems=_ASKED
+    ),
+    ("POST", "/api/v1/explain"): _Operation(
+        "Simulation", body="application/json", problems=(400, 413, 415, 503)
+    ),
+    ("GET", "/api/v1/breakers"): _Operation("BreakerPage", problems=(400,)),
+    ("POST", "/api/v1/breakers/{runbook}/reset"): _Operation(
+        "BreakerReset", body=trust.ResetBreaker, problems=(400, 409, 413, 415, 503)
+    ),
+    ("GET", "/api/v1/report"): _Operation(
+        "Report", query={"since": _TEXT, "runbook": _TEXT}, problems=(400, 404)
+    ),
     ("GET", "/api/v1/runbooks"): _Operation("RunbookPage", problems=(400,)),
     ("GET", "/api/v1/audit"): _Operation(
         "AuditPage", query={"run_id": _TEXT, **_PAGE}, problems=(400,)

@@ -3,15 +3,17 @@
 Times are RFC 3339 in UTC; what is not known is null, never left out.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from remediator.journal.protocol import AuditRecord, Control
+from remediator.journal.protocol import AuditRecord
 from remediator.model.approvals import ApprovalRequest, Decision
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
+from remediator.model.history import Control
 from remediator.model.incidents import Incident
 from remediator.model.runs import Run, Step
-from remediator.model.views import Acknowledgement, RunView
+from remediator.model.views import Acknowledgement, RunView, Waiting, Who
 from remediator.web.services import RunbookSummary
 
 
@@ -95,6 +97,33 @@ def step(value: Step) -> JSONObject:
     }
 
 
+def waiting(value: Waiting) -> JSONObject:
+    """One open question with its run, and whether whoever looks may answer it."""
+    asked = value.view.approval
+    return {
+        "mine": value.mine,
+        "run": run(value.view.run),
+        "description": value.view.description,
+        "plans": [str(one.plan) for one in value.view.steps if _is_asked(one, asked)],
+        "approval": approval(asked, value.view.decisions) if asked else None,
+    }
+
+
+def me(who: Who, role: str, waits: Sequence[Waiting]) -> JSONObject:
+    """Whoever asks, as the settings know them."""
+    return {
+        "identity": who.identity,
+        "person": who.person,
+        "role": str(role),
+        "groups": list(who.groups),
+        "waiting": [waiting(one) for one in waits],
+    }
+
+
+def _is_asked(one: Step, asked: ApprovalRequest | None) -> bool:
+    return asked is not None and one.plan is not None and one.step_id in asked.digests
+
+
 def approval(value: ApprovalRequest, decisions: tuple[Decision, ...]) -> JSONObject:
     """The newest question to people, with what they answered."""
     return {
@@ -104,11 +133,15 @@ def approval(value: ApprovalRequest, decisions: tuple[Decision, ...]) -> JSONObj
         "approvers": list(value.approvers),
         "quorum": value.quorum,
         "asked_because": value.asked_because,
+        "terms": value.terms.to_json(),
+        "differs": list(value.differs),
+        "closed_why": value.closed_why,
         "created_at": to_text(value.created_at),
         "expires_at": to_text(value.expires_at),
         "decisions": [
             {
                 "actor": one.actor,
+                "person": one.who,
                 "answer": one.answer.value,
                 "reason": one.reason,
                 "via": one.via,

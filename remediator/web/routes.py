@@ -12,6 +12,7 @@ from aiohttp import web
 from remediator import settings
 from remediator.settings import Role
 from remediator.web import (
+    approvals,
     audit,
     auth,
     bodies,
@@ -24,6 +25,7 @@ from remediator.web import (
     problems,
     runbooks,
     runs,
+    trust,
     webhooks,
 )
 from remediator.web.services import Services
@@ -64,9 +66,18 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/api/v1/runs/{id}", runs.show, Role.VIEWER),
     Route("POST", "/api/v1/runs/{id}/approve", runs.approve, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/deny", runs.deny, Role.OPERATOR),
+    Route("POST", "/api/v1/runs/{id}/snooze", runs.snooze, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/cancel", runs.cancel, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/acknowledge", runs.acknowledge, Role.OPERATOR),
     Route("POST", "/api/v1/runs/{id}/resume", runs.resume, Role.ADMIN),
+    Route("GET", "/api/v1/runs/{id}/verdicts", trust.verdicts, Role.VIEWER),
+    Route("POST", "/api/v1/runs/{id}/override", trust.override, Role.OPERATOR),
+    Route("POST", "/api/v1/explain", trust.explain, Role.OPERATOR),
+    Route("GET", "/api/v1/breakers", trust.breakers, Role.VIEWER),
+    Route("POST", "/api/v1/breakers/{runbook}/reset", trust.reset_breaker, Role.OPERATOR),
+    Route("GET", "/api/v1/report", trust.report, Role.VIEWER),
+    Route("GET", "/api/v1/approvals", approvals.index, Role.VIEWER),
+    Route("GET", "/api/v1/me", approvals.me, Role.VIEWER),
     Route("GET", "/api/v1/runbooks", runbooks.index, Role.VIEWER),
     Route("GET", "/api/v1/audit", audit.index, Role.VIEWER),
     Route("GET", "/api/v1/controls", controls.index, Role.VIEWER),

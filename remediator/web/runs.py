@@ -1,16 +1,24 @@
 """/api/v1/runs: look at runs, start one by hand, decide, cancel, resume."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field
 
 from remediator.journal.protocol import CancelOutcome, ResumeHow
-from remediator.model.approvals import Answer, DecisionOutcome
+from remediator.model.approvals import (
+    Answer,
+    ApprovalRequest,
+    DecisionOutcome,
+    SnoozeOutcome,
+)
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.policy import Frozen
+from remediator.model.quantities import Duration
 from remediator.model.runs import Run, RunState
+from remediator.plugin.source import Rejected
 from remediator.web import bodies, keys, paging, problems, render
 
 # What people write is shown in Slack and kept in the audit log.
@@ -30,6 +38,15 @@ class Decide(Frozen):
     yes to plans that they did not see."""
 
     approval_id: str
+    reason: Reason = ""
+
+
+class Snooze(Frozen):
+    """Ask again later: `approval.id` of the run as it was looked at."""
+
+    approval_id: str
+    for_: Annotated[Duration, Field(alias="for", gt=timedelta(0))]
+    """How long, like 30m; from 1m to 8h."""
     reason: Reason = ""
 
 
@@ -93,6 +110,31 @@ async def deny(request: web.Request) -> web.Response:
     return await _decide(request, Answer.DENY)
 
 
+async def snooze(request: web.Request) -> web.Response:
+    """Withdraw the run's open question for a while; then it is checked, planned and asked anew."""
+    asked = await bodies.model(request, Snooze)
+    run, question = await _asked(request, asked.approval_id)
+    snoozed = await request.app[keys.SERVICES].people.put_off(
+        question.id,
+        actor=request[keys.IDENTITY].name,
+        for_=asked.for_,
+        reason=asked.reason,
+        via="api",
+    )
+    if snoozed.outcome is SnoozeOutcome.OUT_OF_BOUNDS:
+        raise Rejected("for", snoozed.message)
+    if snoozed.outcome is not SnoozeOutcome.SNOOZED:
+        raise problems.conflict(snoozed.message, outcome=snoozed.outcome.value)
+    return paging.answer(
+        {
+            "id": run.id,
+            "approval_id": question.id,
+            "outcome": snoozed.outcome.value,
+            "message": snoozed.message,
+        }
+    )
+
+
 async def cancel(request: web.Request) -> web.Response:
     """Stop a run before its next change."""
     services = request.app[keys.SERVICES]
@@ -143,16 +185,8 @@ async def resume(request: web.Request) -> web.Response:
 
 async def _decide(request: web.Request, answer: Answer) -> web.Response:
     services = request.app[keys.SERVICES]
-    run = await _run(request)
     asked = await bodies.model(request, Decide)
-    view = await services.journal.view(run.id)
-    question = view.approval if view else None
-    if question is None:
-        raise problems.conflict(f"the run asks nothing; it is {run.state}")
-    if asked.approval_id != question.id:
-        raise problems.conflict(
-            "the run asks something else by now; look at it again", approval_id=question.id
-        )
+    run, question = await _asked(request, asked.approval_id)
     answered = await services.desk.decide(
         question.id,
         actor=request[keys.IDENTITY].name,
@@ -169,7 +203,23 @@ async def _decide(request: web.Request, answer: Answer) -> web.Response:
                 "message": answered.message,
             }
         )
+    if answered.outcome is DecisionOutcome.NEEDS_REASON:
+        raise Rejected("reason", answered.message)
     raise problems.conflict(answered.message, outcome=answered.outcome.value)
+
+
+async def _asked(request: web.Request, approval_id: str) -> tuple[Run, ApprovalRequest]:
+    """Return the run, and its newest question if that is the one that was looked at."""
+    run = await _run(request)
+    view = await request.app[keys.SERVICES].journal.view(run.id)
+    question = view.approval if view else None
+    if question is None:
+        raise problems.conflict(f"the run asks nothing; it is {run.state}")
+    if approval_id != question.id:
+        raise problems.conflict(
+            "the run asks something else by now; look at it again", approval_id=question.id
+        )
+    return run, question
 
 
 _COUNTS = frozenset(

@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from remediator.engine.guardrails import BreakerState
 from remediator.journal.protocol import CancelOutcome
-from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
+from remediator.model.approvals import (
+    Answer,
+    ApprovalStatus,
+    DecisionOutcome,
+    OnExpiry,
+    SnoozeOutcome,
+)
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, IncidentStatus
+from remediator.model.overrides import GrantOutcome, OverrideState
 from remediator.model.policy import Mode
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState, Trigger
 from remediator.model.verdicts import Ruling
+from remediator.settings import Role
 
 Schema = Mapping[str, Any]
 
@@ -29,7 +38,7 @@ def _enum(kind: type[StrEnum]) -> Schema:
 
 
 def _maybe(schema: Schema) -> Schema:
-    if "$ref" in schema:
+    if "$ref" in schema or "enum" in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     return {**schema, "type": [schema["type"], "null"]}
 
@@ -163,7 +172,120 @@ SCHEMAS: Mapping[str, Schema] = {
         lasts_s=_maybe({"type": "number"}),
         digest=_TEXT,
     ),
-    "Verdict": _object(rule=_TEXT, ruling=_enum(Ruling), reason=_TEXT, lifted_by=_TEXT),
+    "Verdict": _object(
+        rule=_TEXT, ruling=_enum(Ruling), reason=_TEXT, lifted_by=_TEXT, override=_TEXT
+    ),
+    "Explanation": _object(
+        run_id=_TEXT,
+        runbook=_TEXT,
+        state=RUN_STATE,
+        steps={
+            "type": "array",
+            "items": _object(
+                id=_TEXT, sequence=_COUNT, plan=_TEXT, digest=_TEXT, verdicts=_list("Verdict")
+            ),
+        },
+        overrides=_list("Override"),
+        nothing={**_TEXT, "description": "Why no plan is judged; empty where one is."},
+    ),
+    "Override": _object(
+        id=_TEXT,
+        run_id=_TEXT,
+        asked_for=_TEXT,
+        guardrail=_TEXT,
+        by=_TEXT,
+        reason=_TEXT,
+        via=_TEXT,
+        state=_enum(OverrideState),
+        created_at=_TIME,
+        expires_at=_TIME,
+        used_at=_maybe(_TIME),
+    ),
+    "Overridden": _object(
+        id=_TEXT, outcome=_enum(GrantOutcome), message=_TEXT, override=_ref("Override")
+    ),
+    "Simulation": _object(
+        alerts={
+            "type": "array",
+            "items": _object(
+                status=_TEXT,
+                labels=_PAIRS,
+                fingerprint=_TEXT,
+                starts_at=_TIME,
+                runs={
+                    "type": "array",
+                    "items": _object(
+                        runbook=_TEXT,
+                        file=_TEXT,
+                        version=_TEXT,
+                        trigger=_enum(Trigger),
+                        mode=_enum(Mode),
+                        state=RUN_STATE,
+                        reason=_enum(Reason),
+                        message=_TEXT,
+                        refused=_FLAG,
+                        steps={"type": "array", "items": _OBJECT},
+                    ),
+                },
+                passed={"type": "array", "items": _object(runbook=_TEXT, why=_TEXT)},
+            ),
+        },
+    ),
+    "Breaker": _object(
+        runbook=_TEXT,
+        state=_enum(BreakerState),
+        failures=_COUNT,
+        opened_at=_maybe(_TIME),
+        half_open_at=_maybe(_TIME),
+        reset=_maybe(_object(by=_TEXT, reason=_TEXT, at=_TIME)),
+    ),
+    "BreakerPage": _page("Breaker"),
+    "BreakerReset": _object(runbook=_TEXT, outcome=_TEXT),
+    "Report": _object(since=_TIME, until=_TIME, partial=_FLAG, items=_list("ReportLine")),
+    "ReportLine": _object(
+        runbook=_TEXT,
+        in_force=_FLAG,
+        mode=_maybe(_enum(Mode)),
+        file=_maybe(_TEXT),
+        substance=_maybe(_TEXT),
+        runs=_COUNT,
+        states={"type": "object", "additionalProperties": _COUNT},
+        helped=_COUNT,
+        rolled_back=_COUNT,
+        failed=_COUNT,
+        observed=_COUNT,
+        needed_a_person=_COUNT,
+        asked=_COUNT,
+        approved=_COUNT,
+        denied=_COUNT,
+        called=_COUNT,
+        decisions=_COUNT,
+        refused={"type": "object", "additionalProperties": _COUNT},
+        mean_time_s=_maybe({"type": "number"}),
+        trust=_maybe(_ref("Trust")),
+        breaker=_maybe(_enum(BreakerState)),
+    ),
+    "Trust": _object(
+        earned=_enum(Mode),
+        to_approve=_ref("Evidence"),
+        to_auto=_ref("Evidence"),
+        proposal=_maybe(
+            _object(
+                to=_enum(Mode),
+                met=_FLAG,
+                bars={"type": "array", "items": _object(text=_TEXT, met=_FLAG)},
+            )
+        ),
+    ),
+    "Evidence": _object(
+        observed=_COUNT,
+        asked=_COUNT,
+        approved=_COUNT,
+        automatic=_COUNT,
+        helped=_COUNT,
+        denied=_COUNT,
+        success={"type": "number"},
+    ),
     "Approval": _object(
         id=_TEXT,
         status=_enum(ApprovalStatus),
@@ -171,11 +293,39 @@ SCHEMAS: Mapping[str, Schema] = {
         approvers=_TEXTS,
         quorum=_COUNT,
         asked_because=_TEXT,
+        terms=_object(
+            within={"type": "array", "items": _TEXTS},
+            four_eyes=_FLAG,
+            on_expiry=_enum(OnExpiry),
+            remind=_TEXTS,
+            deny_reason=_FLAG,
+            policy=_TEXTS,
+        ),
+        differs={**_TEXTS, "description": "A diff from the plans that were asked for before."},
+        closed_why=_TEXT,
         created_at=_TIME,
         expires_at=_TIME,
         decisions=_list("Decision"),
     ),
-    "Decision": _object(actor=_TEXT, answer=_enum(Answer), reason=_TEXT, via=_TEXT, at=_TIME),
+    "Decision": _object(
+        actor=_TEXT, person=_TEXT, answer=_enum(Answer), reason=_TEXT, via=_TEXT, at=_TIME
+    ),
+    "Waiting": _object(
+        mine={**_FLAG, "description": "Whether you may answer it."},
+        run=_ref("Run"),
+        description=_TEXT,
+        plans=_TEXTS,
+        approval=_maybe(_ref("Approval")),
+    ),
+    "WaitingPage": _page("Waiting"),
+    "Me": _object(
+        identity=_TEXT,
+        person=_TEXT,
+        role=_enum(Role),
+        groups=_TEXTS,
+        waiting=_list("Waiting"),
+    ),
+    "Snoozed": _object(id=_TEXT, approval_id=_TEXT, outcome=_enum(SnoozeOutcome), message=_TEXT),
     "Started": _object(id=_TEXT),
     "Decided": _object(id=_TEXT, approval_id=_TEXT, outcome=_enum(DecisionOutcome), message=_TEXT),
     "Outcome": _object(

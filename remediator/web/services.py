@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from remediator.engine.overrides import Overriding
+from remediator.engine.simulate import Answer
+from remediator.engine.track import Breaker, Report
+from remediator.engine.verdicts import Explanation
 from remediator.journal.protocol import (
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
     Page,
     Receipt,
     ResumeHow,
 )
+from remediator.model.approvals import SnoozeOutcome
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.history import Control
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.runs import Run, RunState
-from remediator.model.views import RunView
+from remediator.model.views import RunView, Waiting, Who
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Desk, Notifier
 
@@ -38,6 +43,42 @@ class Intake(Protocol):
             remediator.plugin.source.Rejected: it can never be accepted; answered 400.
             remediator.journal.protocol.Overloaded, JournalUnavailable: later; answered 503.
         """
+        ...
+
+
+class Snoozed(Protocol):
+    """What became of a wish to be asked later."""
+
+    @property
+    def outcome(self) -> SnoozeOutcome:
+        """Of the journal's compare-and-set."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """A sentence for who had it."""
+        ...
+
+
+class People(Protocol):
+    """What of the desk only the API shows."""
+
+    async def put_off(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> Snoozed:
+        """Withdraw a question for a while.
+
+        Raises:
+            remediator.plugin.notifier.NotAuthorised: the actor may not; answered 403.
+        """
+        ...
+
+    async def questions(self, actor: str, *, mine: bool, limit: int) -> Sequence[Waiting]:
+        """Return the open questions, oldest first; with `mine` those that the actor may answer."""
+        ...
+
+    async def who(self, actor: str) -> Who:
+        """Return what is known of an actor."""
         ...
 
 
@@ -68,12 +109,12 @@ class Runs(Protocol):
 class Controls(Protocol):
     """The kill switches."""
 
-    async def pause(self, scope: str, *, by: str, reason: str, for_: timedelta | None) -> Control:
-        """Set one; for ever when `for_` is None."""
-        ...
+    def check(self, scope: str) -> None:
+        """Check what somebody wants to pause; the desk sets and lifts it.
 
-    async def unpause(self, scope: str, *, by: str) -> bool:
-        """Lift one; False when there was none."""
+        Raises:
+            remediator.plugin.source.Rejected: there is nothing like that; answered 400.
+        """
         ...
 
 
@@ -130,6 +171,49 @@ class Records(Protocol):
         ...
 
 
+class Trust(Protocol):
+    """Why a plan is held, and how trust stands (`engine.trust`)."""
+
+    async def explain(self, run: Run) -> Explanation:
+        """Say what every guardrail says now of a run's plans."""
+        ...
+
+    async def explain_alert(self, body: bytes) -> Sequence[Answer]:
+        """Say what would be done about a notification now.
+
+        Raises:
+            remediator.plugin.source.Rejected: the body is no notification; answered 400.
+        """
+        ...
+
+    async def override(
+        self, run_id: str, guardrail: str, *, actor: str, reason: str, via: str
+    ) -> Overriding:
+        """Lift a guardrail for a run, once.
+
+        Raises:
+            remediator.plugin.source.Rejected: not this guardrail, or no reason; answered 400.
+            remediator.plugin.notifier.NotAuthorised: not this person; answered 403.
+        """
+        ...
+
+    async def report(self, span: timedelta, runbook: str | None = None) -> Report:
+        """Say how runbooks did."""
+        ...
+
+    async def breakers(self) -> Sequence[Breaker]:
+        """Return the failure breaker of every runbook in force."""
+        ...
+
+    async def reset_breaker(self, runbook: str, *, actor: str, reason: str) -> Breaker | None:
+        """Close one; None where it is closed already.
+
+        Raises:
+            remediator.plugin.source.Rejected: no such runbook, or no reason; answered 400.
+        """
+        ...
+
+
 class RunbookSummary(Protocol):
     """What the API shows of a runbook in force."""
 
@@ -175,8 +259,10 @@ class Services:
     intake: Intake
     journal: Records
     desk: Desk
+    people: People
     runs: Runs
     controls: Controls
+    trust: Trust
     clock: Clock
     sources: Collection[str]
     notifiers: Mapping[str, Notifier]

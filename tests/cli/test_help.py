@@ -29,6 +29,8 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "runs",
         "approve",
         "deny",
+        "snooze",
+        "approvals",
         "incidents",
         "pause",
         "resume",
@@ -39,6 +41,11 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "config",
         "notify",
         "rbac",
+        "policy",
+        "override",
+        "report",
+        "promote",
+        "breaker",
     }
 
 

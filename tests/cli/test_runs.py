@@ -76,6 +76,35 @@ def test_a_run_from_question_to_change(box: Box) -> None:
     assert _json(box.cli("runs", "show", run, "-o", "json"))["steps"][0]["state"] == "done"
 
 
+def test_what_waits_is_put_off_and_asked_anew(box: Box) -> None:
+    item = box.item()
+    run = box.waiting(item)
+    listed = box.cli("approvals", "--mine")
+    head, *rows = listed.stdout.splitlines()
+    assert head.split() == ["ID", "UNTIL", "MINE", "NEEDS", "FOR", "RUNBOOK", "PLANS"]
+    row = next(line for line in rows if line.startswith(run))
+    assert "0 of 1" in row
+    assert "asks-first" in row
+    found = _json(box.cli("approvals", "-o", "json"))
+    asked = next(one for one in found["items"] if one["run"]["id"] == run)
+    assert (asked["mine"], asked["approval"]["approvers"]) == (True, ["local"])
+
+    long = box.cli("snooze", run, "--for", "9h")
+    assert long.returncode == 1
+    assert "for: Snooze for 1m to 8h" in long.stderr
+    off = box.cli("snooze", run[-10:], "--for", "1h", "--reason", "lunch")
+    assert off.returncode == 0, off.stderr
+    assert off.stdout.startswith("Snoozed until ")
+    assert box.until(run, "pending")["reason"] == "snoozed"
+    listed = box.cli("approvals", "-o", "json")
+    assert all(one["run"]["id"] != run for one in _json(listed)["items"])
+    again = box.cli("snooze", run, "--for", "1h")
+    assert again.returncode == 1
+    assert "Snoozed by local until" in again.stderr + box.cli("runs", "show", run).stdout
+    assert not box.is_on(item)
+    box.cli("runs", "cancel", run)
+
+
 def test_deny_changes_nothing(box: Box) -> None:
     item = box.item()
     run = box.waiting(item)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remediator.model.history import LookBack
 from remediator.model.policy import Mode, Policy, Rates
 from remediator.model.runs import Run, RunState
 from remediator.testing import InProcessDaemon, Setup
@@ -71,7 +72,7 @@ class Scene:
     async def locks(self) -> dict[str, str]:
         """Target key → holder."""
         history = await self.daemon.journal.history(
-            run_id="", since=None, at=self.daemon.clock.now()
+            run_id="", look=LookBack(), at=self.daemon.clock.now()
         )
         return dict(history.locks)
 

@@ -2,19 +2,20 @@
 last question: through the engine, over a real journal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from remediator.engine.people import Known
 from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
-from remediator.model.policy import Mode
+from remediator.model.policy import ApprovalTerms, Mode, Policy, Rule
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.views import NoteKind
 from remediator.plugin.notifier import NotAuthorised
 from remediator.settings import Role
-from tests.engine.conftest import Begin, Scene
+from tests.engine.conftest import FREE, Begin, Scene
 from tests.engine.world import runbook, setting
 
 
@@ -239,3 +240,155 @@ async def test_mode_auto_asks_nobody(begin: Begin) -> None:
     scene = await begin(runbook(setting("a", 1), mode=Mode.AUTO, approval={"quorum": 2}))
     assert await scene.state() is RunState.SUCCEEDED
     assert approval_notes(scene) == []
+
+
+# ------------------------------------------------------------------------------ the policy
+
+
+def policy(**approval: object) -> Policy:
+    return FREE.model_copy(update={"approval": ApprovalTerms.model_validate(approval)})
+
+
+def rule(action: str, **approval: object) -> Policy:
+    made = Rule.model_validate(
+        {"name": "here", "match": [f'name="{action}"'], "approval": approval}
+    )
+    return FREE.model_copy(update={"rules": (made,)})
+
+
+SILENT = asking(timeout="10m", on_expiry="approve", approvers=["local"])
+
+
+async def test_silence_is_a_yes_where_the_policy_allows_it(begin: Begin) -> None:
+    scene = await begin(SILENT, policy=rule("a", on_expiry="approve"))
+    await scene.advance(minutes=9)
+    assert scene.world.made == []
+    await scene.advance(minutes=2)
+    run = await scene.run()
+    assert (run.state, scene.world.made) == (RunState.SUCCEEDED, [("a", 0, 1)])
+    view = await scene.daemon.view(run.id)
+    assert view.approval is not None
+    assert view.approval.status is ApprovalStatus.APPROVED
+    assert "takes for a yes" in view.approval.closed_why
+    (record,) = [r for r in await scene.daemon.audit(run.id) if r.entry.kind == "approval.silence"]
+    assert record.entry.details["policy"] == ["policy rule here"]
+
+
+async def test_the_rule_must_be_about_that_very_plan(begin: Begin) -> None:
+    scene = await begin(SILENT, policy=rule("b", on_expiry="approve"))
+    await scene.advance(minutes=11)
+    assert (await scene.state(), scene.world.made) == (RunState.EXPIRED, [])
+
+
+async def test_silence_of_people_who_were_never_told_is_no_yes(begin: Begin) -> None:
+    scene = await begin(SILENT, policy=rule("a", on_expiry="approve"), fire=False)
+    scene.recorder.down = 10_000
+    await scene.fire()
+    await scene.advance(minutes=11)
+    run = await scene.run()
+    assert (run.state, scene.world.made) == (RunState.EXPIRED, [])
+    assert "nobody could be told" in run.message
+
+
+async def test_silence_while_the_daemon_was_down_is_no_yes(begin: Begin) -> None:
+    scene = await begin(SILENT, policy=rule("a", on_expiry="approve"))
+    await scene.daemon.crash()
+    scene.daemon.clock.advance(timedelta(minutes=16))
+    await scene.daemon.start()
+    run = await scene.run()
+    assert (run.state, scene.world.made) == (RunState.EXPIRED, [])
+    assert "the daemon was not there" in run.message
+
+
+async def test_silence_is_no_yes_while_nobody_knows_whether_it_still_fires(begin: Begin) -> None:
+    scene = await begin(SILENT, policy=rule("a", on_expiry="approve"))
+    scene.daemon.alerts.reachable = False
+    await scene.advance(minutes=11)
+    assert (await scene.state(), scene.world.made) == (RunState.EXPIRED, [])
+
+
+async def test_silence_is_no_second_person(begin: Begin) -> None:
+    book = asking(timeout="10m", on_expiry="approve", approvers=["sre"], four_eyes=True)
+    allowed = rule("a", on_expiry="approve")
+    scene = await begin(book, policy=allowed, known=PEOPLE, fire=False)
+    await scene.daemon.desk.start("repair", {}, actor="slack:U1", via="test")
+    await scene.advance(minutes=11)
+    run = await scene.run()
+    assert (run.state, scene.world.made) == (RunState.EXPIRED, [])
+    assert "no second person" in run.message
+
+
+async def test_a_policy_that_allows_it_no_more_binds_what_was_asked_before(begin: Begin) -> None:
+    scene = await begin(SILENT, policy=rule("a", on_expiry="approve"))
+    scene.daemon.policy = FREE
+    await scene.daemon.restart()
+    await scene.advance(minutes=11)
+    run = await scene.run()
+    assert (run.state, scene.world.made) == (RunState.EXPIRED, [])
+    assert "no longer" in run.message
+
+
+async def test_a_policy_that_allows_it_now_does_not_loosen_what_was_asked(begin: Begin) -> None:
+    scene = await begin(SILENT)
+    scene.daemon.policy = rule("a", on_expiry="approve")
+    await scene.daemon.restart()
+    await scene.advance(minutes=11)
+    assert (await scene.state(), scene.world.made) == (RunState.EXPIRED, [])
+
+
+async def test_the_policy_restricts_who_may_say_yes(begin: Begin) -> None:
+    book = asking(approvers=["sre"])
+    scene = await begin(book, policy=policy(approvers=["bob", "slack:U9"]), known=PEOPLE)
+    run_id = (await scene.run()).id
+    for stranger in ("slack:U1", "slack:U9"):
+        with pytest.raises(NotAuthorised, match="if also among bob, slack:U9"):
+            await scene.daemon.decide(run_id, actor=stranger)
+    await scene.daemon.decide(run_id, actor="slack:U2")
+    assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_the_policy_wants_more_people(begin: Begin) -> None:
+    scene = await begin(asking(approvers=["sre"]), policy=policy(quorum=2), known=PEOPLE)
+    run_id = (await scene.run()).id
+    assert (await scene.daemon.decide(run_id, actor="slack:U1")).outcome is DecisionOutcome.COUNTED
+    await scene.daemon.decide(run_id, actor="slack:U2")
+    assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_the_terms_of_an_open_question_outlive_a_looser_policy(begin: Begin) -> None:
+    scene = await begin(asking(approvers=["sre"]), policy=policy(quorum=2), known=PEOPLE)
+    run_id = (await scene.run()).id
+    scene.daemon.policy = FREE
+    await scene.daemon.restart()
+    assert (await scene.daemon.decide(run_id, actor="slack:U1")).outcome is DecisionOutcome.COUNTED
+    assert scene.world.made == []
+
+
+async def test_a_no_says_why_where_the_policy_wants_it(begin: Begin) -> None:
+    scene = await begin(asking(), policy=policy(deny_reason=True))
+    run_id = (await scene.run()).id
+    answered = await scene.daemon.decide(run_id, Answer.DENY)
+    assert answered.outcome is DecisionOutcome.NEEDS_REASON
+    assert await scene.state() is RunState.AWAITING_APPROVAL
+    view = await scene.daemon.view(run_id)
+    assert view.approval is not None
+    answered = await scene.daemon.desk.decide(
+        view.approval.id, actor="local", answer=Answer.DENY, reason="not now", via="test"
+    )
+    assert answered.outcome is DecisionOutcome.DENIED
+
+
+async def test_whoever_left_the_group_counts_no_more(begin: Begin) -> None:
+    scene = await begin(asking(quorum=2, approvers=["sre", "slack:U3"]), known=PEOPLE)
+    run_id = (await scene.run()).id
+    await scene.daemon.decide(run_id, actor="slack:U1")
+    without = replace(PEOPLE, groups={"sre": ("api:bob",)})
+    scene.daemon.setup = replace(scene.daemon.setup, known=without)
+    await scene.daemon.restart()
+    with pytest.raises(NotAuthorised):
+        await scene.daemon.decide(run_id, actor="api:alice")
+    second = await scene.daemon.decide(run_id, actor="slack:U2")
+    assert second.outcome is DecisionOutcome.COUNTED
+    assert scene.world.made == []
+    third = await scene.daemon.decide(run_id, actor="slack:U3")
+    assert third.outcome is DecisionOutcome.APPROVED

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
-from remediator.journal.protocol import Control, History, PastChange
+from remediator.model.history import Control, History, PastChange
 from remediator.model.plans import Change, Impact, Plan, Target
 from remediator.model.policy import (
     Bounds,
@@ -163,7 +163,7 @@ def test_a_harmless_plan_in_auto_passes_every_guardrail() -> None:
             ),
             "rate",
             Ruling.REFUSE,
-            ["policy in total"],
+            ["the policy allows 2/1h in total"],
         ),
         (ask(history=history(held_by="run-9")), "one_run_per_target", Ruling.WAIT, ["run-9"]),
         (ask(mode=Mode.APPROVE), "mode", Ruling.HOLD, ["an approval of this plan"]),
@@ -255,6 +255,6 @@ def test_no_sequence_gets_more_through_than_any_window_allows(
 
 def test_the_look_back_reaches_as_far_as_the_longest_limit() -> None:
     limits = Limits(cooldown="2h", rate=("7/1d",))
-    assert guardrails.look_back(limits, Policy(), NOW) == NOW - timedelta(days=1)
+    assert guardrails.look_back(limits, Policy(), NOW).changes == NOW - timedelta(days=1)
     quiet = Policy(cooldown="0s", rate=Rates(per_runbook=(), total=()))
-    assert guardrails.look_back(Limits(), quiet, NOW) is None
+    assert guardrails.look_back(Limits(), quiet, NOW).changes is None

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from remediator.journal import verify
 from remediator.journal.protocol import ResumeHow
 from remediator.model.approvals import Answer
+from remediator.model.history import LookBack
 from remediator.model.plans import Progress
 from remediator.model.reasons import Reason
 from remediator.model.runs import TRANSITIONS, RunState
@@ -175,7 +176,7 @@ class Play:
         self.world.check_once()
         runs = {run.id: run for run in await self.daemon.runs()}
         history = await self.daemon.journal.history(
-            run_id="", since=None, at=self.daemon.clock.now()
+            run_id="", look=LookBack(), at=self.daemon.clock.now()
         )
         for key, holder in history.locks.items():
             assert not runs[holder].state.ended, (key, runs[holder])

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from remediator.model.approvals import Answer
+from remediator.model.history import LookBack
 from remediator.model.policy import Rates
 from remediator.model.quantities import Rate
 from remediator.model.reasons import Reason
@@ -121,7 +122,9 @@ async def test_a_rung_that_can_t_be_planned_is_no_change(begin: Begin) -> None:
     scene.world.trouble["plan"] = [Permanent("no")]
     await scene.advance(minutes=2)
     now = scene.daemon.clock.now()
-    history = await scene.daemon.journal.history(run_id="", since=now - timedelta(hours=1), at=now)
+    history = await scene.daemon.journal.history(
+        run_id="", look=LookBack(now - timedelta(hours=1)), at=now
+    )
     assert [change.target_key for change in history.changes] == ["world:here/Thing/a"]
 
 

@@ -12,7 +12,6 @@ import asyncpg
 from remediator.journal.protocol import (
     Candidate,
     Guard,
-    History,
     Intake,
     Journal,
     Receipt,
@@ -25,6 +24,7 @@ from remediator.model.alerts import Alert, AlertStatus
 from remediator.model.alerts import fingerprint as fingerprint_of
 from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision
 from remediator.model.clock import Timer
+from remediator.model.history import History
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
@@ -268,7 +268,7 @@ class GuardGate:
 
     async def shut(self, journal: Journal, run: Run) -> "asyncio.Task[UpdateOutcome]":
         """See `Gate.shut`."""
-        guarded = update(run, RunState.PLANNING, guard=Guard(self._wait, None))
+        guarded = update(run, RunState.PLANNING, guard=Guard(self._wait))
         task = asyncio.create_task(journal.write(guarded))
         assert await asyncio.to_thread(self._entered.wait, 10)
         return task

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import structlog
 
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Guard, History, Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Guard, Journal, JournalUnavailable, Opening
+from remediator.model.history import History
 from remediator.model.runs import Run, RunState
 from remediator.model.verdicts import Verdict
 from tests.journal import factories as make
@@ -38,7 +39,7 @@ async def _write(journal: Journal, run: Run, *, inside: bool) -> None:
             sys.stdin.readline()  # frozen here, or told to go on
         return ()
 
-    update = make.update(run, RunState.PLANNING, guard=Guard(guard, None) if inside else None)
+    update = make.update(run, RunState.PLANNING, guard=Guard(guard) if inside else None)
     say("alive" if journal.alive else "not sure to be alive")
     try:
         say("written", (await journal.write(update)).written.value)

@@ -57,7 +57,7 @@ async def test_runs_are_counted_by_how_they_went(journal: Journal) -> None:
         *(True, False, True, False),
     )
     assert evidence(counts, "scale-out", "s1") == Evidence(
-        observed=1, approved=2, helped=1, denied=1
+        observed=1, asked=3, approved=2, helped=1, denied=1
     )
     assert evidence(counts, "scale-out", "s2") == Evidence()
     assert evidence(counts, "other", "s1") == Evidence()
@@ -121,7 +121,10 @@ def test_success_is_of_what_people_approved_and_that_acted() -> None:
     failed = replace(one, state=RunState.FAILED, count=1)
     idle = replace(one, acted=False, count=7)  # the alert cleared before the change
     automatic = replace(one, asked=False, approved=False, count=50)
-    found = evidence((one, failed, idle, automatic), "r", "s")
-    assert found == Evidence(approved=20, helped=19)
+    halfway = replace(one, approved=False, denied=True, state=RunState.ROLLED_BACK, count=1)
+    found = evidence((one, failed, idle, halfway), "r", "s")
+    assert found == Evidence(asked=28, approved=20, helped=19, denied=1)
     assert found.success == 0.95
+    both = evidence((one, automatic), "r", "s")
+    assert both == Evidence(asked=19, approved=19, automatic=50, helped=69)
     assert Evidence().success == 0.0

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from remediator.journal.protocol import Guard, History, Journal, Written
+from remediator.journal.protocol import Guard, Journal, Written
+from remediator.model.history import History, LookBack
 from remediator.model.overrides import Granted, GrantOutcome, Override, OverrideState, lifting
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState, Trigger
@@ -59,7 +60,7 @@ async def begin(journal: Journal, run: Run, *, sequence: int = 0) -> Written:
         make.update(
             run,
             RunState.APPLYING,
-            guard=Guard(by_override, None),
+            guard=Guard(by_override),
             steps=(make.step(run, StepState.STARTED, sequence=sequence),),
         )
     )
@@ -113,7 +114,7 @@ async def test_it_is_used_up_with_the_intent_and_holds_to_the_end_of_its_run(
     kinds = [r.entry.kind for r in await journal.audit(run_id=fresh.id)]
     assert kinds.count("override.used") == 1
     # Another run gets nothing of it.
-    history = await journal.history(run_id=run.id, since=None, at=T0)
+    history = await journal.history(run_id=run.id, look=LookBack(), at=T0)
     assert history.overrides == ()
     assert await journal.expire_overrides(at=after(hours=1)) == 0
 
@@ -145,7 +146,7 @@ async def test_it_goes_to_a_run_that_waits_and_wakes_it(journal: Journal) -> Non
     assert again == Granted(GrantOutcome.REPEATED, granted.override)
     other = await journal.grant_override(wanted(run, "rate"), AGAIN)
     assert other.outcome is GrantOutcome.GRANTED
-    history = await journal.history(run_id=run.id, since=None, at=T0)
+    history = await journal.history(run_id=run.id, look=LookBack(), at=T0)
     assert [one.guardrail for one in history.overrides] == ["cooldown", "rate"]
 
 

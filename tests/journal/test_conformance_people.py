@@ -7,16 +7,9 @@ from collections import Counter
 
 import pytest
 
-from remediator.journal.protocol import (
-    CancelOutcome,
-    Control,
-    Expiry,
-    Guard,
-    Journal,
-    ResumeHow,
-    Written,
-)
+from remediator.journal.protocol import CancelOutcome, Expiry, Guard, Journal, ResumeHow, Written
 from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
+from remediator.model.history import Control, LookBack
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState
 from tests.journal import factories as make
@@ -146,7 +139,7 @@ async def test_cancel_ends_a_run_between_changes(
     assert now is not None
     assert (now.state, now.reason) == (RunState.CANCELLED, Reason.CANCELLED_BY_PERSON)
     assert now.message == "Cancelled by api:al: not now"
-    assert not (await journal.history(run_id="", since=None, at=T0)).locks
+    assert not (await journal.history(run_id="", look=LookBack(), at=T0)).locks
     assert (await journal.write(make.update(run, RunState.PLANNING))).written is Written.FENCED
     assert len(await journal.outbox_due(at=after(hours=1), limit=9)) == 1
     again = await journal.cancel(run.id, by="api:al", reason="", at=after(minutes=2))
@@ -182,7 +175,7 @@ async def test_after_a_cancel_was_asked_for_no_further_intent_is_stored(journal:
             run,
             RunState.APPLYING,
             steps=(make.step(run, StepState.DONE), make.step(run, sequence=1)),
-            guard=Guard(lambda _: (), None),
+            guard=Guard(lambda _: ()),
         )
     )
     assert outcome.written is Written.STOPPED
@@ -265,7 +258,7 @@ async def test_kill_switches_go_on_and_off_on_the_record(journal: Journal) -> No
         await journal.pause(control)
     assert await journal.controls(T0) == (forever, an_hour)
     assert await journal.controls(after(hours=1)) == (forever,)
-    assert (await journal.history(run_id="", since=None, at=T0)).controls == (forever, an_hour)
+    assert (await journal.history(run_id="", look=LookBack(), at=T0)).controls == (forever, an_hour)
     replaced = Control("*", "api:bo", "worse night", after(minutes=1), after(hours=9))
     await journal.pause(replaced)
     assert await journal.controls(after(hours=2)) == (replaced,)

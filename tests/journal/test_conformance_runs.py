@@ -10,6 +10,7 @@ import pytest
 
 from remediator.journal.protocol import AuditEntry, Candidate, Expiry, Guard, Journal, Written
 from remediator.model.approvals import ApprovalStatus
+from remediator.model.history import LookBack
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
 from remediator.model.runs import IllegalTransition, RunState, StepState, Trigger
@@ -176,7 +177,7 @@ async def test_a_guard_that_does_not_allow_writes_nothing(journal: Journal) -> N
         make.update(
             run,
             RunState.APPLYING,
-            guard=Guard(lambda _: (HOLDS,), None),
+            guard=Guard(lambda _: (HOLDS,)),
             steps=(make.step(run),),
             lock=("target",),
             notes=(Note(NoteKind.STEP, run.id, "scaling", T0),),
@@ -186,14 +187,14 @@ async def test_a_guard_that_does_not_allow_writes_nothing(journal: Journal) -> N
     assert not await journal.steps(run.id)
     assert not await journal.outbox_due(at=T0, limit=10)
     assert await journal.audit_head() == head
-    assert not (await journal.history(run_id="", since=None, at=T0)).locks
+    assert not (await journal.history(run_id="", look=LookBack(), at=T0)).locks
 
 
 async def test_guards_of_concurrent_runs_see_each_other(journal: Journal) -> None:
     runs = [await make.claimed(journal, f"svc-{i}") for i in range(20)]
     for run in runs:
         await make.move(journal, run, RunState.PLANNING)
-    guard = Guard(make.nobody_else_changed, after(hours=-1))
+    guard = Guard(make.nobody_else_changed, LookBack(after(hours=-1)))
     outcomes = await asyncio.gather(
         *(
             journal.write(make.update(run, RunState.APPLYING, guard=guard, steps=(make.step(run),)))
@@ -201,7 +202,7 @@ async def test_guards_of_concurrent_runs_see_each_other(journal: Journal) -> Non
         )
     )
     assert Counter(o.written for o in outcomes) == {Written.DONE: 1, Written.GUARDED: 19}
-    history = await journal.history(run_id="", since=after(hours=-1), at=T0)
+    history = await journal.history(run_id="", look=LookBack(after(hours=-1)), at=T0)
     assert len(history.changes) == 1
 
 
@@ -212,7 +213,7 @@ async def test_an_exception_of_a_guard_reaches_its_caller_alone(journal: Journal
         raise ZeroDivisionError("a bug in a guardrail")
 
     with pytest.raises(ZeroDivisionError):
-        await journal.write(make.update(run, RunState.PLANNING, guard=Guard(broken, None)))
+        await journal.write(make.update(run, RunState.PLANNING, guard=Guard(broken)))
     assert (await journal.write(make.update(run, RunState.PLANNING))).written is Written.DONE
 
 
@@ -226,9 +227,9 @@ async def test_a_target_is_locked_by_one_run_until_it_ends(journal: Journal) -> 
     refused = await journal.write(wanted)
     assert (refused.written, refused.holder) == (Written.LOCKED, one.id)
     assert not await journal.steps(two.id)
-    history = await journal.history(run_id=two.id, since=None, at=T0)
+    history = await journal.history(run_id=two.id, look=LookBack(), at=T0)
     assert history.locks == {"x": one.id, "y": one.id}
-    assert not (await journal.history(run_id=one.id, since=None, at=T0)).locks
+    assert not (await journal.history(run_id=one.id, look=LookBack(), at=T0)).locks
     await make.move(journal, one, RunState.SUCCEEDED)
     assert (await journal.write(wanted)).written is Written.DONE
 
@@ -239,7 +240,7 @@ async def test_an_interrupted_run_rests_and_keeps_its_locks(journal: Journal) ->
     rests = await make.move(journal, run, RunState.APPLYING, RunState.INTERRUPTED, lock=("x",))
     assert (rests.owner, rests.wake_at, rests.ended_at) == (None, None, None)
     assert not await journal.claim(at=after(days=1), limit=1)
-    assert (await journal.history(run_id="", since=None, at=T0)).locks == {"x": run.id}
+    assert (await journal.history(run_id="", look=LookBack(), at=T0)).locks == {"x": run.id}
 
 
 @pytest.mark.parametrize("end", _ENDS)
@@ -256,7 +257,7 @@ async def test_an_ended_run_is_let_go(journal: Journal, end: RunState) -> None:
     ended = await make.move(journal, run, end, at=after(minutes=1), wake_at=after(hours=1))
     assert (ended.state, ended.ended_at) == (end, after(minutes=1))
     assert (ended.owner, ended.wake_at, ended.deadline_at) == (None, None, None)
-    assert not (await journal.history(run_id="", since=None, at=T0)).locks
+    assert not (await journal.history(run_id="", look=LookBack(), at=T0)).locks
     assert (await journal.write(make.update(run, end))).written is Written.FENCED
     assert not (await journal.backlog()).runs
 
@@ -291,14 +292,14 @@ async def test_history_counts_each_change_once(journal: Journal) -> None:
     await make.move(journal, one, RunState.APPLYING, steps=steps)
     old = make.step(two, StepState.UNDONE, plan_=make.plan("two"), started_at=after(days=-2))
     await make.move(journal, two, RunState.APPLYING, steps=(old,))
-    history = await journal.history(run_id=two.id, since=after(days=-1), at=T0)
+    history = await journal.history(run_id=two.id, look=LookBack(after(days=-1)), at=T0)
     (change,) = history.changes
     assert (change.run_id, change.sequence, change.runbook) == (one.id, 0, "scale-out")
     assert (change.target_key, change.pods) == ("kubernetes:shop/Deployment/one", 3)
     assert change.at == T0
-    longer = await journal.history(run_id=two.id, since=after(days=-3), at=T0)
+    longer = await journal.history(run_id=two.id, look=LookBack(after(days=-3)), at=T0)
     assert [c.run_id for c in longer.changes] == [one.id, two.id]
-    assert not (await journal.history(run_id=two.id, since=None, at=T0)).changes
+    assert not (await journal.history(run_id=two.id, look=LookBack(), at=T0)).changes
 
 
 async def test_raised_limits_come_back_as_runs_of_their_own(journal: Journal) -> None:
@@ -324,7 +325,7 @@ async def test_raised_limits_come_back_as_runs_of_their_own(journal: Journal) ->
         done.plan,
     )
     # The copy is no change of its own.
-    assert len((await journal.history(run_id="", since=T0, at=T0)).changes) == 2
+    assert len((await journal.history(run_id="", look=LookBack(T0), at=T0)).changes) == 2
     assert (await journal.write(make.update(first, RunState.UNDOING))).written is Written.DONE
 
 

@@ -11,11 +11,12 @@ from remediator.journal import restoring, verify
 from remediator.journal.copies import Copy, Restored
 from remediator.journal.ids import Ids
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditEntry, Control, Expiry, Journal, Opening
+from remediator.journal.protocol import AuditEntry, Expiry, Journal, Opening
 from remediator.journal.restoring import Mark
 from remediator.journal.sqlite import copying, offline
 from remediator.journal.statements import Env
 from remediator.model import escalation
+from remediator.model.history import Control, LookBack
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState
 from remediator.model.views import NoteKind
@@ -101,7 +102,7 @@ async def test_nothing_goes_on_by_itself(
 ) -> None:
     journal = await _open(tmp_path / "journal.db")
     run: Run = await bring(journal, "api")  # type: ignore[misc] # each returns an awaitable run
-    held = (await journal.history(run_id="", since=None, at=NOW)).locks
+    held = (await journal.history(run_id="", look=LookBack(), at=NOW)).locks
     await journal.close()
     done, copy = _restore(tmp_path)
     assert (done.cancelled, done.interrupted) == ((1, 0) if to is S.CANCELLED else (0, 1))
@@ -112,7 +113,7 @@ async def test_nothing_goes_on_by_itself(
         assert (now.state, now.reason) == (to, Reason.RESTORED)
         assert now.epoch > run.epoch  # whoever had it in hand can write nothing more
         assert not await journal.claim(at=after(days=99), limit=10)
-        locks = (await journal.history(run_id="", since=None, at=NOW)).locks
+        locks = (await journal.history(run_id="", look=LookBack(), at=NOW)).locks
         assert locks == (held if to is S.INTERRUPTED else {})
         view = await journal.view(run.id)
         assert view is not None

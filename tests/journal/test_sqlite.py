@@ -17,9 +17,10 @@ import pytest
 from remediator.journal import schema
 from remediator.journal.errors import CannotOpen, ReadOnly
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Due, Guard, History, Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Due, Guard, Journal, JournalUnavailable, Opening
 from remediator.journal.sqlite import connection
 from remediator.journal.urls import sqlite_path
+from remediator.model.history import History
 from remediator.model.incidents import Fate
 from remediator.model.runs import RunState, StepState
 from remediator.model.verdicts import Verdict
@@ -85,7 +86,7 @@ async def test_a_writer_that_dies_answers_everybody_and_is_told_of(tmp_path: Pat
     def dies(_: History) -> tuple[Verdict, ...]:
         raise _Dies
 
-    guarded = make.update(run, RunState.PLANNING, guard=Guard(dies, None))
+    guarded = make.update(run, RunState.PLANNING, guard=Guard(dies))
     with pytest.raises(JournalUnavailable, match="writer has stopped"):
         await journal.write(guarded)
     await broken.wait()

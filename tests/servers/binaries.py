@@ -163,7 +163,7 @@ SETS: Mapping[str, ServerSet] = {
     ),
     "browser": ServerSet(
         (Binary("chromium", ("chromium",)),),
-        packages=("chromium",),
+        packages=("chromium", "fonts-lato", "fonts-noto-color-emoji"),
     ),
 }
 

@@ -1,9 +1,11 @@
 """The loopback Slack, and an app that is connected to it: notifier, client, desk, listener."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from pydantic import SecretStr
@@ -20,7 +22,7 @@ from tests.slack.fixtures import CHANNEL, slack
 from tests.slack.server import Slack
 from tests.slack.workspace import Channel, Message
 
-__all__ = ["app", "slack"]
+__all__ = ["anyway", "app", "slack"]
 
 
 @dataclass
@@ -33,6 +35,8 @@ class App:
     desk: FirstWins
     notifier: SlackNotifier = field(default_factory=SlackNotifier)
     ref: JSONObject | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    listening: asyncio.Task[None] | None = None
 
     @property
     def channel(self) -> Channel:
@@ -50,7 +54,8 @@ class App:
         return self.channel.thread(self.message.ts)
 
     async def tell(self, view: RunView, note: Note | None = None) -> None:
-        """Deliver one note and keep the ref."""
+        """Deliver one note a second after the last one, and keep the ref."""
+        self.server.clock.advance(1)
         given = note or views.note()
         self.ref = await self.notifier.announce(given, view, self.ref, self.context)
 
@@ -58,6 +63,28 @@ class App:
         """Post a run that asks for approval."""
         await self.tell(views.view(**changes), views.note(NoteKind.APPROVAL, "asks for approval"))
         return self.message
+
+    async def listen(self) -> None:
+        """Go over to Socket Mode: no address, no signing secret."""
+        self.server.socket_mode = True
+        await self.client.close()
+        given = settings(
+            self.server, signing_secret=None, app_token=SecretStr(self.server.app_token)
+        )
+        self.client = SlackClient(given, monotonic=self.server.clock.now)
+        self.context.clients = {SlackClient: self.client}
+        self.listening = asyncio.create_task(
+            self.notifier.listen(self.desk, self.context, self.stopping)
+        )
+        await self.server.socket.connected()
+
+    async def stop(self) -> None:
+        """Stop listening, close the client."""
+        self.stopping.set()
+        if self.listening is not None:
+            async with asyncio.timeout(10):
+                await self.listening
+        await self.client.close()
 
     async def receive(self, request: web.Request) -> web.Response:
         """Hand a request over as the HTTP edge does; an exception is its 503."""
@@ -86,7 +113,7 @@ def settings(server: Slack, **changes: Any) -> SlackSettings:
 @pytest_asyncio.fixture
 async def app(slack: Slack) -> AsyncIterator[App]:
     """An app that Slack reaches at a loopback address, at a time that stands still."""
-    client = SlackClient(settings(slack))
+    client = SlackClient(settings(slack), monotonic=slack.clock.now)
     made = App(
         slack,
         client,
@@ -95,14 +122,26 @@ async def app(slack: Slack) -> AsyncIterator[App]:
     )
     slack.now = made.context.now
     listener = web.Application()
-    listener.router.add_post(SlackNotifier.callback_paths[0], made.receive)
+    for path in SlackNotifier.callback_paths:
+        listener.router.add_post(path, made.receive)
     runner = web.AppRunner(listener, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
-    slack.app_url = f"http://127.0.0.1:{port}{SlackNotifier.callback_paths[0]}"
+    url = f"http://127.0.0.1:{port}"
+    slack.app.interactivity_url = f"{url}/slack/interactions"
+    slack.app.commands_url = f"{url}/slack/commands"
+    slack.app.events_url = f"{url}/slack/events"
     try:
         yield made
     finally:
-        await client.close()
+        await made.stop()
         await runner.cleanup()
+
+
+@pytest_asyncio.fixture(params=["over HTTP", "over Socket Mode"])
+async def anyway(app: App, request: pytest.FixtureRequest) -> App:
+    """The app, listening in either way: what people do must come to the same."""
+    if request.param == "over Socket Mode":
+        await app.listen()
+    return app

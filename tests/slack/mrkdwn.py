@@ -87,15 +87,22 @@ def parse(text: str, *, verbatim: bool = True) -> tuple[Node, ...]:
     nodes: list[Node] = []
     at = 0
     for fence in _FENCE.finditer(text):
-        nodes += _lines(text[at : fence.start()], verbatim)
+        nodes += _lines(text[at : fence.start()].removesuffix("\n"), verbatim)
         nodes.append(Node("pre", inner=_controls(fence[1], _leaf)))
         at = fence.end()
-    return (*nodes, *_lines(text[at:], verbatim))
+    rest = text[at:]
+    return (*nodes, *_lines(rest.removeprefix("\n") if nodes else rest, verbatim))
 
 
 def plain(nodes: Sequence[Node], reader: Reader) -> str:
     """Return the words of a text, without its styles."""
-    return "".join(_plain(node, reader) for node in nodes)
+    words = ""
+    for node in nodes:
+        block = node.kind in ("pre", "quote")
+        if block and words and not words.endswith("\n"):
+            words += "\n"
+        words += _plain(node, reader) + "\n" * block
+    return words.removesuffix("\n") if nodes and nodes[-1].kind in ("pre", "quote") else words
 
 
 def markup(nodes: Sequence[Node], reader: Reader) -> str:

@@ -309,6 +309,9 @@ def _put(state: dict[str, Any], element: Mapping[str, Any], value: Any) -> None:
         state["value"] = value
         return
     (name,) = [key for key in state if key != "type"]
+    if value in ("", None):
+        state[name] = None
+        return
     if not name.startswith("selected_option"):
         state[name] = value
         return

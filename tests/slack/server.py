@@ -9,16 +9,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
 
 from tests.slack import arguments
+from tests.slack import manifest as manifests
 from tests.slack.app import APP_ID, APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, App
 from tests.slack.clock import Clock
 from tests.slack.delivery import Click, Delivery
 from tests.slack.errors import ApiError
 from tests.slack.limits import Limits
+from tests.slack.page_web import Pages
 from tests.slack.person import Person
 from tests.slack.socket_mode import SocketMode
 from tests.slack.view_api import ViewApi
@@ -74,13 +77,16 @@ class Slack:
         application.router.add_route("*", "/api/{method}", self._api)
         application.router.add_post("/actions/{key}", self._guarded(self.delivery.respond))
         application.router.add_get("/link/", self._guarded(self.socket.serve))
+        self.pages = Pages(self)
+        application.add_routes(self.pages.routes)
         self._runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=1)
         self._port = 0
 
     # -- its life
 
-    async def start(self) -> "Slack":
-        """Listen on a free loopback port."""
+    async def start(self, *, port: int = 0) -> "Slack":
+        """Listen on this loopback port; 0: on a free one."""
+        self._port = port
         await self._runner.setup()
         await self._listen()
         await self.delivery.start(self.url)
@@ -148,6 +154,11 @@ class Slack:
     @socket_mode.setter
     def socket_mode(self, on: bool) -> None:
         self.app.socket_mode = on
+
+    def install(self, manifest: Path) -> "Slack":
+        """Make the app what a user gets from this manifest; URLs are still the test's to set."""
+        manifests.install(self.app, manifests.load(manifest))
+        return self
 
     # -- the workspace
 

@@ -134,8 +134,15 @@ def test_a_huge_plan_is_cut_with_a_count_and_says_where_to_read_it() -> None:
 
     assert "more changes" in shown.words
     assert "more steps" in shown.words
-    assert f"Read it before you decide: `remediator runs show {RUN_ID}`" in shown.words
-    assert [b["text"]["text"] for b in shown.buttons] == ["Approve", "Deny"]
+    assert "Read it before you decide: Show plan, or " in shown.words
+    assert f"`remediator runs show {RUN_ID}`" in shown.words
+    assert [b["text"]["text"] for b in shown.buttons] == [
+        "Approve",
+        "Deny",
+        "Show plan",
+        "Snooze",
+        "Cancel",
+    ]
 
 
 @pytest.mark.parametrize("hidden", [plan(), None])

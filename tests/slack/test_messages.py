@@ -25,7 +25,11 @@ from tests.slack.server import Outage, Slack
 def test_is_found_by_the_registry() -> None:
     found = registry.load(["remediator.notify"], third_party=False).notifiers["slack"]
 
-    assert list(found.callback_paths) == ["/slack/interactions"]
+    assert list(found.callback_paths) == [
+        "/slack/interactions",
+        "/slack/commands",
+        "/slack/events",
+    ]
     assert not found.escalates
 
 
@@ -44,8 +48,9 @@ async def test_the_first_note_posts_one_message_with_all_that_one_needs_to_decid
         "`HighLatency`",
     ):
         assert expected in message.words, expected
-    assert [b["text"]["text"] for b in message.buttons] == ["Approve", "Deny"]
-    assert {b["value"] for b in message.buttons} == {"0paque-approval-id"}
+    labels = [b["text"]["text"] for b in message.buttons]
+    assert labels == ["Approve", "Deny", "Show plan", "Snooze", "Cancel"]
+    assert {b["value"] for b in message.buttons[:4]} == {"0paque-approval-id"}
     assert "<!date^1795523400^{date_short_pretty} {time}|" in message.raw
     assert "deployment shop/api: replicas 4 → 6" in message.text
     assert app.server.calls == ["chat.postMessage"]
@@ -64,7 +69,7 @@ async def test_later_notes_edit_the_message_and_write_into_its_thread(app: App) 
     await app.tell(done, note(text="the alert cleared"))
 
     assert app.message is message
-    assert message.buttons == []
+    assert message.buttons == [], "it has ended"
     for expected in (
         "✅ Succeeded: api-latency-scale-out",
         "@U0ANNA approved · 2026-11-24 12:01 UTC",
@@ -170,11 +175,13 @@ async def test_late_notes_about_one_question_ring_once(app: App) -> None:
 
 
 @pytest.mark.parametrize("status", [s for s in ApprovalStatus if s is not ApprovalStatus.OPEN])
-async def test_a_question_that_is_closed_has_no_buttons(app: App, status: ApprovalStatus) -> None:
+async def test_a_question_that_is_closed_can_not_be_answered(
+    app: App, status: ApprovalStatus
+) -> None:
     message = await app.ask()
     await app.tell(view(approval=approval(status=status)))
 
-    assert message.buttons == []
+    assert [b["text"]["text"] for b in message.buttons] == ["Show plan", "Cancel"]
 
 
 async def test_a_message_that_somebody_deleted_is_posted_again(app: App) -> None:
@@ -229,6 +236,7 @@ async def test_a_throttle_is_undelivered_until_slack_wants_us_back(app: App) -> 
 
     assert caught.value.after == timedelta(seconds=42)
     app.server.throttle(None)
+    app.server.clock.advance(42)
     await app.ask()
     assert len(app.channel.messages) == 1
 
@@ -252,7 +260,7 @@ async def test_a_thread_line_that_was_throttled_is_told_once_in_the_end(app: App
     [
         ({"bot_token": "xoxb-revoked"}, r"invalid_auth: check slack\.bot_token"),
         ({"bot_token": None}, r"set slack\.bot_token"),
-        ({"channel": "C0GONE"}, r"channel_not_found: slack\.channel must be the channel's id"),
+        ({"channel": "C0GONE"}, r"channel_not_found: a channel is named by its id"),
         ({"api_url": "gopher://x/"}, r"slack\.api_url"),
     ],
 )

@@ -40,6 +40,11 @@ class Readable:
     )
 
     @property
+    def at(self) -> datetime:
+        """When it was posted."""
+        return datetime.fromtimestamp(float(self.ts), UTC)
+
+    @property
     def raw(self) -> str:
         """All text of the blocks (of `text` where there are none), unparsed."""
         return "\n".join(blockkit.texts(self.blocks)) if self.blocks else self.text
@@ -102,11 +107,6 @@ class Message(Readable):
     metadata: dict[str, Any] | None = None
     client_msg_id: str | None = None
     edited_ts: str = ""
-
-    @property
-    def at(self) -> datetime:
-        """When it was posted."""
-        return datetime.fromtimestamp(float(self.ts), UTC)
 
     def as_seen(self) -> "Message":
         """Return the message as a screen shows it that was not refreshed since."""

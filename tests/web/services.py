@@ -8,12 +8,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from remediator.engine.answers import Snoozed
+from remediator.engine.guardrails import BreakerState
+from remediator.engine.guardrails import Standing as BreakerStanding
+from remediator.engine.overrides import Overriding
+from remediator.engine.simulate import Answer as Simulation
+from remediator.engine.simulate import Passed
+from remediator.engine.track import Breaker, Line, Proposal, Report
+from remediator.engine.verdicts import Explanation, Judged
 from remediator.journal.protocol import (
     AuditEntry,
     AuditRecord,
     Backlog,
     CancelOutcome,
-    Control,
     Page,
     Receipt,
     ResumeHow,
@@ -24,16 +31,22 @@ from remediator.model.approvals import (
     ApprovalStatus,
     Decision,
     DecisionOutcome,
+    SnoozeOutcome,
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Timer
 from remediator.model.escalation import AcknowledgeOutcome
+from remediator.model.evidence import Evidence
+from remediator.model.history import Control, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.overrides import GrantOutcome, Override, OverrideState
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
+from remediator.model.policy import Mode
+from remediator.model.promotion import Bar, Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
 from remediator.model.verdicts import Ruling, Verdict
-from remediator.model.views import Note, RunView
+from remediator.model.views import Note, RunView, Waiting, Who
 from remediator.plugin.context import Client, Context, Log
 from remediator.plugin.notifier import (
     Answered,
@@ -203,22 +216,95 @@ class RunsDesk:
 
 
 class ControlDesk:
+    def check(self, scope: str) -> None:
+        if scope == "runbook:nobody":
+            raise Rejected("scope", "no runbook is called 'nobody'")
+
+
+class TrustDesk:
+    """Explains, overrides and reports about the runs of `Records`."""
+
     def __init__(self, records: Records) -> None:
         self._records = records
+        self.wanted: list[tuple[str, str, str, str, str]] = []
+        self.outcome = GrantOutcome.STARTED
 
-    async def pause(self, scope: str, *, by: str, reason: str, for_: timedelta | None) -> Control:
-        made = Control(scope, by, reason, NOW, NOW + for_ if for_ else None)
-        self._records.pauses[scope] = made
-        return made
+    async def explain(self, run: Run) -> Explanation:
+        plan = step(run.id).plan
+        assert plan is not None
+        verdicts = (
+            Verdict("scope", Ruling.ALLOW),
+            Verdict("cooldown", Ruling.REFUSE, "changed 4m ago; 5m", "waiting until 12:01"),
+        )
+        return Explanation(run, (Judged("scale", 0, plan, verdicts),), [override(run.id)])
 
-    async def unpause(self, scope: str, *, by: str) -> bool:
-        return self._records.pauses.pop(scope, None) is not None
+    async def explain_alert(self, body: bytes) -> Sequence[Simulation]:
+        (alert, *_) = Alertmanager().parse(body).alerts
+        return [Simulation(alert, (), (Passed("latency", "it wants another alert"),))]
+
+    async def override(
+        self, run_id: str, guardrail: str, *, actor: str, reason: str, via: str
+    ) -> Overriding:
+        if guardrail == "scope":
+            raise Rejected("guardrail", "scope is never overridden")
+        self.wanted.append((run_id, guardrail, actor, reason, via))
+        run = await self._records.run(run_id)
+        if run is None:
+            return Overriding(GrantOutcome.UNKNOWN, None, f"there is no run {run_id}")
+        granted = self.outcome in (GrantOutcome.GRANTED, GrantOutcome.STARTED)
+        return Overriding(self.outcome, override(run.id) if granted else None, "as you wish")
+
+    async def breakers(self) -> Sequence[Breaker]:
+        closed = Breaker("bad-release", BreakerStanding(BreakerState.CLOSED, 0), None)
+        reset = Reset("latency", "api:ann", "the image is fixed", NOW - timedelta(days=2))
+        opened = BreakerStanding(BreakerState.OPEN, 3, NOW, NOW + timedelta(hours=1))
+        return [closed, Breaker("latency", opened, reset)]
+
+    async def reset_breaker(self, runbook: str, *, actor: str, reason: str) -> Breaker | None:
+        if runbook not in ("latency", "bad-release"):
+            raise Rejected("runbook", f"no runbook is called {runbook!r}")
+        self.wanted.append((runbook, "reset", actor, reason, "api"))
+        return next(
+            (
+                one
+                for one in await self.breakers()
+                if one.runbook == runbook and one.standing.state is not BreakerState.CLOSED
+            ),
+            None,
+        )
+
+    async def report(self, span: timedelta, runbook: str | None = None) -> Report:
+        lines = [
+            Line(
+                *("gone", None, {RunState.SUPPRESSED: 2}, 0, 1, {"cooldown": 2}, None),
+                *(0, 1, 0, 0, 0),
+            ),
+            Line(
+                *("latency", None, {RunState.SUCCEEDED: 3}, 3, 3, {}, timedelta(minutes=4)),
+                *(3, 3, 3, 0, 0),
+                track=Track(Evidence(observed=1), Evidence(approved=3, helped=3)),
+                earned=Mode.APPROVE,
+                proposal=Proposal(Mode.AUTO, (Bar("3 of 10 approved runs within 30d", False),)),
+            ),
+        ]
+        wanted = tuple(line for line in lines if runbook in (None, line.runbook))
+        return Report(NOW - span, NOW, wanted)
+
+
+def override(run_id: str) -> Override:
+    return Override(
+        *("o-1", run_id, run_id, "cooldown", "api:ann", "customers wait", "api"),
+        OverrideState.OPEN,
+        NOW,
+        NOW + timedelta(minutes=15),
+    )
 
 
 class AnswerDesk:
     def __init__(self, records: Records) -> None:
         self._records = records
         self.did: list[tuple[object, ...]] = []
+        self.snoozed = SnoozeOutcome.SNOOZED
         self.answers: list[tuple[str, str, Answer, str, str]] = []
         self.outcome = DecisionOutcome.APPROVED
         self.strangers: set[str] = set()
@@ -237,6 +323,21 @@ class AnswerDesk:
         self._let_in(actor)
         self.did.append(("snooze", approval_id, actor, for_, reason, via))
         return f"Snoozed by {actor}."
+
+    async def put_off(
+        self, approval_id: str, *, actor: str, for_: timedelta, reason: str, via: str
+    ) -> Snoozed:
+        self._let_in(actor)
+        self.did.append(("snooze", approval_id, actor, for_, reason, via))
+        return Snoozed(self.snoozed, f"{self.snoozed.value} by {actor}")
+
+    async def questions(self, actor: str, *, mine: bool, limit: int) -> Sequence[Waiting]:
+        view = await self._records.view("run-1")
+        may = actor not in self.strangers
+        return [Waiting(view, may)][:limit] if view and view.approval and (may or not mine) else []
+
+    async def who(self, actor: str) -> Who:
+        return Who(actor, actor.removeprefix("api:"), ("sre-oncall",))
 
     async def question(self, approval_id: str, *, actor: str) -> RunView | None:
         self._let_in(actor)
@@ -347,6 +448,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         self.runs = RunsDesk(self.records)
+        self.trust = TrustDesk(self.records)
         self.desk = AnswerDesk(self.records)
 
     def services(self) -> Services:
@@ -354,8 +456,10 @@ class Backend:
             intake=self.intake,
             journal=self.records,
             desk=self.desk,
+            people=self.desk,
             runs=self.runs,
-            controls=ControlDesk(self.records),
+            controls=ControlDesk(),
+            trust=self.trust,
             clock=FixedClock(),
             sources=("alertmanager",),
             notifiers={"echo": Echo()},

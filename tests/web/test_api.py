@@ -4,24 +4,29 @@ lists every route and describes the answers as they are."""
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import jsonschema
 import pytest
 
 from remediator.journal.protocol import CancelOutcome
-from remediator.model.approvals import DecisionOutcome
+from remediator.model.approvals import DecisionOutcome, SnoozeOutcome
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.settings import Settings
 from remediator.web.routes import build_app
 
+from . import payloads
 from .edge import Answer, Edge, listening, problem
 from .services import Backend, question, run
 
 RUN = "/api/v1/runs/run-1"
 SEEN = {"approval_id": "ask-1"}
+BREAKER = "/api/v1/breakers/latency"
+RESET = "/api/v1/breakers/{runbook}/reset"
+OVERRIDE = {"guardrail": "cooldown", "reason": "customers wait"}
 
 
 @pytest.fixture
@@ -178,6 +183,64 @@ async def test_who_may_not_decide_is_told_who_may(edge: Edge) -> None:
     edge.backend.desk.strangers = {"local"}
     document = problem(await edge.ask("POST", f"{RUN}/approve", json=SEEN), 403)
     assert "sre-oncall" in document["detail"]
+
+
+async def test_a_no_without_the_reason_that_it_needs_names_the_field(edge: Edge) -> None:
+    edge.backend.desk.outcome = DecisionOutcome.NEEDS_REASON
+    assert problem(await edge.ask("POST", f"{RUN}/deny", json=SEEN), 400)["field"] == "reason"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (SnoozeOutcome.SNOOZED, 200),
+        (SnoozeOutcome.OUT_OF_BOUNDS, 400),
+        (SnoozeOutcome.HALF_DONE, 409),
+        (SnoozeOutcome.DECIDED, 409),
+        (SnoozeOutcome.EXPIRED, 409),
+        (SnoozeOutcome.VOID, 409),
+    ],
+)
+async def test_snooze(edge: Edge, outcome: SnoozeOutcome, status: int) -> None:
+    edge.backend.desk.snoozed = outcome
+    answer = await edge.ask("POST", f"{RUN}/snooze", json={**SEEN, "for": "30m", "reason": "lunch"})
+    assert answer.status == status
+    assert edge.backend.desk.did == [
+        ("snooze", "ask-1", "local", timedelta(minutes=30), "lunch", "api")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [({**SEEN}, "for"), ({**SEEN, "for": "0s"}, "for"), ({"for": "30m"}, "approval_id")],
+)
+async def test_a_snooze_says_what_and_for_how_long(
+    edge: Edge, asked: dict[str, str], field: str
+) -> None:
+    assert problem(await edge.ask("POST", f"{RUN}/snooze", json=asked), 400)["field"] == field
+    assert edge.backend.desk.did == []
+
+
+async def test_open_questions_and_which_are_mine(edge: Edge) -> None:
+    (one,) = (await edge.ask("GET", "/api/v1/approvals")).json["items"]
+    assert (one["mine"], one["run"]["id"], one["approval"]["id"]) == (True, "run-1", "ask-1")
+    assert one["plans"] == ["deployment shop/api: replicas 4 → 6"]
+    edge.backend.desk.strangers = {"local"}
+    (one,) = (await edge.ask("GET", "/api/v1/approvals?mine=0")).json["items"]
+    assert one["mine"] is False
+    assert (await edge.ask("GET", "/api/v1/approvals?mine=true")).json["items"] == []
+    assert problem(await edge.ask("GET", "/api/v1/approvals?mine=x"), 400)["field"] == "mine"
+
+
+async def test_who_i_am_and_what_waits_for_me(edge: Edge) -> None:
+    me = (await edge.ask("GET", "/api/v1/me")).json
+    assert {key: me[key] for key in ("identity", "person", "role", "groups")} == {
+        "identity": "local",
+        "person": "local",
+        "role": "admin",
+        "groups": ["sre-oncall"],
+    }
+    assert [one["run"]["id"] for one in me["waiting"]] == ["run-1"]
 
 
 @pytest.mark.parametrize(
@@ -377,9 +440,25 @@ async def test_openapi_refers_only_to_what_it_has(edge: Edge) -> None:
         ("DELETE", "/api/v1/controls/*", "/api/v1/controls/{scope}", {}),
         ("POST", f"{RUN}/approve", "/api/v1/runs/{id}/approve", {"json": SEEN}),
         ("POST", f"{RUN}/cancel", "/api/v1/runs/{id}/cancel", {}),
+        ("GET", f"{RUN}/verdicts", "/api/v1/runs/{id}/verdicts", {}),
+        ("POST", f"{RUN}/override", "/api/v1/runs/{id}/override", {"json": OVERRIDE}),
+        ("POST", "/api/v1/explain", "/api/v1/explain", {"data": payloads.notification()}),
+        ("GET", "/api/v1/breakers", "/api/v1/breakers", {}),
+        ("POST", f"{BREAKER}/reset", RESET, {"json": {"reason": "the image is fixed"}}),
+        ("POST", f"{BREAKER}/reset", RESET, {"json": {}}),
+        ("GET", "/api/v1/report", "/api/v1/report", {}),
+        ("GET", "/api/v1/report?runbook=nobody", "/api/v1/report", {}),
         ("POST", "/-/reload", "/-/reload", {}),
         ("GET", "/-/healthy", "/-/healthy", {}),
         ("GET", "/-/ready", "/-/ready", {}),
+        ("GET", "/api/v1/approvals?mine=1", "/api/v1/approvals", {}),
+        ("GET", "/api/v1/me", "/api/v1/me", {}),
+        (
+            "POST",
+            f"{RUN}/snooze",
+            "/api/v1/runs/{id}/snooze",
+            {"json": {**SEEN, "for": "30m"}},
+        ),
         ("GET", "/api/v1/runs/gone", "/api/v1/runs/{id}", {}),
         ("GET", "/api/v1/runs?limit=0", "/api/v1/runs", {}),
     ],

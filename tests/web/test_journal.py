@@ -11,7 +11,6 @@ import pytest
 from remediator.journal.opening import open_journal
 from remediator.journal.protocol import (
     Candidate,
-    Control,
     Intake,
     Journal,
     Opening,
@@ -19,13 +18,14 @@ from remediator.journal.protocol import (
     RunbookRecord,
     RunStart,
 )
+from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.sources.alertmanager import Alertmanager
 from remediator.web.services import Services
 
 from .edge import TOKENS, Edge, serving
 from .payloads import notification
-from .services import NOW, Backend, FixedClock
+from .services import NOW, AnswerDesk, Backend, FixedClock, Records
 
 PATH = "/webhook/alertmanager"
 
@@ -55,17 +55,21 @@ class JournalIntake:
         )
 
 
-class JournalControls:
-    def __init__(self, journal: Journal) -> None:
+class JournalDesk(AnswerDesk):
+    """Sets and lifts kill switches in the journal."""
+
+    def __init__(self, records: Records, journal: Journal) -> None:
+        super().__init__(records)
         self._journal = journal
 
-    async def pause(self, scope: str, *, by: str, reason: str, for_: timedelta | None) -> Control:
-        made = Control(scope, by, reason, NOW, NOW + for_ if for_ else None)
-        await self._journal.pause(made)
-        return made
+    async def pause(
+        self, scope: str, *, actor: str, reason: str, for_: timedelta | None, via: str
+    ) -> str:
+        await self._journal.pause(Control(scope, actor, reason, NOW, NOW + for_ if for_ else None))
+        return f"{scope} is paused."
 
-    async def unpause(self, scope: str, *, by: str) -> bool:
-        return await self._journal.unpause(scope, by=by, at=NOW)
+    async def unpause(self, scope: str, *, actor: str, via: str) -> str:
+        return "lifted" if await self._journal.unpause(scope, by=actor, at=NOW) else "it was not"
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
             backend.services(),
             journal=journal,
             intake=JournalIntake(journal),
-            controls=JournalControls(journal),
+            desk=JournalDesk(backend.records, journal),
         )
         async with serving(services, backend, api=TOKENS) as started:
             yield started

@@ -13,6 +13,7 @@ from remediator.actions.kubernetes import ownership, rollout
 from remediator.actions.kubernetes.cluster import Cluster
 from remediator.actions.kubernetes.parameters import Name, NamespacedParams
 from remediator.actions.kubernetes.replacement import CONTROLLERS, exhausted, wanted
+from remediator.actions.kubernetes.targets import target_of
 from remediator.clients.kubernetes.resources import BUDGETS, DAEMON_SETS, PODS, Object
 from remediator.model.plans import Change, Impact, Plan, Progress, Result, Settled, Target
 from remediator.plugin.action import Action, Permanent, Permission, Stale
@@ -67,7 +68,7 @@ class DeletePod(Action[DeletePodParams]):
         """Check that the pod may go; admission is asked by a dry run."""
         cluster = Cluster(ctx)
         pod = await cluster.get(PODS, params.namespace, params.pod)
-        target = _target(pod)
+        target = target_of("Pod", pod)
         owner = ownership.controller(pod)
         if _terminating(pod):
             return _plan(self.name, pod, [], (), [])
@@ -154,12 +155,13 @@ def _plan(
     scratch = [v["name"] for v in pod["spec"].get("volumes") or [] if "emptyDir" in v]
     return Plan(
         action=action,
-        target=_target(pod),
+        target=target_of("Pod", pod),
         changes=changes,
         impact=Impact(
             pods=len(changes),
             of_pods=len(others) + 1,
             down=0 if _finished(pod) else len(changes),
+            part_of=_workload(pod, owner),
             note=ownership.joined(
                 "it has ended already" if _finished(pod) else "",
                 "" if owner else "nothing replaces it",
@@ -187,16 +189,19 @@ def _plan(
     )
 
 
-def _target(pod: Object) -> Target:
+def _workload(pod: Object, owner: Mapping[str, Any] | None) -> str:
+    """Return the key of the workload that the pod is one of, for budgets that count its pods.
+
+    A Deployment's pods belong to a ReplicaSet that is named after it and the pods' hash.
+    """
+    if owner is None:
+        return ""
     metadata = pod["metadata"]
-    return Target(
-        system="kubernetes",
-        kind="Pod",
-        scope=metadata["namespace"],
-        name=metadata["name"],
-        uid=metadata["uid"],
-        labels=dict(metadata.get("labels") or {}),
-    )
+    kind, name = str(owner["kind"]), str(owner["name"])
+    hashed = (metadata.get("labels") or {}).get("pod-template-hash")
+    if kind == "ReplicaSet" and hashed and name.endswith(f"-{hashed}"):
+        kind, name = "Deployment", name.removesuffix(f"-{hashed}")
+    return Target("kubernetes", kind, str(metadata["namespace"]), name).key
 
 
 async def _siblings(cluster: Cluster, pod: Object, owner: Mapping[str, Any] | None) -> list[Object]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from remediator.actions.kubernetes import amounts, autoscaler, ownership, rollout
+from remediator.actions.kubernetes import amounts, autoscaler, ownership, rollout, targets
 from remediator.actions.kubernetes.autoscaler import Autoscaler
 from remediator.actions.kubernetes.cluster import Cluster, carry_out
 from remediator.actions.kubernetes.parameters import ScalableParams
@@ -256,8 +256,9 @@ def _impact(workload: Workload, wanted: int, note: str) -> Impact:
         pods=abs(wanted - now),
         of_pods=now,
         replicas=wanted,
-        note=note,
+        note=ownership.joined(note, targets.cost_note(workload.raw)),
         down=max(0, now - wanted),  # what is added takes nothing down
+        cost_per_hour=targets.added_cost(workload.raw, wanted - now),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from remediator.actions.kubernetes.targets import target_of
 from remediator.actions.kubernetes.templates import RESTARTED_AT
 from remediator.clients.kubernetes.resources import (
     DAEMON_SETS,
@@ -115,14 +116,7 @@ class Workload:
     @property
     def target(self) -> Target:
         """It as the target of a plan."""
-        return Target(
-            system="kubernetes",
-            kind=self.resource.kind,
-            scope=self.namespace,
-            name=self.name,
-            uid=str(self.metadata["uid"]),
-            labels=dict(self.metadata.get("labels") or {}),
-        )
+        return target_of(self.resource.kind, self.raw)
 
     def __str__(self) -> str:
         return f"{self.resource.kind.lower()} {self.namespace}/{self.name}"

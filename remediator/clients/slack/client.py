@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -321,20 +321,27 @@ class SlackClient:
             return
         self.soon(self._answer(response_url, text))
 
-    def soon(self, work: Awaitable[None]) -> bool:
-        """Do this after the click was acknowledged; returns at once. False: too much is under way.
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this after the click was acknowledged; returns at once.
 
-        Failing is harmless: people press again.
+        Failing, or too much at once, is harmless: people press again.
         """
-        task = asyncio.ensure_future(_guarded(work))
         if len(self._answers) >= _MOST_ANSWERS:
-            task.cancel()
+            work.close()
             metrics.LIMIT_HIT.labels(limit="slack_answers").inc()
             log.warning("no answer to a click", pending=len(self._answers))
-            return False
+            return
+        task = asyncio.create_task(work)
         self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
-        return True
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: "asyncio.Task[None]") -> None:
+        self._answers.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, ClientError):
+            log.info("an answer to a click was not shown", error=str(error))
+        elif error is not None:
+            log.error("an answer to a click broke", exc_info=error)
 
     def verified(self, body: bytes, headers: Mapping[str, str], *, now: datetime) -> bool:
         """Whether a request is signed with our signing secret, and fresh.
@@ -464,15 +471,6 @@ def signed(body: bytes, *, timestamp: str, signature: str, secret: str, now: dat
     signed_part = b"v0:" + timestamp.encode() + b":" + body
     expected = "v0=" + hmac.new(secret.encode(), signed_part, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected.encode(), signature.encode(errors="replace"))
-
-
-async def _guarded(work: Awaitable[None]) -> None:
-    try:
-        await work
-    except ClientError as error:
-        log.info("an answer to a click was not shown", error=str(error))
-    except Exception:
-        log.exception("an answer to a click broke")
 
 
 def _routes(settings: SlackSettings, groups: Mapping[str, Sequence[str]]) -> list[Route]:

@@ -90,7 +90,7 @@ def note(one: Note, *, late: bool, ring: str = "") -> Message:
     return Message(text=shown, blocks=(section(shown),))
 
 
-_INCOMPLETE = "⚠️ *Not all of the plan fits in here.* Read it first: Show plan, or {}"
+_INCOMPLETE = "⚠️ *Not all of the plan fits in here.* Read it before you decide: Show plan, or {}"
 
 
 def _summary(view: RunView) -> str:
