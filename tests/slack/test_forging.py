@@ -132,7 +132,11 @@ def test_any_text_at_all_rings_nobody_and_leads_nowhere(words: str) -> None:
     ],
 )
 def test_secrets_in_what_others_write_are_masked_everywhere(secret: str) -> None:
-    hidden = [part for part in ("hunter2", "MIIEabc", secret.split("=")[-1]) if part in secret]
+    hidden = [
+        part
+        for part in ("hunter2", "MIIEabc", secret.rsplit("=", maxsplit=1)[-1])
+        if part in secret
+    ]
     for shown in everything(f"look: {secret} there"):
         for part in hidden:
             assert part not in shown
