@@ -16,8 +16,10 @@ MASK = "***"
 # Shorter secrets would turn ordinary words into stars; nobody should have one.
 _SHORTEST_SECRET_CHARS = 4
 
-PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
-"""`https://user:password@host`: what some servers leave as the only way to authenticate."""
+PASSWORD_IN_URL = re.compile(r"(?P<before>\b\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
+"""`https://user:password@host`: what some servers leave as the only way to authenticate.
+
+From the beginning of a word only: else a long word is read again from each of its letters."""
 
 _NAME = (
     r"token|secret|passw(?:or)?d|passphrase|authorization|credentials?|api[_-]?key|private[_-]?key"
