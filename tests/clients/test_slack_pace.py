@@ -1,4 +1,4 @@
-"""Proves the pace that Slack's limits ask for: by method, for posts by channel; and its patience."""
+"""Proves the pace that Slack's limits ask for: by method, for posts by channel; and patience."""
 
 import itertools
 

@@ -71,7 +71,7 @@ def test_a_click_scales_out_and_the_service_gets_fast(scene: SceneFactory) -> No
     assert here.people.messages == [message], "one message for the run, edited in place"
     here.people.read(
         message,
-        f"🔹 Approved by slack:{ALICE}",
+        f"🔹 Approved by @{ALICE}",
         f"🔧 scale: deployment {here.namespace}/api is scaling: replicas 2 → 3; "
         f"deployment {here.namespace}/api: 3 of 3 pods available",
         "🔹 every step is done: watching for up to 20s whether it helped",
