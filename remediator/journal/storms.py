@@ -149,3 +149,13 @@ def over(storm_id: str, *, at: datetime) -> Operation[int]:
     if notes:
         yield Wake(Due.NOTES)
     return notes
+
+
+def forget(*, at: datetime) -> Operation[None]:
+    """End every storm, and tell nothing of it again: the journal was restored from a copy."""
+    yield Execute("UPDATE outbox SET state = 'refused' WHERE state = 'shared'")
+    yield Execute(
+        "UPDATE storms SET ended_us = $1, closed_us = COALESCE(closed_us, $1)"
+        " WHERE ended_us IS NULL",
+        (to_us(at),),
+    )

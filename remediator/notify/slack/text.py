@@ -30,6 +30,7 @@ _USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
 _BY = re.compile(r"(?P<verb>(?:[A-Za-z]+ )?by )slack:(?P<user>[UW][A-Z0-9]{2,30})(?![A-Za-z0-9])")
 _GROUP_ID = re.compile(r"S[A-Z0-9]{2,30}")
 _LONGEST_URL = 2000
+_MOST_RUNG = 50  # of a section's 3000 characters; who rings more people rings a user group
 
 
 def size(text: str) -> int:
@@ -168,7 +169,7 @@ def ring(ids: Sequence[str]) -> str:
     """
     found = [f"<@{one}>" for one in ids if _USER_ID.fullmatch(one)]
     found += [f"<!subteam^{one}>" for one in ids if _GROUP_ID.fullmatch(one)]
-    return " ".join(found)
+    return " ".join(dict.fromkeys(found[:_MOST_RUNG]))
 
 
 def sentence(words: str, involved: Collection[str], limit: int) -> str:
