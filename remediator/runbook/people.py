@@ -150,7 +150,9 @@ def faults(settings: Settings, names: Names) -> Iterator[str]:
                 )
     for name, schedule in names.schedules.items():
         if schedule is not None:
-            yield from _bad_names(f"schedules.{name}", schedule.names, names, in_group=True)
+            for who in schedule.names:
+                if (fault := unknown(who, names)) is not None:
+                    yield _line(f"schedules.{name}.file", *fault)
 
 
 def of_policy(source: PolicySource, names: Names) -> Iterator[Finding]:

@@ -89,13 +89,12 @@ def test_the_verdict_names_figure_limit_and_what_lifts_it() -> None:
 
 async def one(scene: Scene, to: int, *, answer: Answer | None = None) -> RunState:
     """Let the alert fire and clear once; returns how the run ended."""
-    labels = {"to": str(to)}
-    await scene.fire(**labels)
+    await scene.fire(to=str(to))
     run = (await scene.daemon.runs())[-1]
     if answer is not None:
         assert run.state is RunState.AWAITING_APPROVAL
         await scene.daemon.decide(run.id, answer)
-    await scene.clear(**labels)
+    await scene.clear(to=str(to))
     await scene.advance(minutes=1)
     run = (await scene.daemon.runs())[-1]
     assert run.state.ended
