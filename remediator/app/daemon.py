@@ -218,6 +218,7 @@ class Daemon:
             OverrideControl(journal, library, directory, lambda: ports.policy, clock),
             TrackRecord(journal, library, lambda: ports.policy, clock),
             self.registry.sources["alertmanager"].parse,
+            lambda: self._rulebook.source,
         )
         server = Server(
             Services(

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from remediator.model import canonical
 from remediator.model.policy import Policy
 from remediator.model.quantities import YamlSchema
-from remediator.runbook import document, faults
+from remediator.runbook import document, faults, value_types
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 
 
@@ -34,9 +36,28 @@ def of_settings(policy: Policy) -> PolicySource:
     return PolicySource(policy, "", digest(policy))
 
 
+def read_again(policy: Policy) -> PolicySource:
+    """Return the policy that stands in the settings, with its calendars as they are now.
+
+    Raises:
+        RunbookErrors: a calendar can't be read.
+    """
+    try:
+        return of_settings(policy.with_calendars_read_again())
+    except ValidationError as error:
+        faults_found = [
+            _fault(Path("settings"), "invalid", value_types.plain(one["msg"]))
+            for one in error.errors(include_url=False, include_input=False)
+        ]
+        raise RunbookErrors(faults_found) from None
+
+
 def digest(policy: Policy) -> str:
-    """Return the digest of a policy's values; layout and comments of a file do not matter."""
-    return canonical.digest(policy.model_dump(mode="json", by_alias=True))
+    """Return the digest of a policy's values and calendars; layout and comments of a file do not
+    matter."""
+    values = policy.model_dump(mode="json", by_alias=True)
+    calendars = {str(path): digest for path, digest in policy.calendars.items()}
+    return canonical.digest({**values, "calendars": calendars} if calendars else values)
 
 
 def load(path: Path) -> PolicySource:
@@ -66,7 +87,7 @@ def parse(source: str, file: str) -> Policy:
     if len(documents) != 1:
         text = f"{len(documents)} documents where one policy is expected"
         raise RunbookErrors([_fault(Path(file), "count", text)])
-    return faults.validated(documents[0], Policy, "a policy")
+    return faults.validated(documents[0], Policy, "a policy", folder=Path(file).parent)
 
 
 def is_policy(value: Any) -> bool:

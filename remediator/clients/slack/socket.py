@@ -48,7 +48,7 @@ class Envelope:
     """One thing that somebody did.
 
     Args:
-        id: the same when Slack delivers it again.
+        id: by which it is acknowledged.
         kind: `interactive`, `slash_commands` or `events_api`.
         payload: what Slack would have posted over HTTP.
         takes_answer: whether the acknowledgement may carry one.
@@ -182,19 +182,20 @@ class Socket:
 
     async def _answer(self, envelope: Envelope) -> JSONObject | None:
         """Hand an envelope over once, however often it comes; raises where it was not stored."""
-        known = self._seen.get(envelope.id)
+        key = _key(envelope)
+        known = self._seen.get(key)
         if known is not None:
             metrics.SLACK_ENVELOPES.labels(kind=envelope.kind, result="repeated").inc()
             return await asyncio.shield(known)
         done: asyncio.Future[JSONObject | None] = asyncio.get_running_loop().create_future()
-        self._seen[envelope.id] = done
+        self._seen[key] = done
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         try:
             answer = await self._handle(envelope)
         except BaseException as error:
             # The next delivery of it may succeed.
-            self._seen.pop(envelope.id, None)
+            self._seen.pop(key, None)
             done.set_exception(Unavailable(f"not stored: {type(error).__name__}"))
             done.exception()
             metrics.SLACK_ENVELOPES.labels(kind=envelope.kind, result="failed").inc()
@@ -312,6 +313,14 @@ def _envelope(said: JSONObject) -> Envelope | None:
     if not isinstance(name, str) or not name or not isinstance(payload, dict):
         return None
     return Envelope(name, str(said["type"]), payload, bool(said.get("accepts_response_payload")))
+
+
+def _key(envelope: Envelope) -> str:
+    """Return what is the same whenever Slack sends this again, in an envelope of another id too."""
+    for name in ("trigger_id", "event_id"):
+        if isinstance(found := envelope.payload.get(name), str) and found:
+            return found
+    return envelope.id
 
 
 def _object(text: str) -> JSONObject:
