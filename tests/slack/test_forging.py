@@ -76,8 +76,8 @@ def everything(words: str) -> Iterator[str]:
     messages = [
         blocks.run(given, urgent),
         blocks.run(failed),
-        blocks.note(urgent, late=True),
-        blocks.note(note(NoteKind.STATE, words), late=False),
+        blocks.note(urgent, given, late=True),
+        blocks.note(note(NoteKind.STATE, words), given, late=False),
     ]
     one = StormRun("r-1", words, words, RunState.FAILED)
     weather = Storm("s-1", "C01", T0, T0, {RunState.FAILED: 9}, {words: 9}, (one,))

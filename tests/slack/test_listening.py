@@ -21,7 +21,9 @@ from tests.slack.server import Slack
 
 
 def connected() -> float:
-    return metrics.REGISTRY.get_sample_value("remediator_slack_connected") or 0.0
+    return (
+        metrics.REGISTRY.get_sample_value("remediator_slack_connected", {"mode": "socket"}) or 0.0
+    )
 
 
 async def test_a_click_over_the_socket_decides_and_is_acknowledged(app: App) -> None:

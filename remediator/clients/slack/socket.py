@@ -43,6 +43,10 @@ _LONGEST_WAIT_S = 60.0
 _GOOD_AFTER_S = 10.0
 
 
+def _show(standing: bool) -> None:
+    metrics.SLACK_CONNECTED.labels(mode="socket").set(standing)
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One thing that somebody did.
@@ -77,7 +81,7 @@ class Socket:
         self._seen: OrderedDict[str, asyncio.Future[JSONObject | None]] = OrderedDict()
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._old: set[asyncio.Task[None]] = set()
-        metrics.SLACK_CONNECTED.set(0)
+        _show(False)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Stay connected until told to stop."""
@@ -88,7 +92,7 @@ class Socket:
             try:
                 await self._keep(session, stopping)
             finally:
-                metrics.SLACK_CONNECTED.set(0)
+                _show(False)
                 for task in self._old:
                     task.cancel()
                 await asyncio.gather(*self._old, return_exceptions=True)
@@ -99,7 +103,7 @@ class Socket:
             try:
                 connection = await self._connect(session)
             except Unavailable as error:
-                metrics.SLACK_CONNECTED.set(0)
+                _show(False)
                 failures += 1
                 wait_s = self._wait_s(failures, error.after)
                 log.warning("no Socket Mode connection", error=str(error), retry_in_s=wait_s)
@@ -130,7 +134,7 @@ class Socket:
             stop.cancel()
             over.cancel()
         if reader.done():
-            metrics.SLACK_CONNECTED.set(0)
+            _show(False)
         old = asyncio.create_task(connection.drain(reader), name="old slack socket")
         self._old.add(old)
         old.add_done_callback(self._old.discard)
@@ -161,7 +165,7 @@ class Socket:
             raise Unavailable(f"Slack did not answer within {_CONNECT_WITHIN_S:g}s") from None
         except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
             raise Unavailable(f"Slack: {type(error).__name__}") from None
-        metrics.SLACK_CONNECTED.set(1)
+        _show(True)
         log.info("connected to Slack over Socket Mode")
         return _Connection(socket, self._answer, self._room)
 
