@@ -65,6 +65,11 @@ class Rulebook:
         """The policy in force."""
         return self._policy.policy
 
+    @property
+    def source(self) -> PolicySource:
+        """The policy in force, and where it comes from."""
+        return self._policy
+
     async def load_first(self) -> None:
         """Load both at start.
 
@@ -140,6 +145,7 @@ class Rulebook:
             log.info("policy loaded", file=policy.file or "settings", digest=policy.digest)
         await self.library.replace(loaded.runbooks)
         self._policy = policy
+        metrics.show(metrics.POLICY_INFO, {policy.digest[:12]: 1})
         metrics.RUNBOOKS_LOADED.set(len(loaded.runbooks))
         metrics.RELOAD_SUCCESS.set(1)
         metrics.RELOAD_TIMESTAMP.set(self.clock.now().timestamp())

@@ -74,7 +74,7 @@ def _check(paths: Sequence[Path], configs: Sequence[Path], known: "Registry") ->
     try:
         loaded = store.load_folder(files, known).runbooks
         findings += _lint(loaded)
-        if not findings:
+        if all(one.severity.value == "warning" for one in findings):
             findings += [one for path in configs for one in _people(path, loaded, known)]
     except store.RunbookErrors as error:
         findings += error.findings

@@ -222,6 +222,13 @@ RELOAD_TIMESTAMP = _gauge(
     "remediator_runbook_reload_success_timestamp_seconds", "When runbooks were last taken over."
 )
 
+POLICY_INFO = _gauge(
+    "remediator_policy_info",
+    "Always 1; the label is the beginning of the digest of the policy in force. Replicas that "
+    "differ for long judge by different policies.",
+    "digest",
+)
+
 # ------------------------------------------------------------------------------ the HTTP edge
 
 HTTP_DURATION = _histogram(

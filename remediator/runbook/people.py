@@ -149,7 +149,9 @@ def faults(settings: Settings, names: Names) -> Iterator[str]:
                 )
     for name, schedule in names.schedules.items():
         if schedule is not None:
-            yield from _bad_names(f"schedules.{name}", schedule.names, names, in_group=True)
+            for who in schedule.names:
+                if (fault := unknown(who, names)) is not None:
+                    yield _line(f"schedules.{name}.file", *fault)
 
 
 def of_policy(policy: Policy, file: str, names: Names) -> Iterator[Finding]:
