@@ -23,7 +23,7 @@ COMMANDS = {
     "snooze": "Put a question off for a while.",
     "approvals": "List what waits for a person, for whom, and until when.",
     "incidents": "List firing episodes.",
-    "policy": "Show what every guardrail says of a run, or would say about an alert.",
+    "policy": "Show the policy, and what every guardrail says of a run or an alert.",
     "override": "Lift a guardrail for one run, once, with a reason.",
     "pause": "Stop automatic changes: everywhere, of a runbook, or in a scope.",
     "resume": "Lift a pause.",

@@ -18,6 +18,7 @@ from remediator.model.runs import Run
 from remediator.observe import logs
 from remediator.plugin.source import Rejected
 from remediator.runbook.findings import did_you_mean
+from remediator.runbook.policy_file import PolicySource
 
 log = logs.get(__name__)
 
@@ -31,11 +32,17 @@ class TrustDesk:
         overrides: OverrideControl,
         track: TrackRecord,
         parse: Callable[[bytes], Notification],
+        source: Callable[[], PolicySource],
     ) -> None:
+        self._source = source
         self._ports = ports
         self._parse = parse
         self._overrides = overrides
         self._track = track
+
+    def policy(self) -> PolicySource:
+        """Return the policy in force, and where it comes from."""
+        return self._source()
 
     async def explain(self, run: Run) -> Explanation:
         """Say what every guardrail says now of a run's plans."""

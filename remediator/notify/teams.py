@@ -54,16 +54,16 @@ class Teams(Notifier):
 
 def card(note: Note, view: RunView) -> JSONObject:
     """Return the card of one note, in at most as many bytes as Teams takes."""
+    told = telling.told(note, view)
     lines, facts = _MOST_LINES, _LONGEST_FACT
     while True:
-        made = _card(note, view, lines, facts)
+        made = _card(note, view, told, lines, facts)
         if len(json.dumps(message(made), ensure_ascii=False).encode()) <= MAX_MESSAGE_BYTES:
             return made
         lines, facts = lines // 2, facts // 2
 
 
-def _card(note: Note, view: RunView, lines: int, longest: int) -> JSONObject:
-    told = telling.told(note, view)
+def _card(note: Note, view: RunView, told: telling.Told, lines: int, longest: int) -> JSONObject:
     facts = [(name, value) for name, value in told.facts if name != "what the runbook does"]
     facts += list(told.labels[:lines])
     body: list[Any] = [

@@ -6,7 +6,9 @@ characters that nobody sees. What a channel must escape beyond that is the chann
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urlsplit
 
 from remediator.model.canonical import JSON, JSONObject
@@ -22,6 +24,8 @@ MAX_LABELS = 40
 MAX_LINKS = 10
 _LONGEST_LABEL = 300
 _LONGEST_URL = 2000
+# Longer than any secret.
+_NEARBY = 4096
 
 _LINE_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 # Control characters; those that turn the reading direction, so that a plan reads otherwise than it
@@ -78,7 +82,9 @@ def told(note: Note, view: RunView) -> Told:
     """Put a note and its run into plain words."""
     run = view.run
     plans = [step.plan for step in view.steps if step.plan is not None and not step.plan.empty]
-    changes = [f"{plan.target}: {change}" for plan in plans for change in plan.changes]
+    # Not all are written out: there may be thousands.
+    changes = (f"{plan.target}: {change}" for plan in plans for change in plan.changes)
+    count = sum(len(plan.changes) for plan in plans)
     back = [
         plan.way_back.summary if plan.way_back else f"none: {plan.no_way_back}" for plan in plans
     ]
@@ -87,8 +93,8 @@ def told(note: Note, view: RunView) -> Told:
         title=cut(f"{run.runbook}: {state(note, view)}", 200),
         text=cut(note.text or run.message, MAX_TEXT),
         facts=tuple((name, cut(value, MAX_TEXT)) for name, value in _facts(note, view) if value),
-        changes=_some(changes, "changes"),
-        way_back=_some(back, "ways back"),
+        changes=_some(changes, count, "changes"),
+        way_back=_some(back, len(back), "ways back"),
         links=links(view),
         labels=tuple(
             (cut(name, 100), cut(masking.value(name, value), _LONGEST_LABEL))
@@ -157,7 +163,7 @@ def as_json(note: Note, view: RunView) -> JSONObject:
             "action": step.action,
             "state": step.state.value,
             "target": cut(str(step.plan.target), MAX_TEXT) if step.plan else None,
-            "changes": list(_some([str(c) for c in step.plan.changes], "changes"))
+            "changes": list(_some(map(str, step.plan.changes), len(step.plan.changes), "changes"))
             if step.plan
             else [],
             "message": cut(step.message, MAX_TEXT),
@@ -232,11 +238,26 @@ def line(text: str) -> str:
 
 def cut(text: str, limit: int) -> str:
     """Return foreign text on one line, in at most `limit` characters and a count of the rest."""
-    clean = line(text)
-    if len(clean) <= limit:
+    head = _head(text, limit)
+    unread = len(text) - len(head)
+    clean = line(head)
+    if len(clean) <= limit and not unread:
         return clean
-    kept = max(0, limit - len(f"… (+{len(clean)} characters)"))
-    return f"{clean[:kept]}… (+{len(clean) - kept} characters)"
+    kept = max(0, min(len(clean), limit - len(f"… (+{len(clean) + unread} characters)")))
+    return f"{clean[:kept]}… (+{len(clean) - kept + unread} characters)"
+
+
+def _head(text: str, limit: int) -> str:
+    """Return as much of a text as can matter for its first `limit` characters: looking for secrets
+    in megabytes of an alert's label would hold up everybody else.
+
+    A word is not cut in two where that can be helped, so that no half of a secret is left over.
+    """
+    most = 4 * limit + _NEARBY
+    if len(text) <= most:
+        return text
+    end = max(text.rfind(" ", 0, most), text.rfind("\n", 0, most))
+    return text[: end if end > 2 * limit else most]
 
 
 def _facts(note: Note, view: RunView) -> list[tuple[str, str]]:
@@ -253,8 +274,8 @@ def _facts(note: Note, view: RunView) -> list[tuple[str, str]]:
     ]
 
 
-def _some(lines: list[str], what: str) -> tuple[str, ...]:
-    shown = [cut(one, MAX_TEXT) for one in lines[:MAX_PLANS]]
-    if len(lines) > MAX_PLANS:
-        shown[-1] = f"… and {len(lines) - MAX_PLANS + 1} more {what}"
+def _some(lines: Iterable[str], count: int, what: str) -> tuple[str, ...]:
+    shown = [cut(one, MAX_TEXT) for one in islice(lines, MAX_PLANS)]
+    if count > MAX_PLANS:
+        shown[-1] = f"… and {count - MAX_PLANS + 1} more {what}"
     return tuple(shown)

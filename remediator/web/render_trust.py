@@ -11,7 +11,17 @@ from remediator.engine.verdicts import Explanation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
 from remediator.model.verdicts import Ruling
+from remediator.runbook.policy_file import PolicySource
 from remediator.web import render
+
+
+def policy(value: PolicySource) -> JSONObject:
+    """The policy in force."""
+    return {
+        "file": value.file or None,
+        "digest": value.digest,
+        "policy": value.policy.model_dump(mode="json", by_alias=True),
+    }
 
 
 def explanation(value: Explanation) -> JSONObject:

@@ -175,6 +175,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Verdict": _object(
         rule=_TEXT, ruling=_enum(Ruling), reason=_TEXT, lifted_by=_TEXT, override=_TEXT
     ),
+    "Policy": _object(file=_maybe(_TEXT), digest=_TEXT, policy=_OBJECT),
     "Explanation": _object(
         run_id=_TEXT,
         runbook=_TEXT,

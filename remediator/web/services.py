@@ -29,6 +29,7 @@ from remediator.model.runs import Run, RunState
 from remediator.model.views import RunView, Waiting, Who
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Desk, Notifier
+from remediator.runbook.policy_file import PolicySource
 
 
 class Intake(Protocol):
@@ -173,6 +174,10 @@ class Records(Protocol):
 
 class Trust(Protocol):
     """Why a plan is held, and how trust stands (`engine.trust`)."""
+
+    def policy(self) -> PolicySource:
+        """Return the policy in force, and where it comes from."""
+        ...
 
     async def explain(self, run: Run) -> Explanation:
         """Say what every guardrail says now of a run's plans."""

@@ -287,6 +287,9 @@ def test_a_policy_takes_over_whole_or_not_at_all(tmp_path: Path) -> None:
         item = box.item()
         act(box, item)
         act(box, item)
+        shown = done(box.cli("policy", "show"))
+        assert shown.startswith(f"# {path}, digest {loaded[1]['digest'][:12]}\n")
+        assert "\ncooldown: 0s\n" in shown
 
         # A bad runbook keeps the last good policy too.
         (box.folder / "runbooks" / "bad.yaml").write_text("name: bad\n", encoding="utf-8")
@@ -310,6 +313,11 @@ def test_check_finds_the_faults_of_a_policy(tmp_path: Path) -> None:
             ' did you mean "cooldown"? [unknown-key]'
         )
         assert summary.endswith(": 1 error")
+    stranger = POLICY.replace("people: [local]", "people: [sre-leads]")
+    (box.folder / "policy.yaml").write_text(stranger, encoding="utf-8")
+    checked = remediator("check", "--config", box.config, str(box.folder / "runbooks"))
+    assert f"{box.folder}/policy.yaml:12:12: error: override.people.0: " in checked.stdout
+    assert '"sre-leads" is no group or person of the settings' in checked.stdout
     (box.folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     clean = done(remediator("check", str(box.folder / "policy.yaml"), str(box.folder)))
     assert clean.endswith(": clean\n")
@@ -317,6 +325,7 @@ def test_check_finds_the_faults_of_a_policy(tmp_path: Path) -> None:
 
 def test_a_policy_stands_in_one_place(tmp_path: Path) -> None:
     box = make(tmp_path / "b")
+    assert "\n  cooldown: 1h\n" in done(remediator("config", "--config", box.config))
     with Path(box.config).open("a", encoding="utf-8") as file:
         file.write("policy: {mode: auto}\n")
     said = refused(remediator("config", "--config", box.config))

@@ -2,6 +2,7 @@
 the same for every channel."""
 
 import json
+import time
 
 import pytest
 
@@ -70,3 +71,9 @@ def test_what_is_worth_a_message_and_what_closes(
     view = views.view(state, run={"reason": reason})
     assert telling.worth_a_message(note(kind), view) is worth
     assert telling.closes(note(kind), view) is closes
+
+
+def test_a_long_word_takes_no_long_time() -> None:
+    began = time.process_time()
+    assert telling.cut("v" * 200_000, 50).startswith("vvv")
+    assert time.process_time() - began < 5, "read once, not from each of its letters"

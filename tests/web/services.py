@@ -41,7 +41,7 @@ from remediator.model.history import Control, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.overrides import GrantOutcome, Override, OverrideState
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
-from remediator.model.policy import Mode
+from remediator.model.policy import Mode, Policy
 from remediator.model.promotion import Bar, Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
@@ -58,6 +58,8 @@ from remediator.plugin.notifier import (
     Standing,
 )
 from remediator.plugin.source import Rejected
+from remediator.runbook import policy_file
+from remediator.runbook.policy_file import PolicySource
 from remediator.sources.alertmanager import Alertmanager
 from remediator.web.services import RunbookSummary, Services
 
@@ -228,6 +230,9 @@ class TrustDesk:
         self._records = records
         self.wanted: list[tuple[str, str, str, str, str]] = []
         self.outcome = GrantOutcome.STARTED
+
+    def policy(self) -> PolicySource:
+        return policy_file.of_settings(Policy())
 
     async def explain(self, run: Run) -> Explanation:
         plan = step(run.id).plan
