@@ -124,7 +124,7 @@ class Rulebook:
             found += error.findings
         try:
             loaded = store.load_folder(settings.runbooks, self.registry)
-            found += people.of_policy(policy.policy, policy.file, self._names)
+            found += people.of_policy(policy, self._names)
             found += people.check(
                 loaded.runbooks,
                 names=self._names,
