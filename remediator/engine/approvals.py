@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from remediator.engine import differing, guardrails, recheck, step, terms
+from remediator.engine import differing, guardrails, recheck, silences, step, terms
 from remediator.engine.ending import failing
 from remediator.engine.hand import Hand
 from remediator.journal.protocol import RunUpdate
@@ -47,7 +47,7 @@ async def asking(
         status=ApprovalStatus.OPEN,
         created_at=now,
         expires_at=now + asked.timeout,
-        asked_because=why,
+        asked_because=f"{why}{silences.promised(held)}",
         terms=asked.terms,
         differs=differing.lines(held.shown, shown),
     )

@@ -15,6 +15,7 @@ from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
 from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus
 from remediator.model.clock import Clock, to_minute
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
 from remediator.model.runs import RunState
 from remediator.model.views import RunView, Waiting, Who
@@ -105,6 +106,20 @@ class PeopleDesk:
             return f"There is no run {run_id[:40]}."
         outcome = await self._runs.cancel(view.run.id, by=actor, reason=reason)
         return _CANCELLED[outcome]
+
+    async def acknowledge(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        """See `Desk.acknowledge`: operators, and whoever may answer the run's newest question."""
+        view = await self._journal.view(run_id)
+        question = view.approval if view else None
+        operator = await self._has(actor, Role.OPERATOR)
+        if not operator and not (
+            question is not None and await self._approvals.may_answer(actor, question)
+        ):
+            await self._refuse(actor, "acknowledge", run_id=view.run.id if view else "")
+        if view is None:
+            return f"There is no run {run_id[:40]}."
+        outcome = await self._runs.acknowledge(view.run.id, by=actor, reason=reason)
+        return _ACKNOWLEDGED[outcome]
 
     async def start(
         self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
@@ -235,6 +250,12 @@ def _paused(control: Control) -> str:
     return f"{_named(control.scope)} is paused by {control.by}{until}{why}"
 
 
+_ACKNOWLEDGED = {
+    AcknowledgeOutcome.ACKNOWLEDGED: "Acknowledged. Nobody else is called for this run.",
+    AcknowledgeOutcome.REPEATED: "Somebody had acknowledged it before.",
+    AcknowledgeOutcome.NOBODY_CALLED: "This run has called nobody.",
+    AcknowledgeOutcome.UNKNOWN: "There is no such run.",
+}
 _CANCELLED = {
     CancelOutcome.CANCELLED: "Cancelled. Nothing more will be changed.",
     CancelOutcome.REQUESTED: "A change is in hand; the run ends after it.",

@@ -6,7 +6,7 @@ back, not stand half done for hours.
 
 from datetime import datetime
 
-from remediator.journal import approvals, runs, steps, transitions
+from remediator.journal import acknowledging, approvals, runs, steps, transitions
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
@@ -70,6 +70,7 @@ def _withdraw(
         return SnoozeOutcome.VOID
     if run.id in (yield from steps.runs_that_changed([run.id])):
         return SnoozeOutcome.HALF_DONE
+    yield from acknowledging.by_person(env, run, by=by, at=at)
     message = f"Snoozed by {by} until {to_minute(until)}" + (f": {reason}" if reason else "")
     yield from approvals.settle(request.id, ApprovalStatus.VOID, message)
     yield from transitions.carry_out(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from remediator.model.canonical import JSON, JSONObject
 from remediator.model.clock import to_text
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, StepState
+from remediator.model.runs import Run, RunState, Step, StepState, Trigger
 from remediator.model.views import Note, NoteKind, RunView
 from remediator.observe import masking
 
@@ -142,6 +142,12 @@ def ended_well(run: Run) -> bool:
     """
     cleared = run.state is RunState.CANCELLED and run.reason is Reason.RESOLVED_BY_ITSELF
     return run.state is RunState.SUCCEEDED or cleared
+
+
+def begun_here(run: Run) -> bool:
+    """Whether what a run's steps changed was this run's doing; one that takes a raised limit back
+    holds the step of the run that raised it."""
+    return run.trigger is not Trigger.EXPIRY
 
 
 def changed(step: Step) -> bool:

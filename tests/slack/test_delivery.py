@@ -235,7 +235,7 @@ async def test_the_trouble_of_one_run_repeats_nothing_of_another(desk: Desk) -> 
 async def test_a_stop_lets_a_post_in_hand_finish(desk: Desk) -> None:
     await desk.open()
     await desk.note("api", "began")
-    desk.slack.hold_answers()
+    desk.slack.hold_answers("chat.postMessage")
     desk.start()
     await desk.until(lambda: desk.channel.messages)
     await desk.note("other", "began")

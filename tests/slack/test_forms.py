@@ -13,6 +13,7 @@ from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.model.plans import Change
 from remediator.model.runs import Run, RunState
 from remediator.model.storms import Storm
+from remediator.model.views import Acknowledgement
 from remediator.notify.slack import home, modals
 from remediator.plugin.notifier import Answered, Standing
 from tests.notify.views import APPROVAL_ID, RUN_ID, T0, approval, approved, plan, step, view
@@ -163,6 +164,25 @@ async def test_cancel_stops_the_run_after_one_more_question(anyway: App) -> None
     await anna.press(anyway.message, "Cancel")
     assert await told(anna) == ["cancel by <@U0ANNA>."]
     assert anyway.desk.did == [("cancel", "slack:U0ANNA", RUN_ID, "cancelled in Slack", "slack")]
+
+
+async def test_whoever_is_called_says_that_they_are_on_it(anyway: App) -> None:
+    called = replace(approved(), called_at=T0)
+    await anyway.tell(called)
+    anna, evil = anyway.server.person(ANNA), anyway.server.person(EVIL)
+    await evil.press(anyway.message, "I am on it")
+    assert "may not do this" in (await told(evil))[0]
+    await anna.press(anyway.message, "I am on it")
+    await anna.command("/remediator", f"ack {RUN_ID} at my desk")
+    assert await told(anna, 2) == ["acknowledge by slack:U0ANNA."] * 2
+    assert anyway.desk.did == [
+        ("acknowledge", "slack:U0ANNA", RUN_ID, "", "slack"),
+        ("acknowledge", "slack:U0ANNA", RUN_ID, "at my desk", "slack"),
+    ]
+
+    await anyway.tell(replace(called, acknowledged=Acknowledgement("slack:U0ANNA", T0)))
+    labels = [one["text"]["text"] for one in anyway.message.buttons]
+    assert "I am on it" not in labels
 
 
 async def test_the_plan_of_a_run_under_way_can_be_read(app: App) -> None:

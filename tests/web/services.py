@@ -348,6 +348,11 @@ class AnswerDesk:
         self._let_in(actor)
         return await self._records.view("run-1") if approval_id == "ask-1" else None
 
+    async def acknowledge(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        self._let_in(actor)
+        self.did.append(("acknowledge", run_id, actor, reason, via))
+        return f"Acknowledged by {actor}."
+
     async def cancel(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
         self._let_in(actor)
         self.did.append(("cancel", run_id, actor, reason, via))

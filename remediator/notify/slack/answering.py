@@ -82,6 +82,8 @@ class Answering:
                 await self._approve(press)
             case buttons.CANCEL:
                 await self._cancel(press)
+            case buttons.ACKNOWLEDGE:
+                await self._acknowledge(press)
             case buttons.DENY:
                 self._modal(press, "Deny", lambda: self._form(press, modals.deny))
             case buttons.SNOOZE:
@@ -123,6 +125,16 @@ class Answering:
             said = f"Not cancelled: {refusal}"
         except Exception:
             self._tell(press, "It could not be stored, nothing was cancelled. Press again.")
+            raise
+        self._tell(press, said)
+
+    async def _acknowledge(self, press: Press) -> None:
+        try:
+            said = await self.desk.acknowledge(press.value, actor=press.actor, reason="", via=VIA)
+        except NotAuthorised as refusal:
+            said = f"Not acknowledged: {refusal}"
+        except Exception:
+            self._tell(press, "It could not be stored, others may still be called. Press again.")
             raise
         self._tell(press, said)
 
@@ -267,6 +279,8 @@ class Answering:
                 return commands.shown(view) if view else _NO_RUN
             case commands.Start(runbook=name, labels=labels):
                 _, said = await desk.start(name, labels, actor=actor, via=VIA)
+            case commands.Acknowledge(run=run, reason=reason):
+                said = await desk.acknowledge(run, actor=actor, reason=reason, via=VIA)
             case commands.Cancel(run=run, reason=reason):
                 said = await desk.cancel(
                     run, actor=actor, reason=reason or "cancelled in Slack", via=VIA
