@@ -14,7 +14,7 @@ from remediator.engine.ports import Ports
 from remediator.journal.protocol import Journal
 from remediator.model import promotion
 from remediator.model.clock import Clock
-from remediator.model.evidence import Evidence, RunCount, evidence
+from remediator.model.evidence import RunCount, evidence
 from remediator.model.history import Reset
 from remediator.model.policy import Mode, Policy, Trust
 from remediator.model.promotion import Bar, Track
@@ -174,13 +174,14 @@ async def shown(ports: Ports, runbook: Runbook) -> Track | None:
     trust = ports.policy.trust
     if not trust.required:
         return None
-    found: list[Evidence] = []
-    for since in promotion.looks_back_to(trust, ports.clock.now()):
-        counts = await ports.journal.run_counts(
-            since=since, runbook=runbook.name, substance=runbook.substance
+    since = promotion.looks_back_to(trust, ports.clock.now())
+    found = {
+        one: await ports.journal.run_counts(
+            since=one, runbook=runbook.name, substance=runbook.substance
         )
-        found.append(evidence(counts, runbook.name, runbook.substance))
-    return Track(*found)
+        for one in set(since)
+    }
+    return Track(*(evidence(found[one], runbook.name, runbook.substance) for one in since))
 
 
 def _line(
