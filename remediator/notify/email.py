@@ -37,7 +37,7 @@ class Email(Notifier):
             Undelivered: the mail server is down, or can't take it now.
             Refused: the mail server will never take it.
         """
-        if not telling.worth_a_message(note, view):
+        if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
             return ref
         client = ctx.client(MailClient)
         settings = client.settings
@@ -53,7 +53,12 @@ class Email(Notifier):
         if refused:
             ctx.log.warning("the mail server refused some recipients", refused=list(refused))
         first = str(ref["first"]) if ref is not None else mail["Message-ID"]
-        return {"first": first, "last": mail["Message-ID"], "subject": mail["Subject"]}
+        return {
+            "first": first,
+            "last": mail["Message-ID"],
+            "subject": mail["Subject"],
+            "said": note.text[: telling.MAX_TEXT],
+        }
 
 
 def compose(

@@ -1,12 +1,11 @@
 """Microsoft Teams: one Adaptive Card for each question, escalation and end of a run.
 
 A workflow's webhook can't edit what was posted nor post into a thread, so the steps on the way are
-not told. Foreign text stands in TextRun and Fact values only: in the first nothing is styled, and
-of the second what Markdown would read is escaped, so that no alert forges a link or a heading.
+not told. All text stands in TextRun, in which Teams reads no Markdown (in TextBlock and Fact it
+would), so that no alert forges a link or a heading.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -23,7 +22,6 @@ from remediator.plugin.notifier import Notifier
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
 # The newest that Teams shows everywhere, its phone apps too.
 _VERSION = "1.4"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!~<>|&])")
 _MOST_LINES = 12
 _MOST_ACTIONS = 4
 _LONGEST_FACT = 300
@@ -45,11 +43,11 @@ class Teams(Notifier):
             Undelivered: Teams is down or throttles us.
             Refused: Teams will never take it.
         """
-        if not telling.worth_a_message(note, view):
+        if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
             return ref
         with delivering(note):
             await ctx.client(TeamsClient).post(card(note, view))
-        return ref
+        return {"said": note.text[: telling.MAX_TEXT]}
 
 
 def card(note: Note, view: RunView) -> JSONObject:
@@ -69,13 +67,7 @@ def _card(note: Note, view: RunView, told: telling.Told, lines: int, longest: in
     body: list[Any] = [
         _text(told.title, weight="Bolder", size="Medium", color=_colour(note, view)),
         _text(telling.cut(told.text, longest * 3)),
-        {
-            "type": "FactSet",
-            "facts": [
-                {"title": escaped(name), "value": escaped(telling.cut(value, longest))}
-                for name, value in facts
-            ],
-        },
+        *(_fact(name, telling.cut(value, longest)) for name, value in facts),
     ]
     body += [_text(f"{telling.cut(one, longest)}", monospace=True) for one in told.changes[:lines]]
     if len(told.changes) > lines:
@@ -96,11 +88,6 @@ def _card(note: Note, view: RunView, told: telling.Told, lines: int, longest: in
     }
 
 
-def escaped(text: str) -> str:
-    """Return foreign text as Markdown that shows just that text."""
-    return _MARKDOWN.sub(r"\\\1", text)
-
-
 def _text(
     text: str,
     *,
@@ -111,20 +98,28 @@ def _text(
     subtle: bool = False,
 ) -> Mapping[str, Any]:
     """Return one line in which nothing is styled but as a whole."""
+    run = {
+        **_run(text),
+        "weight": weight,
+        "size": size,
+        "color": color,
+        "fontType": "Monospace" if monospace else "Default",
+        "isSubtle": subtle,
+    }
+    return {"type": "RichTextBlock", "inlines": [run]}
+
+
+def _fact(name: str, value: str) -> Mapping[str, Any]:
+    """Return a name and its value on one line."""
     return {
         "type": "RichTextBlock",
-        "inlines": [
-            {
-                "type": "TextRun",
-                "text": text or " ",
-                "weight": weight,
-                "size": size,
-                "color": color,
-                "fontType": "Monospace" if monospace else "Default",
-                "isSubtle": subtle,
-            }
-        ],
+        "spacing": "None",
+        "inlines": [{**_run(f"{name}: "), "weight": "Bolder"}, _run(value)],
     }
+
+
+def _run(text: str) -> Mapping[str, Any]:
+    return {"type": "TextRun", "text": text or " "}
 
 
 def _command(note: Note, told: telling.Told, view: RunView) -> str:

@@ -127,6 +127,18 @@ def worth_a_message(note: Note, view: RunView) -> bool:
     )
 
 
+def repeats(note: Note, ref: JSONObject | None) -> bool:
+    """Whether a note says what was said just before: a run that ends badly calls people with the
+    sentence that its end says again.
+
+    Args:
+        note: the note.
+        ref: what the notifier remembers; `said` is the text of the last note that it told.
+    """
+    said = str(ref.get("said", "")) if ref is not None else ""
+    return note.kind is NoteKind.STATE and bool(note.text) and said.endswith(note.text)
+
+
 def closes(note: Note, view: RunView) -> bool:
     """Whether nothing is left to do for the person who was called."""
     if note.kind is NoteKind.CLEARED:

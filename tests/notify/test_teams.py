@@ -57,17 +57,26 @@ async def test_only_what_matters_is_a_card_of_its_own(
     assert len(server.cards) == 2
 
 
+async def test_an_end_that_says_what_the_call_said_is_no_second_card(
+    server: teams_server.Teams, channel: Channel
+) -> None:
+    ended = views.view(RunState.ROLLED_BACK, run={"message": "it did not help"})
+    await channel.tell(note(NoteKind.ESCALATION, "api failed: it did not help"), ended)
+    await channel.tell(note(NoteKind.STATE, "it did not help"), ended)
+    assert len(server.cards) == 1
+
+
 async def test_foreign_text_is_shown_and_never_styled(
     server: teams_server.Teams, channel: Channel
 ) -> None:
     evil = "[click](https://evil.example) **all fine** <at>everyone</at>\n# done"
     forged = views.view(RunState.FAILED, labels={"alertname": evil}, run={"message": evil})
     await channel.tell(note(NoteKind.ESCALATION, evil), forged)
-    facts = next(e for e in server.cards[0]["body"] if e["type"] == "FactSet")["facts"]
-    value = next(fact["value"] for fact in facts if fact["title"] == "alertname")
-    assert value == (
-        r"\[click\]\(https://evil\.example\) \*\*all fine\*\* \<at\>everyone\</at\>⏎\# done"
-    )
+    # TextBlock and Fact read Markdown; TextRun shows what stands there.
+    runs = [run for element in server.cards[0]["body"] for run in element["inlines"]]
+    assert {run["type"] for run in runs} == {"TextRun"}
+    shown = "[click](https://evil.example) **all fine** <at>everyone</at>⏎# done"
+    assert f"alertname: {shown}" in server.text()
     assert "\n" not in server.cards[0]["fallbackText"]
 
 
