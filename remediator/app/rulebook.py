@@ -6,6 +6,7 @@ Owns which of them is in force now. A fault in either leaves the last good ones 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from remediator.app.parts import configured_notifiers, people_reached
 from remediator.engine.library import Library
@@ -56,9 +57,7 @@ class Rulebook:
         self._names = names
         self._record = record
         self._policy = policy_file.of_settings(settings.policy)
-        self._watcher = store.Watcher(
-            settings.runbooks, also=[settings.policy_file] if settings.policy_file else []
-        )
+        self._watcher = store.Watcher(settings.runbooks, also=self._files)
 
     @property
     def policy(self) -> Policy:
@@ -69,6 +68,11 @@ class Rulebook:
     def source(self) -> PolicySource:
         """The policy in force, and where it comes from."""
         return self._policy
+
+    def _files(self) -> Sequence[Path]:
+        """The files beside the runbooks that a change of means to load again."""
+        file = self.settings.policy_file
+        return [*([file] if file else []), *self.policy.calendars]
 
     async def load_first(self) -> None:
         """Load both at start.
@@ -120,7 +124,7 @@ class Rulebook:
             found += error.findings
         try:
             loaded = store.load_folder(settings.runbooks, self.registry)
-            found += people.of_policy(policy.policy, policy.file, self._names)
+            found += people.of_policy(policy, self._names)
             found += people.check(
                 loaded.runbooks,
                 names=self._names,
@@ -176,5 +180,5 @@ def policy_in(settings: Settings) -> PolicySource:
         RunbookErrors: the policy file has faults.
     """
     if settings.policy_file is None:
-        return policy_file.of_settings(settings.policy)
+        return policy_file.read_again(settings.policy)
     return policy_file.load(settings.policy_file)

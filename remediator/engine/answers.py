@@ -105,16 +105,17 @@ class ApprovalDesk:
         log.info("snooze", actor=actor, outcome=outcome, run_id=request.run_id)
         if outcome is SnoozeOutcome.SNOOZED:
             metrics.QUESTIONS_CLOSED.labels(how=outcome.value).inc()
-        if outcome is SnoozeOutcome.SNOOZED:
             text = f"Snoozed until {to_minute(now + for_)}; then it is checked and asked anew."
             return Snoozed(outcome, text)
         return Snoozed(outcome, _SNOOZED[outcome])
 
-    async def may_answer(self, actor: str, request: ApprovalRequest) -> bool:
-        """Whether an actor is among those asked, for what is only shown; no, where it can't be
-        told."""
+    async def may_answer(
+        self, actor: str, request: ApprovalRequest, *, fresh: bool = False
+    ) -> bool:
+        """Whether an actor is among those asked; no, where it can't be told. Afresh for what is
+        more than shown."""
         try:
-            return await self._asked(actor, request, fresh=False)
+            return await self._asked(actor, request, fresh=fresh)
         except CannotTell:
             return False
 

@@ -13,7 +13,7 @@ from remediator.engine.answers import ApprovalDesk, Snoozed
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
-from remediator.model.approvals import Answer, ApprovalRequest
+from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus
 from remediator.model.clock import Clock, to_minute
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
@@ -96,11 +96,12 @@ class PeopleDesk:
         """See `Desk.cancel`: operators, and whoever may answer the run's open question."""
         view = await self._journal.view(run_id)
         question = view.approval if view else None
-        operator = await self._has(actor, Role.OPERATOR)
-        if not operator and not (
-            question is not None and await self._approvals.may_answer(actor, question)
+        if question is not None and question.status is not ApprovalStatus.OPEN:
+            question = None
+        if not await self._has(actor, Role.OPERATOR) and not (
+            question is not None and await self._approvals.may_answer(actor, question, fresh=True)
         ):
-            await self._refuse(actor, "cancel", run_id=view.run.id if view else "")
+            await self._refuse(actor, "cancel this run", run_id=view.run.id if view else "")
         if view is None:
             return f"There is no run {run_id[:40]}."
         outcome = await self._runs.cancel(view.run.id, by=actor, reason=reason)
@@ -198,7 +199,7 @@ class PeopleDesk:
         )
 
     async def run(self, run_id: str, *, actor: str) -> RunView | None:
-        """See `Desk.run`: viewers, and whoever may answer the run's question."""
+        """See `Desk.run`: viewers, and whoever was asked about it."""
         view = await self._journal.view(run_id)
         if await self._has(actor, Role.VIEWER):
             return view
@@ -224,9 +225,14 @@ class PeopleDesk:
 
     async def _refuse(self, actor: str, what: str, *, run_id: str = "") -> NoReturn:
         metrics.NOT_AUTHORISED.inc()
-        log.warning("not authorised", actor=actor, what=what)
+        why = "no role of the settings allows it"
+        try:
+            await self._directory.role(actor, fresh=False)
+        except CannotTell as error:
+            why = str(error)
+        log.warning("not authorised", actor=actor, what=what, why=why)
         await self._journal.record([_refused(actor, what, run_id, self._clock.now())])
-        raise NotAuthorised(f"{actor} may not {what}: no role of the settings allows it")
+        raise NotAuthorised(f"{actor} may not {what}: {why}")
 
 
 def _refused(actor: str, what: str, run_id: str, at: datetime) -> AuditEntry:

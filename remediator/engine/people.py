@@ -178,8 +178,19 @@ class Directory:
             return Role.ADMIN
         if actor.startswith("api:"):
             return self._known.tokens.get(actor)
-        for role in reversed(Role):
-            if await self.among(actor, self._known.roles.get(role, ()), fresh=fresh):
+        asked: Asked | None = {} if fresh else None
+        order = tuple(reversed(Role))
+        found = await asyncio.gather(
+            *(
+                self.among(actor, self._known.roles.get(role, ()), fresh=fresh, asked=asked)
+                for role in order
+            ),
+            return_exceptions=True,
+        )
+        for role, holds in zip(order, found, strict=True):
+            if isinstance(holds, BaseException):
+                raise holds
+            if holds:
                 return role
         return None
 

@@ -7,6 +7,7 @@ count for nothing. What can't be understood is an error when the file is read, n
 out.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -64,9 +65,10 @@ class _Event:
 
 @dataclass(frozen=True)
 class Calendar:
-    """The events of one file."""
+    """The events of one file, and the digest of its bytes."""
 
     events: tuple[_Event, ...]
+    digest: str
 
     def at(self, now: datetime) -> Occurrence | None:
         """Return the event that lasts now, the one that ends last where there are several."""
@@ -112,7 +114,7 @@ def parse(raw: bytes, zone: ZoneInfo) -> Calendar:
     recurring = sum(1 for event in events if event.rule)
     if recurring > _MAX_RECURRING:
         raise ValueError(f"{recurring} events recur; at most {_MAX_RECURRING} are taken")
-    return Calendar(tuple(events))
+    return Calendar(tuple(events), hashlib.sha256(raw).hexdigest())
 
 
 def _events(parsed: Sequence[ParsedEvent], zone: ZoneInfo) -> list[_Event]:

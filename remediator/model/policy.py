@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -477,6 +478,20 @@ class Policy(Block):
     override: Override = Override()
     rules: tuple[Rule, ...] = ()
     """More limits for the plans that their matchers choose; all that match hold."""
+
+    @property
+    def calendars(self) -> dict[Path, str]:
+        """The calendar files that were read with the policy, with the digests of their bytes."""
+        windows = [w for block in (self, *self.rules) for w in (*block.freeze, *block.maintenance)]
+        return dict(window.file for window in windows if window.file is not None)
+
+    def with_calendars_read_again(self) -> "Policy":
+        """Return the same policy with its calendars as they are now.
+
+        Raises:
+            ValidationError: one can't be read; this policy still has what was read before.
+        """
+        return type(self).model_validate(self.model_dump()) if self.calendars else self
 
     @field_validator("rules")
     @classmethod

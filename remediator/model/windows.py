@@ -80,6 +80,7 @@ class Window(BaseModel):
     """An IANA name, Europe/Berlin; all-day and floating events of a calendar are read in it."""
 
     _read: Calendar | None = PrivateAttr(default=None)
+    _file: Path | None = PrivateAttr(default=None)
 
     @field_validator("timezone")
     @classmethod
@@ -115,10 +116,16 @@ class Window(BaseModel):
         if begin is not None and end is not None and begin >= end:
             raise ValueError(f"the window ends at {self.until} before it begins at {self.since}")
         if self.calendar is not None:
-            folder = (info.context or {}).get("folder")
-            path = self.calendar if folder is None else Path(folder) / self.calendar
-            self._read = calendars.read(path, _zone(self.timezone))
+            self._file = Path((info.context or {}).get("folder") or "") / self.calendar
+            self._read = calendars.read(self._file, _zone(self.timezone))
         return self
+
+    @property
+    def file(self) -> tuple[Path, str] | None:
+        """The calendar's file and the digest of what was read of it; None without a calendar."""
+        if self._file is None or self._read is None:
+            return None
+        return self._file, self._read.digest
 
     @property
     def title(self) -> str:

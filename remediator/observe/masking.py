@@ -32,9 +32,9 @@ _SECRET_NAME = re.compile(
 # Names that look secret and are not.
 _PLAIN_NAMES = frozenset({"token_name", "secret_name", "secretname", "signing_key_file"})
 
-# Linear each: no quantifier inside another. The group `kept` stays.
-_LOOKS_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)"
+# RE2, so that no text makes the search slow. The groups that have a name stay.
+_LOOKS_SECRET = re2.compile(
+    r"(?s)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\z)"
     r"|(?P<bearer>\b(?i:bearer|basic)\s+)[A-Za-z0-9+/_.~=-]{12,}"
     r"|\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"
     r"|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
@@ -43,9 +43,10 @@ _LOOKS_SECRET = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
     r"|\bhttps://hooks\.slack\.com/[A-Za-z0-9/]+"
     rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})[\"']?\s?[=:]\s?))"
-    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&]{4,})",
-    re.DOTALL,
+    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&]{4,})"
 )
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 _known: dict[str, None] = {}
 _patterns: list[Any] = []
@@ -76,11 +77,13 @@ def known(text: str) -> str:
 
 def text(given: str) -> str:
     """Return foreign text without anything that is, or looks like, a secret."""
-    shown = known(given)
+    # RE2 takes no halves of surrogate pairs.
+    shown = known(given.encode(errors="replace").decode() if _HALF.search(given) else given)
     for pattern in _patterns:
         shown = pattern.sub(MASK, shown)
     shown = PASSWORD_IN_URL.sub(rf"\g<before>{MASK}", shown)
-    return _LOOKS_SECRET.sub(_starred, shown)
+    masked: str = _LOOKS_SECRET.sub(_starred, shown)
+    return masked
 
 
 def value(name: str, given: str) -> str:
@@ -93,5 +96,5 @@ def secret_name(name: str) -> bool:
     return name.lower() not in _PLAIN_NAMES and _SECRET_NAME.search(name) is not None
 
 
-def _starred(found: "re.Match[str]") -> str:
-    return (found["bearer"] or found["named"] or "") + MASK
+def _starred(found: Any) -> str:
+    return str(found["bearer"] or found["named"] or "") + MASK

@@ -190,7 +190,8 @@ NOTES = _counter(
 
 SLACK_CONNECTED = _gauge(
     "remediator_slack_connected",
-    "Whether the Socket Mode connection stands (1 or 0); 0 also where it is not used.",
+    "Whether the connection that people's clicks come over stands (1 or 0); not there without one.",
+    "mode",
 )
 SLACK_RECONNECTS = _counter(
     "remediator_slack_reconnects_total",

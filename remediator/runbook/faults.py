@@ -4,6 +4,7 @@ the words of YAML, and with the nearest right name.
 Called by `compile` for runbooks and by `policy_file` for the policy. Knows nothing of either.
 """
 
+import pathlib
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -15,11 +16,12 @@ from remediator.runbook.findings import Finding, RunbookErrors, did_you_mean
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(doc: Document, model: type[M], what: str) -> M:
+def validated(doc: Document, model: type[M], what: str, *, folder: pathlib.Path | None = None) -> M:
     """Return the document as this model.
 
     Args:
         what: what a document of this kind is called, `a runbook`.
+        folder: where the files lie that it names; the working directory where it is None.
 
     Raises:
         RunbookErrors: with every fault that was found.
@@ -27,7 +29,7 @@ def validated(doc: Document, model: type[M], what: str) -> M:
     if not isinstance(doc.value, dict):
         raise RunbookErrors([doc.finding((), "structure", f"{what} is a mapping of keys")])
     try:
-        return model.model_validate(doc.value)
+        return model.model_validate(doc.value, context={"folder": folder})
     except ValidationError as error:
         # Of a list whose items are all wrong, pydantic says that it is too short as well.
         found = [

@@ -1,7 +1,7 @@
 """Runbooks on disk: load a folder whole or not at all, and notice when it changes."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,10 +94,12 @@ class Watcher:
     events) and costs one `stat` a file.
     """
 
-    def __init__(self, paths: Sequence[Path], *, also: Sequence[Path] = ()) -> None:
-        """Look at folders and files of runbooks, and `also` at files that are none."""
+    def __init__(
+        self, paths: Sequence[Path], *, also: Callable[[], Sequence[Path]] = lambda: ()
+    ) -> None:
+        """Look at folders and files of runbooks, and at those that `also` names each time."""
         self._paths = tuple(paths)
-        self._also = tuple(also)
+        self._also = also
         self._seen = self._look()
 
     def changed(self) -> bool:
@@ -112,7 +114,7 @@ class Watcher:
             found = list(files(path for path in self._paths if path.exists()))
         except RunbookErrors as error:
             return {str(error): (0, 0, 0)}  # loading will say the same, where it is reported
-        for file in (*found, *self._also):
+        for file in (*found, *self._also()):
             try:
                 stat = file.stat()
             except OSError:

@@ -124,7 +124,7 @@ def test_people_of_the_settings_have_their_places(fresh: Box, tmp_path: Path) ->
     checked = remediator("check", str(fresh.folder / "runbooks"), "--config", str(config))
     assert checked.returncode == 1
     first, second, third, _ = checked.stdout.splitlines()
-    assert first.startswith(f"{config}:2:19: error: schedules.duty.file: ")
+    assert first.startswith(f"{config}:2:20: error: schedules.duty.file: ")
     assert second.startswith(f"{config}:4:9: error: groups.sre.0: ")
     assert 'did you mean "duty"?' in second
     assert third.startswith(f"{config}:4:23: error: groups.sre.1: ")

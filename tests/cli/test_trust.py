@@ -313,6 +313,11 @@ def test_check_finds_the_faults_of_a_policy(tmp_path: Path) -> None:
             ' did you mean "cooldown"? [unknown-key]'
         )
         assert summary.endswith(": 1 error")
+    stranger = POLICY.replace("people: [local]", "people: [sre-leads]")
+    (box.folder / "policy.yaml").write_text(stranger, encoding="utf-8")
+    checked = remediator("check", "--config", box.config, str(box.folder / "runbooks"))
+    assert f"{box.folder}/policy.yaml:12:12: error: override.people.0: " in checked.stdout
+    assert '"sre-leads" is no group or person of the settings' in checked.stdout
     (box.folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     clean = done(remediator("check", str(box.folder / "policy.yaml"), str(box.folder)))
     assert clean.endswith(": clean\n")

@@ -59,7 +59,7 @@ def test_the_runbook_and_the_policy_ask_people_who_are_there() -> None:
         policy=policy().approval,
     )
     assert list(found) == []
-    assert list(people.of_policy(policy(), "", names(given))) == []
+    assert list(people.of_policy(policy_file.of_settings(policy()), names(given))) == []
     assert policy().approval.deny_reason
 
 

@@ -1,6 +1,7 @@
 """The policy file is read whole or not at all, and its faults are told with their places."""
 
 import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,51 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
 )
 def test_a_policy_is_told_from_runbooks_and_settings(value: object, is_one: bool) -> None:
     assert policy_file.is_policy(value) is is_one
+
+
+CALENDAR = """\
+BEGIN:VCALENDAR\r
+VERSION:2.0\r
+BEGIN:VEVENT\r
+UID:a\r
+SUMMARY:Release\r
+DTSTART:20260701T100000Z\r
+DTEND:20260701T{ends}0000Z\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
+
+def test_a_calendar_lies_beside_the_policy_and_is_part_of_its_digest(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "freeze.ics").write_text(CALENDAR.format(ends="12"), encoding="utf-8")
+    path = folder / "policy.yaml"
+    path.write_text("freeze: [{calendar: freeze.ics}]\n", encoding="utf-8")
+    before = policy_file.load(path)
+    at = datetime(2026, 7, 1, 11, 30, tzinfo=UTC)
+    assert before.policy.freeze[0].covers(at) is not None
+    assert list(before.policy.calendars) == [folder / "freeze.ics"]
+    (folder / "freeze.ics").write_text(CALENDAR.format(ends="11"), encoding="utf-8")
+    after = policy_file.load(path)
+    assert after.policy.freeze[0].covers(at) is None
+    assert after.digest != before.digest
+    (folder / "freeze.ics").unlink()
+    with pytest.raises(RunbookErrors) as refused:
+        policy_file.load(path)
+    assert "cannot read the calendar" in str(refused.value)
+    assert str(refused.value).startswith(f"{path}:1:")
+    assert before.policy.freeze[0].covers(at) is not None  # what was read stays in force
+
+
+def test_calendars_of_a_policy_in_the_settings_are_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "freeze.ics"
+    file.write_text(CALENDAR.format(ends="12"), encoding="utf-8")
+    policy = Policy.model_validate({"freeze": [{"calendar": str(file)}], "cooldown": "7m"})
+    file.write_text(CALENDAR.format(ends="11"), encoding="utf-8")
+    again = policy_file.read_again(policy).policy
+    assert again.cooldown == policy.cooldown
+    assert again.calendars != policy.calendars
+    file.unlink()
+    with pytest.raises(RunbookErrors, match="cannot read the calendar"):
+        policy_file.read_again(policy)

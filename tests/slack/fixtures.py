@@ -1,18 +1,25 @@
-"""`slack`: a loopback Slack for one test. Used by this folder's tests and by those of the whole."""
+"""`slack`: a loopback Slack for one test. Used by this folder's tests and by those of the whole.
+
+The app in it is made from our own manifest, so no test has a right that users have not.
+"""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest_asyncio
 
 from tests.slack.server import Slack
 
 CHANNEL = "C0123456789"
+MANIFEST = Path(__file__).parents[2] / "deploy/slack/manifest.yaml"
 
 
 @pytest_asyncio.fixture
 async def slack() -> AsyncIterator[Slack]:
-    """A workspace with one channel, to which the app is invited."""
-    server = await Slack(CHANNEL).start()
+    """A workspace with one channel, to which the app is invited; clicks go by HTTP at first."""
+    server = Slack(CHANNEL).install(MANIFEST)
+    server.socket_mode = False
+    await server.start()
     try:
         yield server
     finally:

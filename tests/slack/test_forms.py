@@ -162,7 +162,7 @@ async def test_cancel_stops_the_run_after_one_more_question(anyway: App) -> None
     await evil.press(anyway.message, "Cancel")
     assert "may not do this" in (await told(evil))[0]
     await anna.press(anyway.message, "Cancel")
-    assert await told(anna) == ["cancel by slack:U0ANNA."]
+    assert await told(anna) == ["cancel by <@U0ANNA>."]
     assert anyway.desk.did == [("cancel", "slack:U0ANNA", RUN_ID, "cancelled in Slack", "slack")]
 
 
@@ -252,7 +252,7 @@ async def test_commands_are_answered_privately(anyway: App) -> None:
     assert "everything, by api:bob: &lt;!channel&gt; deploy" in status
     assert f"`{RUN_ID}`" in runs
     assert "/remediator pause" in help_
-    assert (paused, resumed) == ("pause by slack:U0ANNA.", "unpause by slack:U0ANNA.")
+    assert (paused, resumed) == ("pause by <@U0ANNA>.", "unpause by <@U0ANNA>.")
     assert anyway.desk.did == [
         ("pause", "slack:U0ANNA", "scope:shop", "a big deploy", timedelta(hours=2), "slack"),
         ("unpause", "slack:U0ANNA", "*", "slack"),
@@ -269,9 +269,9 @@ async def test_a_run_is_started_shown_and_cancelled_by_command(anyway: App) -> N
     await anna.command("/remediator", "waiting")
 
     started, run, cancelled, waiting = await told(anna, 4)
-    assert started == "start by slack:U0ANNA."
+    assert started == "start by <@U0ANNA>."
     assert "deployment shop/api: replicas 4 → 6" in run
-    assert cancelled == "cancel by slack:U0ANNA."
+    assert cancelled == "cancel by <@U0ANNA>."
     assert RUN_ID in waiting
     assert [did[:4] for did in anyway.desk.did] == [
         ("start", "slack:U0ANNA", "restart", {"namespace": "shop", "note": "a b"}),

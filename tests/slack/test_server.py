@@ -21,6 +21,12 @@ async def web(slack: Slack) -> AsyncIterator[AsyncWebClient]:
     yield client(slack)
 
 
+@pytest.fixture(autouse=True)
+def _few_rights(slack: Slack) -> None:
+    """The app may post; a test that needs more says so."""
+    slack.scopes.intersection_update({"chat:write"})
+
+
 def client(slack: Slack, token: str | None = BOT_TOKEN) -> AsyncWebClient:
     made = AsyncWebClient(token=token, base_url=slack.api_url, retry_handlers=[])
     made.proxy = None

@@ -145,7 +145,9 @@ class Answering:
         elif press.view_id:
             self.client.soon(self._list_or_said(press, said))
         else:
-            self.client.answer_later(press.response_url, text.cut(said, _LONGEST))
+            self.client.answer_later(
+                press.response_url, text.sentence(said, [press.actor], _LONGEST)
+            )
 
     async def _list_or_said(self, press: Press, said: str) -> None:
         if not press.meta:  # the list; a plan leaves something
@@ -287,7 +289,7 @@ class Answering:
                 said = await desk.pause(scope, actor=actor, reason=reason, for_=for_, via=VIA)
             case commands.Resume(scope=scope):
                 said = await desk.unpause(scope, actor=actor, via=VIA)
-        return text.cut(said, _LONGEST)
+        return text.sentence(said, [actor], _LONGEST)
 
     # --- home
 

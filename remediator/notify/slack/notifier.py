@@ -236,7 +236,7 @@ async def _follow(
     if not told:
         ring = text.ring(routes.choose(client.routes, view).mention) if needed else ""
         late = ctx.now() - note.at > _LATE
-        line = blocks.note(replace(note, text=news), late=late, ring=ring)
+        line = blocks.note(replace(note, text=news), view, late=late, ring=ring)
         await client.post(line.text, line.blocks, under=posted, broadcast=needed, key=note.id)
     rung = question if note.kind is NoteKind.APPROVAL else asked
     return _ref(posted, shown=shown, asked=rung, said=note.text[:_LONGEST_SAID])

@@ -10,6 +10,7 @@ from remediator.model.views import RunView
 from remediator.notify.slack import text
 from remediator.notify.slack.text import cut, section, size
 from remediator.notify.slack.words import STEPS
+from remediator.observe import masking
 
 # Of Slack's 50 blocks; the other parts of a message need fourteen at most.
 _MAX_STEPS = 30
@@ -112,7 +113,8 @@ def _lines(change: Change) -> Iterator[str]:
 
 
 def _written(path: str, value: JSON) -> list[str]:
-    shown = value if isinstance(value, str) else canonical.dumps(value)
+    # Before it falls into lines: a private key is a secret over several.
+    shown = masking.text(value if isinstance(value, str) else canonical.dumps(value))
     left = len(shown) - _LONGEST_VALUE
     lines = shown[:_LONGEST_VALUE].splitlines() or [""]
     more = [f"… {len(lines) - _MOST_LINES} more lines"] if len(lines) > _MOST_LINES else []

@@ -8,7 +8,7 @@ styling, and `verbatim` keeps Slack from finding links and names in what is left
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ _UNSEEN = re.compile(
 )
 _SLACK_USER = re.compile(r"slack:([UW][A-Z0-9]{2,30})")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
+_BY = re.compile(r"(?P<verb>(?:[A-Za-z]+ )?by )slack:(?P<user>[UW][A-Z0-9]{2,30})(?![A-Za-z0-9])")
 _GROUP_ID = re.compile(r"S[A-Z0-9]{2,30}")
 _LONGEST_URL = 2000
 
@@ -168,6 +169,20 @@ def ring(ids: Sequence[str]) -> str:
     found = [f"<@{one}>" for one in ids if _USER_ID.fullmatch(one)]
     found += [f"<!subteam^{one}>" for one in ids if _GROUP_ID.fullmatch(one)]
     return " ".join(found)
+
+
+def sentence(words: str, involved: Collection[str], limit: int) -> str:
+    """Return a sentence of ours; where it begins "Approved by slack:U…", with that person's name.
+
+    Only at its very beginning, which no alert writes, and only somebody whom the journal knows to
+    have had a hand in it: what follows may be anybody's words.
+    """
+    found = _BY.match(words)
+    if found is None or f"slack:{found['user']}" not in involved:
+        return cut(words, limit)
+    rest = cut(words[found.end() :], limit - 60).removeprefix(" ")
+    glue = "" if rest[:1] in (":", ",", ".") else " "
+    return f"{cut(found['verb'], 40)} <@{found['user']}>{glue if rest else ''}{rest}"
 
 
 def moment(at: datetime) -> str:
