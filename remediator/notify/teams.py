@@ -6,18 +6,19 @@ would), so that no alert forges a link or a heading.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from remediator.clients.teams import MAX_MESSAGE_BYTES, TeamsClient, message
 from remediator.model.canonical import JSONObject
 from remediator.model.runs import RunState
+from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView
 from remediator.plugin import telling
 from remediator.plugin.context import Context
 from remediator.plugin.delivering import telling as delivering
-from remediator.plugin.notifier import Notifier
+from remediator.plugin.notifier import Notifier, StormBar
 
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
 # The newest that Teams shows everywhere, its phone apps too.
@@ -33,6 +34,7 @@ class Teams(Notifier):
     name = "teams"
     # A workflow is throttled beyond a few posts a second.
     apart: ClassVar[timedelta] = timedelta(seconds=1)
+    storm: ClassVar[StormBar | None] = telling.STORM
 
     async def announce(
         self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context
@@ -44,10 +46,25 @@ class Teams(Notifier):
             Refused: Teams will never take it.
         """
         if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
-            return ref
+            return ref or {}  # the run has been here: a storm counts it once
         with delivering(note):
             await ctx.client(TeamsClient).post(card(note, view))
         return {"said": note.text[: telling.MAX_TEXT]}
+
+    async def announce_storm(
+        self, storm: Storm, ref: JSONObject | None, ctx: Context
+    ) -> JSONObject | None:
+        """Post how a storm stands, anew each time.
+
+        Raises:
+            Undelivered: Teams is down or throttles us.
+            Refused: Teams will never take it.
+        """
+        title, lines = telling.storm(storm)
+        body = [_text(title, weight="Bolder", size="Medium", color="Warning")]
+        with delivering(None):
+            await ctx.client(TeamsClient).post(_shell(title, [*body, *map(_text, lines)], ()))
+        return {}
 
 
 def card(note: Note, view: RunView) -> JSONObject:
@@ -74,16 +91,20 @@ def _card(note: Note, view: RunView, told: telling.Told, lines: int, longest: in
         body.append(_text(f"… and {len(told.changes) - lines} more changes"))
     body += [_text(f"way back: {telling.cut(one, longest)}") for one in told.way_back[:lines]]
     body.append(_text(_command(note, told, view), monospace=True, subtle=True))
+    return _shell(told.title, body, told.links[:_MOST_ACTIONS])
+
+
+def _shell(title: str, body: list[Any], links: Sequence[tuple[str, str]]) -> JSONObject:
     return {
         "$schema": _SCHEMA,
         "type": "AdaptiveCard",
         "version": _VERSION,
-        "fallbackText": told.title,
+        "fallbackText": title,
         "msteams": {"width": "Full"},
         "body": body,
         "actions": [
             {"type": "Action.OpenUrl", "title": telling.cut(text, 40), "url": url}
-            for text, url in told.links[:_MOST_ACTIONS]
+            for text, url in links
         ],
     }
 

@@ -11,13 +11,14 @@ from pydantic import SecretStr
 from remediator.clients.teams import TeamsClient
 from remediator.model.plans import Change
 from remediator.model.runs import RunState
+from remediator.model.storms import Storm
 from remediator.model.views import NoteKind
 from remediator.notify import teams
 from remediator.plugin.notifier import Refused, Undelivered
 from remediator.settings import TeamsSettings
 from tests.notify import teams_server, views
 from tests.notify.channel import Channel, opened
-from tests.notify.views import RUN_ID, note, plan, step
+from tests.notify.views import RUN_ID, T0, note, plan, step
 
 
 @pytest_asyncio.fixture
@@ -121,3 +122,18 @@ async def test_the_address_is_a_secret(server: teams_server.Teams) -> None:
     assert not any(
         "wr0ng" in str(one) or "workflows" in str(one) for one in (caught.value, down.value)
     )
+
+
+async def test_a_storm_is_a_card(server: teams_server.Teams, channel: Channel) -> None:
+    one = Storm(
+        id="s1",
+        place="",
+        began_at=T0,
+        closed_at=T0,
+        by_state={RunState.SUCCEEDED: 300},
+        by_runbook={"**bold**": 300},
+        first=(),
+    )
+    await channel.notifier.announce_storm(one, None, channel.context)
+    assert "the storm is over: 300 runs" in server.text()
+    assert "300 × **bold**" in server.text()
