@@ -53,7 +53,7 @@ async def test_a_shipped_runbook_can_be_used(
         "daemonset": "agent",
         "pod": held(control_plane, "pod", namespace, app="api")[0]["metadata"]["name"],
     }
-    policy = Policy.model_validate(_read(ROOT / "config/remediator.yaml")["policy"])
+    policy = Policy.model_validate(_read(ROOT / "config/policy.yaml"))
     judged = set()
     for path in sorted(ROOT.glob("runbooks/*.yaml")):
         text = _read(path)
