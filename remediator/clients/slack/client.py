@@ -293,10 +293,11 @@ class SlackClient:
     # --- people
 
     async def group_members(self, group_id: str) -> frozenset[str]:
-        """Return the ids of the users in a user group; none for one that is switched off.
+        """Return the ids of the users in a user group.
 
         Raises:
-            Unavailable, Refused: as for every call. Whoever asks lets nobody in then.
+            Unavailable, Refused: as for every call; the group may be switched off. Whoever asks
+                lets nobody in then.
         """
         members: set[str] = set()
         cursor = ""
