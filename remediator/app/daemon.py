@@ -17,6 +17,7 @@ from remediator.app import parts
 from remediator.app.rulebook import Rulebook
 from remediator.clients.alertmanager import Alertmanagers
 from remediator.clients.silences import AlertmanagerSilences
+from remediator.clients.slack.client import SlackClient
 from remediator.engine import housekeeping, lane, reconcile, silences
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
@@ -144,6 +145,9 @@ class Daemon:
         )
         await rulebook.load_first()
         directory = Directory(Known.of(settings), clock, parts.rosters(settings, clients))
+        slack = clients[SlackClient]
+        assert isinstance(slack, SlackClient)  # noqa: S101 - likewise
+        slack.on_call = directory.on_call
         truncated = Hint()
         intake = IntakeDesk(journal, library, self.registry.sources, truncated.poke)
         reconciler = Reconciler(

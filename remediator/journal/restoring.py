@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from remediator.journal import controls, nodes, outbox, overrides, runs, steps, transitions
+from remediator.journal import controls, nodes, outbox, overrides, runs, steps, storms, transitions
 from remediator.journal.copies import Copy, Restored
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
@@ -53,6 +53,7 @@ def restored(
     looked = {run.id for run in look}
     leave = [run for run in going if run.id not in looked]
     dropped = yield from outbox.drop_waiting(error="the journal was restored from a copy")
+    yield from storms.forget(at=at)
     result = Restored(len(leave), len(look), dropped)
     details: JSONObject = {
         "copy": {"seq": copy.head[0], "hash": copy.head[1], "file": file},

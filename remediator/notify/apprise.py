@@ -39,7 +39,7 @@ class Apprise(Notifier):
             Undelivered: it was not taken.
             Refused: the address is none.
         """
-        if not telling.worth_a_message(note, view):
+        if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
             return ref
         told = telling.told(note, view)
         lines = [told.text, *told.changes[:_MOST_CHANGES], told.look]
@@ -50,4 +50,4 @@ class Apprise(Notifier):
                 body="\n".join(dict.fromkeys(lines)),
                 urgent=note.kind is NoteKind.ESCALATION,
             )
-        return ref
+        return {"said": note.text[: telling.MAX_TEXT]}

@@ -43,7 +43,7 @@ _LOOKS_SECRET = re2.compile(
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
     r"|\bhttps://hooks\.slack\.com/[A-Za-z0-9/]+"
     rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})[\"']?\s?[=:]\s?))"
-    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&]{4,})"
+    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&⏎]{4,})"  # ⏎ stands where a line ended
 )
 
 _HALF = re.compile("[\ud800-\udfff]")

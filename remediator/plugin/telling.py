@@ -8,16 +8,26 @@ characters that nobody sees. What a channel must escape beyond that is the chann
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from urllib.parse import urlsplit
 
 from remediator.model.canonical import JSON, JSONObject
-from remediator.model.clock import to_text
+from remediator.model.clock import to_minute, to_text
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView
 from remediator.observe import masking
+from remediator.plugin.notifier import StormBar
 
+STORM = StormBar(
+    runs=10,
+    within=timedelta(minutes=1),
+    over_after=timedelta(minutes=2),
+    apart=timedelta(minutes=5),
+)
+"""Of channels that can't edit what they said: a message each five minutes while it lasts."""
 MAX_TEXT = 1000
 MAX_PLANS = 20
 MAX_LABELS = 40
@@ -124,6 +134,45 @@ def worth_a_message(note: Note, view: RunView) -> bool:
         return True
     return note.kind is NoteKind.STATE and (
         view.run.state.ended or view.run.state is RunState.INTERRUPTED
+    )
+
+
+def repeats(note: Note, ref: JSONObject | None) -> bool:
+    """Whether a note says what was said just before: a run that ends badly calls people with the
+    sentence that its end says again.
+
+    Args:
+        note: the note.
+        ref: what the notifier remembers; `said` is the text of the last note that it told.
+    """
+    said = str(ref.get("said", "")) if ref is not None else ""
+    return note.kind is NoteKind.STATE and bool(note.text) and said.endswith(note.text)
+
+
+def storm(one: Storm) -> tuple[str, tuple[str, ...]]:
+    """Return how a storm stands: a title, and lines that say more."""
+    over = one.closed_at is not None
+    title = f"{'the storm is over' if over else 'storm'}: {one.runs} runs"
+    if one.needed:
+        title = f"{title}, {one.needed} wait for a person"
+    states = [
+        f"{count} × {_STATES[state]}"
+        for state, count in sorted(one.by_state.items(), key=lambda pair: -pair[1])
+        if count
+    ]
+    runbooks = [f"{count} × {cut(name, 80)}" for name, count in one.by_runbook.items()]
+    first = [f"{cut(run.target or run.runbook, 120)}: {_STATES[run.state]}" for run in one.first]
+    left = one.runs - len(first)
+    return title, (
+        f"since {to_minute(one.began_at)}",
+        *states,
+        *runbooks[:MAX_PLANS],
+        *first,
+        *([f"… and {left} more runs"] if left > 0 else []),
+        "what needs a person has a message of its own now"
+        if over
+        else "what still needs a person gets a message of its own when it is over",
+        "remediator runs list",
     )
 
 

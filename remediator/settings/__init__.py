@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         for mention in (self.slack.mention, *(route.mention for route in self.slack.routes)):
             for name in mention:
                 kind, colon, _ = name.partition(":")
-                if colon and kind not in ("slack", "slack-group"):
+                if colon and kind not in ("slack", "slack-group", "schedule"):
                     raise ValueError(f"slack: {name!r} can't be mentioned in Slack")
                 if not colon and name not in self.groups:
                     near = difflib.get_close_matches(name, self.groups, n=1)

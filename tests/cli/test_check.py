@@ -145,6 +145,20 @@ def test_a_script_that_the_alert_writes(fresh: Box) -> None:
     assert "[templated-script]" in told
 
 
+def test_a_slack_app_that_nobody_can_answer_is_warned_of(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(
+        "listen: 127.0.0.1:0\nslack:\n  bot_token: xoxb-1\n  channel: C0123456789\n",
+        encoding="utf-8",
+    )
+    checked = remediator("check", str(config))
+
+    assert checked.returncode == 1
+    finding, summary = checked.stdout.splitlines()
+    assert finding.startswith(f"{config}:2:1: warning: slack: neither app_token nor signing_secret")
+    assert summary.endswith(": 1 warning")
+
+
 def test_usage() -> None:
     assert remediator("check").returncode == 2
     assert remediator("check", "no-such-folder").returncode == 2

@@ -96,6 +96,9 @@ async def test_when_it_is_over_what_calls_a_person_goes_out_in_order(journal: Jo
     asks = await asking(journal, "asks")
     await shared(journal)
     await told(journal, failed, (NoteKind.STATE, "ended"))
+    storm = await journal.storm("s-1", most=9)
+    assert storm is not None
+    assert (storm.escalated, storm.needed) == (1, 2)
 
     alone = await journal.storm_over("s-1", at=after(minutes=9))
     again = await journal.storm_over("s-1", at=after(minutes=9))

@@ -96,7 +96,7 @@ class Demo:
             (NoteKind.STATE, "the alert cleared"),
         )
         for kind, words in lines:
-            said = blocks.note(views.note(kind, words), views.view(), late=False)
+            said = blocks.note(views.note(kind, words), RUNS["succeeded"], late=False)
             self.post(said, under=message, after=timedelta(minutes=1))
         done = blocks.run(RUNS["succeeded"])
         self.slack.api.edit(CHANNEL, message.ts, {"text": done.text, "blocks": list(done.blocks)})

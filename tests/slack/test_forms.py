@@ -174,7 +174,7 @@ async def test_whoever_is_called_says_that_they_are_on_it(anyway: App) -> None:
     assert "may not do this" in (await told(evil))[0]
     await anna.press(anyway.message, "I am on it")
     await anna.command("/remediator", f"ack {RUN_ID} at my desk")
-    assert await told(anna, 2) == ["acknowledge by slack:U0ANNA."] * 2
+    assert await told(anna, 2) == ["acknowledge by <@U0ANNA>."] * 2
     assert anyway.desk.did == [
         ("acknowledge", "slack:U0ANNA", RUN_ID, "", "slack"),
         ("acknowledge", "slack:U0ANNA", RUN_ID, "at my desk", "slack"),

@@ -3,6 +3,7 @@ the alert's labels, the runbook and its owner; that a run stays where its thread
 nobody is rung but by a question, a reminder or an escalation. Over HTTP, to the loopback Slack.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -117,6 +118,24 @@ async def test_a_question_that_comes_first_rings_with_the_message(app: App) -> N
 
     await app.tell(approved(owner="x"), note(NoteKind.STATE, "approved"))
     assert "!subteam^S0DBA" not in message.mentions, "an edit takes it away"
+
+
+async def test_whoever_is_on_call_then_is_rung(app: App) -> None:
+    await app.client.close()
+    given = settings(app.server, mention=("sre",))
+    groups = {"sre": ("schedule:primary", "schedule:other", "api:bot")}
+    app.client = SlackClient(given, groups, monotonic=app.server.clock.now)
+    app.context.clients = {SlackClient: app.client}
+
+    async def on_call(names: Sequence[str]) -> Sequence[str]:
+        return [{"schedule:primary": "slack:U0DUTY"}.get(name, "pagerduty:P1") for name in names]
+
+    app.client.on_call = on_call
+    await app.tell(view(RunState.PLANNING))
+    assert app.message.mentions == []
+    await app.tell(view(), note(NoteKind.APPROVAL, "asks"))
+
+    assert app.thread[0].mentions == ["@U0DUTY"]
 
 
 async def test_a_reminder_of_a_question_that_was_answered_is_not_told(app: App) -> None:

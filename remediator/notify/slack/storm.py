@@ -54,6 +54,8 @@ def _states(storm: Storm) -> str:
         for state, count in sorted(storm.by_state.items(), key=_weight)
         if count
     ]
+    if storm.escalated:
+        shown.insert(0, f"🚨 *{storm.escalated}* called a person")
     return " · ".join(shown) or "no run yet"
 
 
