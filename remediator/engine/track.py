@@ -14,7 +14,7 @@ from remediator.engine.ports import Ports
 from remediator.journal.protocol import Journal
 from remediator.model import promotion
 from remediator.model.clock import Clock
-from remediator.model.evidence import Evidence, RunCount, evidence
+from remediator.model.evidence import RunCount, evidence
 from remediator.model.history import Reset
 from remediator.model.policy import Mode, Policy, Trust
 from remediator.model.promotion import Bar, Track
@@ -84,11 +84,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What happened from `since` to `until`."""
+    """What happened from `since` to `until`, and the highest mode that the policy gives any runbook
+    now."""
 
     since: datetime
     until: datetime
     lines: tuple[Line, ...]
+    policy_mode: Mode
     partial: bool = False
 
 
@@ -127,7 +129,8 @@ class TrackRecord:
             sums[refusal.runbook].refused[refusal.guardrail] += refusal.count
         in_force = self._library.by_name
         names = {*sums, *(name for name in in_force if runbook in (None, name))}
-        trust = self._policy_now().trust
+        policy = self._policy_now()
+        trust = policy.trust
         tracks = await self._tracks([in_force[n] for n in names if n in in_force], trust, until)
         breakers = {b.runbook: b for b in await self.breakers([n for n in names if n in in_force])}
         lines = [
@@ -137,7 +140,7 @@ class TrackRecord:
             )
             for name in sorted(names)
         ]
-        return Report(found.since, found.until, tuple(lines), found.partial)
+        return Report(found.since, found.until, tuple(lines), policy.mode, found.partial)
 
     async def breakers(self, runbooks: Sequence[str]) -> Sequence[Breaker]:
         """Return the failure breakers of these runbooks, in their order."""
@@ -171,13 +174,14 @@ async def shown(ports: Ports, runbook: Runbook) -> Track | None:
     trust = ports.policy.trust
     if not trust.required:
         return None
-    found: list[Evidence] = []
-    for since in promotion.looks_back_to(trust, ports.clock.now()):
-        counts = await ports.journal.run_counts(
-            since=since, runbook=runbook.name, substance=runbook.substance
+    since = promotion.looks_back_to(trust, ports.clock.now())
+    found = {
+        one: await ports.journal.run_counts(
+            since=one, runbook=runbook.name, substance=runbook.substance
         )
-        found.append(evidence(counts, runbook.name, runbook.substance))
-    return Track(*found)
+        for one in set(since)
+    }
+    return Track(*(evidence(found[one], runbook.name, runbook.substance) for one in since))
 
 
 def _line(

@@ -106,6 +106,7 @@ def report(value: Report) -> JSONObject:
         "since": to_text(value.since),
         "until": to_text(value.until),
         "partial": value.partial,
+        "policy_mode": value.policy_mode.value,
         "items": [_line(line) for line in value.lines],
     }
 

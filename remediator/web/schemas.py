@@ -242,7 +242,9 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "BreakerPage": _page("Breaker"),
     "BreakerReset": _object(runbook=_TEXT, outcome=_TEXT),
-    "Report": _object(since=_TIME, until=_TIME, partial=_FLAG, items=_list("ReportLine")),
+    "Report": _object(
+        since=_TIME, until=_TIME, partial=_FLAG, policy_mode=_enum(Mode), items=_list("ReportLine")
+    ),
     "ReportLine": _object(
         runbook=_TEXT,
         in_force=_FLAG,

@@ -216,6 +216,26 @@ def test_who_is_not_named_is_refused_on_record(tmp_path: Path) -> None:
         assert told(box, "override.not_authorised") == [{"guardrail": "cooldown", "via": "api"}]
 
 
+def test_what_nobody_used_in_time_expires_on_record(tmp_path: Path) -> None:
+    box = make(tmp_path / "b", POLICY.replace("expires: 15m", "expires: 1s"))
+    with Path(box.config).open("a", encoding="utf-8") as file:
+        file.write("audit: {anchor_every: 1s}\n")
+    with serving(box):
+        item = box.item()
+        run = suppressed(box, item)
+        asks = POLICY.replace("mode: auto", "mode: approve").replace("expires: 15m", "expires: 1s")
+        (box.folder / "policy.yaml").write_text(asks, encoding="utf-8")
+        until(lambda: told(box, "policy.loaded"), lambda found: len(found) == 2)
+        words = ("--guardrail", "cooldown", "--reason", "customers wait")
+        fresh = json.loads(done(box.cli("override", run, *words, "-o", "json")))["id"]
+        box.until(fresh, "awaiting_approval")
+        (expired,) = until(lambda: told(box, "override.expired"), bool)
+        assert (expired["guardrail"], expired["by"]) == ("cooldown", "local")
+        done(box.cli("approve", fresh, "--yes"))
+        assert box.until(fresh, "suppressed")["message"].startswith("cooldown: ")
+        assert not box.is_on(item)
+
+
 # ------------------------------------------------------------------------------ never blocked
 
 
@@ -355,6 +375,7 @@ def test_a_runbook_earns_the_next_mode(tmp_path: Path) -> None:
         (run,) = box.fire("Looks", box.item())
         box.until(run, "observed")
         page = done(box.cli(*promote))
+        assert "until it is raised" not in page
         assert page.splitlines()[:2] == [
             "only-looks: observe → approve",
             "  met      2 of 2 plans shown within 30d",

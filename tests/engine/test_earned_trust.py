@@ -127,8 +127,13 @@ async def test_what_does_something_else_has_shown_nothing(begin: Begin) -> None:
     def substance() -> str:
         return scene.daemon.library.by_name["repair"].substance
 
+    await scene.daemon.load(runbook(SET, mode="observe", on_failure={"escalate": []}))
     before = substance()
-    await scene.daemon.load(runbook(SET, owner="others", guardrails={"cooldown": "1s"}))
+    await scene.daemon.load(
+        runbook(
+            SET, owner="others", guardrails={"cooldown": "1s"}, on_failure={"escalate": "pager"}
+        )
+    )
     assert substance() == before
     await scene.fire(to="3")
     assert (await scene.daemon.runs())[-1].state is RunState.AWAITING_APPROVAL

@@ -14,12 +14,17 @@ CHANNEL = "C0123456789"
 MANIFEST = Path(__file__).parents[2] / "deploy/slack/manifest.yaml"
 
 
+def workspace() -> Slack:
+    """A workspace with one channel, to which the app is invited; clicks go by HTTP at first."""
+    made = Slack(CHANNEL).install(MANIFEST)
+    made.socket_mode = False
+    return made
+
+
 @pytest_asyncio.fixture
 async def slack() -> AsyncIterator[Slack]:
-    """A workspace with one channel, to which the app is invited; clicks go by HTTP at first."""
-    server = Slack(CHANNEL).install(MANIFEST)
-    server.socket_mode = False
-    await server.start()
+    """A workspace that listens."""
+    server = await workspace().start()
     try:
         yield server
     finally:

@@ -4,6 +4,7 @@ approve, deny, put off, command and look, over Socket Mode; some of it by pressi
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from tests.cli.commands import CONFIG, Box, serving
 from tests.servers.waiting import eventually_async
+from tests.slack import manifest
 from tests.slack.browser import Browser
 from tests.slack.fixtures import CHANNEL
 from tests.slack.person import Person
@@ -25,7 +27,7 @@ T = TypeVar("T")
 SLACK = """\
 slack:
   bot_token: {token}
-  app_token: {app_token}
+  {way}
   channel: {channel}
   api_url: {api_url}
   mention: [sre-oncall]
@@ -82,23 +84,32 @@ async def soon(look: Callable[[], T], what: str) -> T:
     return await eventually_async(look, 20, what=what)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whole]:
-    slack = Slack(CHANNEL).install(ROOT / "deploy/slack/manifest.yaml")
+@asynccontextmanager
+async def running(folder: Path, made_from: str) -> AsyncIterator[Whole]:
+    """The daemon, and an app made from one of our manifests."""
+    slack = Slack(CHANNEL).install(ROOT / made_from)
     slack.add_group("S0ONCALL", "sre-oncall", ["U0ANNA"])
     await slack.start()
-    settings = SLACK.format(
-        token=slack.token, app_token=slack.app_token, channel=CHANNEL, api_url=slack.api_url
-    )
-    box = Box.make(tmp_path_factory.mktemp("whole") / "b", CONFIG + settings)
+    way = f"app_token: {slack.app_token}"
+    if not slack.socket_mode:
+        way = f"signing_secret: {slack.signing_secret}"
+    settings = SLACK.format(token=slack.token, way=way, channel=CHANNEL, api_url=slack.api_url)
+    box = Box.make(folder / "b", CONFIG + settings)
     daemon = serving(box)
     await asyncio.to_thread(daemon.__enter__)
     try:
-        await slack.socket.connected()
         yield Whole(slack, box)
     finally:
         await asyncio.to_thread(daemon.__exit__, None, None, None)
         await slack.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Whole]:
+    folder = tmp_path_factory.mktemp("whole")
+    async with running(folder, "deploy/slack/manifest.yaml") as made:
+        await made.slack.socket.connected()
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -218,3 +229,26 @@ async def test_a_connection_that_slack_renews_or_loses_costs_no_click(whole: Who
     assert status.acknowledged
     assert whole.slack.socket.faults == []
     assert whole.anna.faults == []
+
+
+async def test_the_other_manifest_does_the_same_for_a_public_address(tmp_path: Path) -> None:
+    file = "deploy/slack/manifest-http.yaml"
+    async with running(tmp_path, file) as whole:
+        manifest.reach(whole.slack.app, manifest.load(ROOT / file), whole.box.url)
+        assert await whole.slack.delivery.verify()
+        message = await whole.asked("one")
+        assert (await whole.anna.command("/remediator", "status", channel=CHANNEL)).acknowledged
+        await soon(lambda: whole.anna.private, "an answer to the command")
+        opened = await whole.anna.open_home()
+        assert opened is not None
+        await soon(lambda: "box/one" in whole.anna.shown(whole.anna.home), "her Home")
+        await whole.form(message, "Deny")
+        whole.anna.fill("Why not?", "not now")
+        await whole.anna.submit()
+        await soon(lambda: "Denied" in message.shown, "the denial")
+        forged = await whole.slack.send(b"payload=%7B%7D", signature="v0=00")
+
+        assert "1 waiting for a person" in whole.anna.private[-1].shown
+        assert "not now" in message.shown
+        assert forged.status == 401
+        assert whole.anna.faults == []

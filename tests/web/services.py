@@ -293,7 +293,7 @@ class TrustDesk:
             ),
         ]
         wanted = tuple(line for line in lines if runbook in (None, line.runbook))
-        return Report(NOW - span, NOW, wanted)
+        return Report(NOW - span, NOW, wanted, Mode.APPROVE)
 
 
 def override(run_id: str) -> Override:
