@@ -17,6 +17,7 @@ from remediator.app import parts
 from remediator.app.rulebook import Rulebook
 from remediator.clients.alertmanager import Alertmanagers
 from remediator.clients.silences import AlertmanagerSilences
+from remediator.clients.slack.client import SlackClient
 from remediator.engine import housekeeping, lane, reconcile, silences
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
@@ -143,6 +144,10 @@ class Daemon:
             settings, self.registry, library, names, clock, self._record
         )
         await rulebook.load_first()
+        directory = Directory(Known.of(settings), clock, parts.rosters(settings, clients))
+        slack = clients[SlackClient]
+        assert isinstance(slack, SlackClient)  # noqa: S101 - likewise
+        slack.on_call = directory.on_call
         truncated = Hint()
         intake = IntakeDesk(journal, library, self.registry.sources, truncated.poke)
         reconciler = Reconciler(
@@ -165,6 +170,7 @@ class Daemon:
             default_approvers=settings.default_approvers,
             escalate_to=settings.escalate_to,
             silencer=silencer,
+            on_call=directory.on_call,
         )
 
         self._background("silences", silences.Remover(journal, silencer, clock).run())
@@ -186,7 +192,7 @@ class Daemon:
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
-        desk, server = self._edge(ports, intake, notifiers, clients, context_for)
+        desk, server = self._edge(ports, intake, notifiers, directory, context_for)
         listening = Listening(notifiers, desk, context_for)
         self.address = await server.start()
         self._stack.push_async_callback(self._drain, worker, server)
@@ -202,12 +208,11 @@ class Daemon:
         ports: Ports,
         intake: IntakeDesk,
         notifiers: Mapping[str, Notifier],
-        clients: Mapping[type, object],
+        directory: Directory,
         context_for: ContextFor,
     ) -> tuple[PeopleDesk, Server]:
         """Make what people and senders meet."""
         settings, clock, journal, library = self.settings, self.clock, ports.journal, ports.library
-        directory = Directory(Known.of(settings), clock, parts.rosters(settings, clients))
         runs = RunControl(journal, library, clock)
         controls = PauseControl(journal, library, clock)
         answers = ApprovalDesk(journal, clock, directory)
@@ -217,6 +222,7 @@ class Daemon:
             OverrideControl(journal, library, directory, lambda: ports.policy, clock),
             TrackRecord(journal, library, lambda: ports.policy, clock),
             self.registry.sources["alertmanager"].parse,
+            lambda: self._rulebook.source,
         )
         server = Server(
             Services(

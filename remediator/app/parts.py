@@ -6,7 +6,9 @@ Called by `daemon`, and by `cli` where it needs the same without a daemon.
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from remediator.clients import apprise as apprise_client
 from remediator.clients.alertmanager import Alertmanagers
+from remediator.clients.apprise import AppriseClient
 from remediator.clients.grafana import GrafanaClient
 from remediator.clients.http import HttpClient
 from remediator.clients.kubernetes import Kubernetes
@@ -46,6 +48,7 @@ def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, 
         WebhookClient(settings.webhooks),
         MailClient(settings.email),
         GrafanaClient(settings.grafana),
+        AppriseClient(settings.apprise),
     ]
     return {type(client): client for client in clients}
 
@@ -135,3 +138,9 @@ def _destinations(settings: Settings, registry: Registry) -> Iterator[tuple[str,
         pager = endpoint.notes is Wanted.ESCALATIONS
         assert webhook is not None  # noqa: S101 - asked above
         yield f"webhook:{name}", webhook.at(name, escalates=pager)
+    apprise = registry.notifiers.get("apprise")
+    if settings.apprise and not apprise_client.installed():
+        raise SettingsError(f"apprise: {apprise_client.INSTALL}")
+    for name in settings.apprise if apprise else ():
+        assert apprise is not None  # noqa: S101 - asked above
+        yield f"apprise:{name}", apprise.at(name, escalates=False)

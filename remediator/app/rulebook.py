@@ -64,6 +64,11 @@ class Rulebook:
         """The policy in force."""
         return self._policy.policy
 
+    @property
+    def source(self) -> PolicySource:
+        """The policy in force, and where it comes from."""
+        return self._policy
+
     def _files(self) -> Sequence[Path]:
         """The files beside the runbooks that a change of means to load again."""
         file = self.settings.policy_file
@@ -119,7 +124,7 @@ class Rulebook:
             found += error.findings
         try:
             loaded = store.load_folder(settings.runbooks, self.registry)
-            found += people.of_policy(policy.policy, policy.file, self._names)
+            found += people.of_policy(policy, self._names)
             found += people.check(
                 loaded.runbooks,
                 names=self._names,
@@ -144,6 +149,7 @@ class Rulebook:
             log.info("policy loaded", file=policy.file or "settings", digest=policy.digest)
         await self.library.replace(loaded.runbooks)
         self._policy = policy
+        metrics.show(metrics.POLICY_INFO, {policy.digest[:12]: 1})
         metrics.RUNBOOKS_LOADED.set(len(loaded.runbooks))
         metrics.RELOAD_SUCCESS.set(1)
         metrics.RELOAD_TIMESTAMP.set(self.clock.now().timestamp())

@@ -23,7 +23,7 @@ COMMANDS = {
     "snooze": "Put a question off for a while.",
     "approvals": "List what waits for a person, for whom, and until when.",
     "incidents": "List firing episodes.",
-    "policy": "Show what every guardrail says of a run, or would say about an alert.",
+    "policy": "Show the policy, and what every guardrail says of a run or an alert.",
     "override": "Lift a guardrail for one run, once, with a reason.",
     "pause": "Stop automatic changes: everywhere, of a runbook, or in a scope.",
     "resume": "Lift a pause.",
@@ -36,6 +36,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of runbooks, of the policy or of the settings.",
     "actions": "The catalogue of actions and probes.",
     "config": "Show the settings in force, secrets masked.",
+    "notify": "List who is told, and try it with a test note.",
 }
 """Every command with its line in `--help`; the module of the same name holds `command`."""
 

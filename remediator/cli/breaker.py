@@ -18,7 +18,10 @@ def command() -> None:
 @options.url
 @options.output
 def list_(every: bool, url: str, output: str) -> None:
-    """List the breakers that are open, or half open: one run at a time may show that it works."""
+    """List the breakers that are open or half open.
+
+    While one is half open, one automatic run at a time may show that the runbook works again.
+    """
     from remediator.cli import api, show  # noqa: PLC0415 - keeps --help quick
 
     found = api.Api(url).get("/api/v1/breakers")

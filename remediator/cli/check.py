@@ -1,7 +1,7 @@
 """`remediator check`: validate and lint runbooks and settings."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ def _check(paths: Sequence[Path], configs: Sequence[Path], known: "Registry") ->
     try:
         loaded = store.load_folder(files, known).runbooks
         findings += _lint(loaded)
-        if not findings:
+        if all(one.severity.value == "warning" for one in findings):
             findings += [one for path in configs for one in _people(path, loaded, known)]
     except store.RunbookErrors as error:
         findings += error.findings
@@ -107,7 +107,7 @@ def _people(config: Path, loaded: Sequence["Runbook"], known: "Registry") -> Ite
             notifiers=notifiers,
             policy=policy.policy.approval,
         ),
-        *people.of_policy(policy.policy, policy.file or str(config), names),
+        *people.of_policy(replace(policy, file=policy.file or str(config)), names),
     ]
 
 

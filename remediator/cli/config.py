@@ -33,9 +33,11 @@ def masked(value: Any) -> Any:
 )
 def command(config: Path | None, output: str) -> None:
     """Show the settings as file, environment and defaults make them, secrets masked."""
-    from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
+    from remediator.cli import runbook_files, show  # noqa: PLC0415 - keeps --help quick
 
     settings = options.read_settings(config)
+    if settings.policy_file is not None:  # what is in force, and not the defaults beside it
+        settings = settings.model_copy(update={"policy": runbook_files.policy(settings)})
     # pydantic writes a secret as stars, and None as null; nothing here ever sees its value.
     values = masked(settings.model_dump(mode="json", by_alias=True))
     if output == "json":

@@ -1,4 +1,4 @@
-"""`remediator policy explain`: what every guardrail says of a run, or would say about an alert."""
+"""`remediator policy`: the one in force, and what every guardrail says of a run or an alert."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,29 @@ from remediator.cli import options
 
 @click.group("policy")
 def command() -> None:
-    """See what the policy says. `remediator check` checks a policy file."""
+    """See the policy, and what it says. `remediator check` checks a policy file."""
+
+
+@command.command("show")
+@options.url
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="yaml for people, json for scripts.",
+)
+def show_(url: str, output: str) -> None:
+    """Show the policy that the daemon judges by, defaults and all."""
+    from remediator.cli import api, show  # noqa: PLC0415 - keeps --help quick
+
+    found = api.Api(url).get("/api/v1/policy")
+    if output == "json":
+        show.as_json(found)
+        return
+    click.echo(f"# {found['file'] or 'in the settings'}, digest {found['digest'][:12]}")
+    show.as_yaml(found["policy"])
 
 
 @command.command("explain")
@@ -27,7 +49,7 @@ def command() -> None:
 def explain(
     ctx: click.Context, what: str, offline: bool, config: Path | None, url: str, output: str
 ) -> None:
-    """Show every guardrail's verdict as a table, allows too: why, and what lifts it.
+    """Show every guardrail's verdict, why, and what lifts it.
 
     RUN is a run's id or a unique part of it: the daemon judges its newest plans as things are now.
     ALERT is a file (- for standard input) as for `remediator simulate`: the daemon says what it

@@ -60,8 +60,16 @@ def command(
         show.as_json({"items": [promoting.to_json(one, written=write) for one in proposals]})
     else:
         _print(proposals, write)
+        _ceiling(proposals, found["policy_mode"])
     if not any(one.diff for one in proposals):
         ctx.exit(1)
+
+
+def _ceiling(proposals: "Sequence[Proposed]", policy: str) -> None:
+    """Say so where the policy lets nobody go as far as is proposed."""
+    order = ("observe", "approve", "auto")
+    if any(one.diff and order.index(one.to) > order.index(policy) for one in proposals):
+        click.echo(f"the policy's mode is {policy}: until it is raised, no runbook goes further")
 
 
 def _registry() -> Any:

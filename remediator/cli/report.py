@@ -1,5 +1,8 @@
 """`remediator report`: how often each runbook ran, helped, was refused, and the time it saved."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from remediator.cli import options
@@ -50,7 +53,7 @@ def command(
         (
             (
                 one["runbook"],
-                one["mode"],
+                _mode(one),
                 one["trust"]["earned"] if one["trust"] else "",
                 one["runs"],
                 one["helped"],
@@ -70,6 +73,12 @@ def command(
         click.echo("more was refused than is read at once: the newest are counted", err=True)
     since_text = show.time_of_day(found["since"])
     click.echo(f"since {since_text}: {show.span(found['saved_s'])} saved; {found['formula']}")
+
+
+def _mode(one: Mapping[str, Any]) -> str:
+    """Return the mode of the file; while the failure breaker is not closed, people are asked."""
+    mode: str = one["mode"] or ""
+    return mode if one["breaker"] in (None, "closed") else f"{mode} (breaker {one['breaker']})"
 
 
 def _seconds(name: str, text: str) -> float:

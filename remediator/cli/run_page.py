@@ -151,6 +151,10 @@ def _approval(view: Item) -> Iterator[Text | Table]:
     terms = asked["terms"]
     if terms["four_eyes"]:
         rows.append(("four eyes", _plain("who started the run may not say yes to it")))
+    if terms["deny_reason"]:
+        rows.append(("a no", _plain("must say why")))
+    if terms["policy"]:
+        rows.append(("so says", _plain(", ".join(terms["policy"]))))
     if asked["status"] == "open":
         rows.append(("until", _plain(show.time_of_day(asked["expires_at"]))))
         rows.append(("then", _plain(_THEN[terms["on_expiry"]])))

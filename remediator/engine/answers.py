@@ -6,10 +6,11 @@ compare-and-set decides the run. Nobody is let in by silence, by name, or by bei
 Called by `desk`. What is asked, and when again, is in `approvals`.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from remediator.engine.people import CannotTell, Directory
+from remediator.engine.people import Asked, CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, Journal
 from remediator.model.approvals import (
     Answer,
@@ -18,7 +19,7 @@ from remediator.model.approvals import (
     DecisionOutcome,
     SnoozeOutcome,
 )
-from remediator.model.clock import Clock, to_text
+from remediator.model.clock import Clock, to_minute
 from remediator.model.quantities import format_duration
 from remediator.model.runs import Run, Trigger
 from remediator.observe import logs, metrics
@@ -104,16 +105,17 @@ class ApprovalDesk:
         log.info("snooze", actor=actor, outcome=outcome, run_id=request.run_id)
         if outcome is SnoozeOutcome.SNOOZED:
             metrics.QUESTIONS_CLOSED.labels(how=outcome.value).inc()
-        if outcome is SnoozeOutcome.SNOOZED:
-            text = f"Snoozed until {to_text(now + for_)}; then it is checked and asked anew."
+            text = f"Snoozed until {to_minute(now + for_)}; then it is checked and asked anew."
             return Snoozed(outcome, text)
         return Snoozed(outcome, _SNOOZED[outcome])
 
-    async def may_answer(self, actor: str, request: ApprovalRequest) -> bool:
-        """Whether an actor is among those asked, for what is only shown; no, where it can't be
-        told."""
+    async def may_answer(
+        self, actor: str, request: ApprovalRequest, *, fresh: bool = False
+    ) -> bool:
+        """Whether an actor is among those asked; no, where it can't be told. Afresh for what is
+        more than shown."""
         try:
-            return await self._asked(actor, request, fresh=False)
+            return await self._asked(actor, request, fresh=fresh)
         except CannotTell:
             return False
 
@@ -127,7 +129,10 @@ class ApprovalDesk:
         reason: str,
         via: str,
     ) -> Answered:
-        await self._require(request, actor, answer.value, via)
+        # For all of one answer, so that each list elsewhere is asked for once: Slack waits three
+        # seconds.
+        asked: Asked = {}
+        await self._require(request, actor, answer.value, via, asked)
         if answer is Answer.APPROVE and self._has_started(actor, request, run):
             await self._refuse(request, actor, answer.value, via, "four_eyes")
             raise NotAuthorised(f"{actor} started this run; somebody else must say yes to it")
@@ -145,7 +150,7 @@ class ApprovalDesk:
         )
         outcome, after = DecisionOutcome.LOOK_AGAIN, None
         for _ in range(_MOST_LOOKS):
-            earlier = await self._earlier(request, run, decision)
+            earlier = await self._earlier(request, run, decision, asked)
             outcome, after = await self._journal.decide(decision, earlier=earlier)
             if outcome is not DecisionOutcome.LOOK_AGAIN:
                 break
@@ -153,7 +158,7 @@ class ApprovalDesk:
         return _answered(outcome, after or request)
 
     async def _earlier(
-        self, request: ApprovalRequest, run: Run | None, decision: Decision
+        self, request: ApprovalRequest, run: Run | None, decision: Decision, asked: Asked
     ) -> dict[str, str]:
         """Return who stands behind each earlier yes, empty where it counts no more.
 
@@ -164,17 +169,26 @@ class ApprovalDesk:
             if one.answer is not Answer.APPROVE or one.actor == decision.actor:
                 continue
             try:
-                still = await self._asked(one.actor, request, fresh=True)
+                still = await self._asked(one.actor, request, fresh=True, asked=asked)
             except CannotTell:
                 still = False
             still = still and not self._has_started(one.actor, request, run)
             found[one.actor] = self._directory.person(one.actor) if still else ""
         return found
 
-    async def _asked(self, actor: str, request: ApprovalRequest, *, fresh: bool) -> bool:
-        for names in (request.approvers, *request.terms.within):
-            if not await self._directory.among(actor, names, fresh=fresh):
-                return False
+    async def _asked(
+        self, actor: str, request: ApprovalRequest, *, fresh: bool, asked: Asked | None = None
+    ) -> bool:
+        lists = (request.approvers, *request.terms.within)
+        found = await asyncio.gather(
+            *(self._directory.among(actor, names, fresh=fresh, asked=asked) for names in lists),
+            return_exceptions=True,
+        )
+        if any(one is False for one in found):
+            return False
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
         return True
 
     def _has_started(self, actor: str, request: ApprovalRequest, run: Run | None) -> bool:
@@ -199,7 +213,14 @@ class ApprovalDesk:
                 metrics.run_ended(run.runbook, run.state, run.reason)
         log.info("approval", actor=decision.actor, answer=decision.answer, outcome=outcome)
 
-    async def _require(self, request: ApprovalRequest, actor: str, what: str, via: str) -> None:
+    async def _require(
+        self,
+        request: ApprovalRequest,
+        actor: str,
+        what: str,
+        via: str,
+        asked: Asked | None = None,
+    ) -> None:
         """Let in who was asked.
 
         Raises:
@@ -207,7 +228,7 @@ class ApprovalDesk:
         """
         why, reason = "", "not_among"
         try:
-            if await self._asked(actor, request, fresh=True):
+            if await self._asked(actor, request, fresh=True, asked=asked):
                 return
         except CannotTell as error:
             why, reason = f"; {error}", "cannot_tell"
@@ -271,10 +292,10 @@ def _answered(outcome: DecisionOutcome, request: ApprovalRequest | None) -> Answ
             outcome, f"Counted. {request.quorum} different people must approve; more are needed."
         )
     why = request.closed_why if request is not None and outcome is DecisionOutcome.VOID else ""
-    return Answered(outcome, _SENTENCES[outcome] + (f" {why}." if why else ""))
+    return Answered(outcome, SENTENCES[outcome] + (f" {why}." if why else ""))
 
 
-_SENTENCES = {
+SENTENCES = {
     DecisionOutcome.COUNTED: "Counted. More approvals are needed.",
     DecisionOutcome.APPROVED: "Approved. The change is being made.",
     DecisionOutcome.DENIED: "Denied. Nothing more will be changed.",
@@ -291,8 +312,8 @@ _SENTENCES = {
 _SNOOZED = {
     SnoozeOutcome.HALF_DONE: "This run has changed something already and can't stand half done: "
     "approve what is left, or deny it and it is taken back.",
-    SnoozeOutcome.DECIDED: _SENTENCES[DecisionOutcome.ALREADY_DECIDED],
-    SnoozeOutcome.EXPIRED: _SENTENCES[DecisionOutcome.EXPIRED],
-    SnoozeOutcome.VOID: _SENTENCES[DecisionOutcome.VOID],
-    SnoozeOutcome.UNKNOWN: _SENTENCES[DecisionOutcome.UNKNOWN],
+    SnoozeOutcome.DECIDED: SENTENCES[DecisionOutcome.ALREADY_DECIDED],
+    SnoozeOutcome.EXPIRED: SENTENCES[DecisionOutcome.EXPIRED],
+    SnoozeOutcome.VOID: SENTENCES[DecisionOutcome.VOID],
+    SnoozeOutcome.UNKNOWN: SENTENCES[DecisionOutcome.UNKNOWN],
 }

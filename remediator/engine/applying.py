@@ -298,7 +298,7 @@ async def _not_allowed(
         plans = {row.sequence: plan, **_planned_after(held, row.sequence)}
         await _write(
             held,
-            approvals.asking(held, plans, reason, why, steps=(row,), verdicts=shown),
+            await approvals.asking(held, plans, reason, why, steps=(row,), verdicts=shown),
             unwritten,
         )
     elif held.changed:

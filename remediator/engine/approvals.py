@@ -8,9 +8,10 @@ Answers are handed in at `answers`.
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
-from remediator.engine import differing, guardrails, recheck, step, terms
+from remediator.engine import differing, guardrails, recheck, silences, step, terms
 from remediator.engine.ending import failing
 from remediator.engine.hand import Hand
 from remediator.journal.protocol import RunUpdate
@@ -30,7 +31,7 @@ SILENCE_GRACE = timedelta(minutes=5)
 who would have said no perhaps had nobody to say it to."""
 
 
-def asking(
+async def asking(
     held: Hand, plans: Mapping[int, Plan], reason: Reason, why: str, **more: Any
 ) -> RunUpdate:
     """Return the transition that asks people about these plans, bound to their digests."""
@@ -46,11 +47,12 @@ def asking(
         status=ApprovalStatus.OPEN,
         created_at=now,
         expires_at=now + asked.timeout,
-        asked_because=why,
+        asked_because=f"{why}{silences.promised(held)}",
         terms=asked.terms,
         differs=differing.lines(held.shown, shown),
     )
     text = "; ".join(str(plan) for plan in plans.values())
+    told = f"asks for approval: {text}{await _on_call(held, request)}"
     entry = held.audit(
         "approval.asked",
         {
@@ -71,13 +73,13 @@ def asking(
         ask=request,
         wake_at=_next_wake(request, 0),
         release=True,
-        notes=(*more.pop("notes", ()), held.note(NoteKind.APPROVAL, f"asks for approval: {text}")),
+        notes=(*more.pop("notes", ()), held.note(NoteKind.APPROVAL, told)),
         audit=(*more.pop("audit", ()), entry),
         **more,
     )
 
 
-def waiting(held: Hand, request: ApprovalRequest) -> RunUpdate:
+async def waiting(held: Hand, request: ApprovalRequest) -> RunUpdate:
     """Return the transition of a run that goes on waiting, with a reminder if one is due.
 
     After a pause of the daemon's one reminder stands for all that were due in it. Which were sent
@@ -89,6 +91,7 @@ def waiting(held: Hand, request: ApprovalRequest) -> RunUpdate:
     if due > request.reminded:
         left = format_duration(_whole_minutes(request.expires_at - now))
         text = f"reminder: nobody has decided yet, {left} left: {run.message}"
+        text += await _on_call(held, request)
         more["reminded"] = due
         more["notes"] = (held.note(NoteKind.APPROVAL, text),)
         more["audit"] = (
@@ -193,6 +196,12 @@ def _blocks(held: Hand, number: int, plan: Plan) -> terms.Blocks:
     return guardrails.approval_blocks(
         step.question(held, number, plan, history=nothing, signal=None, approved=False)
     )
+
+
+async def _on_call(held: Hand, request: ApprovalRequest) -> str:
+    """Return who is on call of those asked, as the end of a sentence; empty where nobody is."""
+    found = await held.ports.on_call((*request.approvers, *chain(*request.terms.within)))
+    return f" (on call: {', '.join(found)})" if found else ""
 
 
 def _next_wake(request: ApprovalRequest, reminded: int) -> datetime:

@@ -13,8 +13,9 @@ from remediator.engine.answers import ApprovalDesk, Snoozed
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
-from remediator.model.approvals import Answer, ApprovalRequest
-from remediator.model.clock import Clock, to_text
+from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus
+from remediator.model.clock import Clock, to_minute
+from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control
 from remediator.model.runs import RunState
 from remediator.model.views import RunView, Waiting, Who
@@ -95,15 +96,30 @@ class PeopleDesk:
         """See `Desk.cancel`: operators, and whoever may answer the run's open question."""
         view = await self._journal.view(run_id)
         question = view.approval if view else None
-        operator = await self._has(actor, Role.OPERATOR)
-        if not operator and not (
-            question is not None and await self._approvals.may_answer(actor, question)
+        if question is not None and question.status is not ApprovalStatus.OPEN:
+            question = None
+        if not await self._has(actor, Role.OPERATOR) and not (
+            question is not None and await self._approvals.may_answer(actor, question, fresh=True)
         ):
-            await self._refuse(actor, "cancel", run_id=view.run.id if view else "")
+            await self._refuse(actor, "cancel this run", run_id=view.run.id if view else "")
         if view is None:
             return f"There is no run {run_id[:40]}."
         outcome = await self._runs.cancel(view.run.id, by=actor, reason=reason)
         return _CANCELLED[outcome]
+
+    async def acknowledge(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        """See `Desk.acknowledge`: operators, and whoever may answer the run's newest question."""
+        view = await self._journal.view(run_id)
+        question = view.approval if view else None
+        operator = await self._has(actor, Role.OPERATOR)
+        if not operator and not (
+            question is not None and await self._approvals.may_answer(actor, question)
+        ):
+            await self._refuse(actor, "acknowledge", run_id=view.run.id if view else "")
+        if view is None:
+            return f"There is no run {run_id[:40]}."
+        outcome = await self._runs.acknowledge(view.run.id, by=actor, reason=reason)
+        return _ACKNOWLEDGED[outcome]
 
     async def start(
         self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
@@ -183,7 +199,7 @@ class PeopleDesk:
         )
 
     async def run(self, run_id: str, *, actor: str) -> RunView | None:
-        """See `Desk.run`: viewers, and whoever may answer the run's question."""
+        """See `Desk.run`: viewers, and whoever was asked about it."""
         view = await self._journal.view(run_id)
         if await self._has(actor, Role.VIEWER):
             return view
@@ -209,9 +225,14 @@ class PeopleDesk:
 
     async def _refuse(self, actor: str, what: str, *, run_id: str = "") -> NoReturn:
         metrics.NOT_AUTHORISED.inc()
-        log.warning("not authorised", actor=actor, what=what)
+        why = "no role of the settings allows it"
+        try:
+            await self._directory.role(actor, fresh=False)
+        except CannotTell as error:
+            why = str(error)
+        log.warning("not authorised", actor=actor, what=what, why=why)
         await self._journal.record([_refused(actor, what, run_id, self._clock.now())])
-        raise NotAuthorised(f"{actor} may not {what}: no role of the settings allows it")
+        raise NotAuthorised(f"{actor} may not {what}: {why}")
 
 
 def _refused(actor: str, what: str, run_id: str, at: datetime) -> AuditEntry:
@@ -224,11 +245,17 @@ def _named(scope: str) -> str:
 
 
 def _paused(control: Control) -> str:
-    until = f" until {to_text(control.until)}" if control.until else ""
+    until = f" until {to_minute(control.until)}" if control.until else ""
     why = f": {control.reason}" if control.reason else ""
     return f"{_named(control.scope)} is paused by {control.by}{until}{why}"
 
 
+_ACKNOWLEDGED = {
+    AcknowledgeOutcome.ACKNOWLEDGED: "Acknowledged. Nobody else is called for this run.",
+    AcknowledgeOutcome.REPEATED: "Somebody had acknowledged it before.",
+    AcknowledgeOutcome.NOBODY_CALLED: "This run has called nobody.",
+    AcknowledgeOutcome.UNKNOWN: "There is no such run.",
+}
 _CANCELLED = {
     CancelOutcome.CANCELLED: "Cancelled. Nothing more will be changed.",
     CancelOutcome.REQUESTED: "A change is in hand; the run ends after it.",

@@ -6,6 +6,7 @@ themselves what is different. Called by `approvals` when it asks again.
 
 from collections.abc import Iterator, Mapping
 
+from remediator.model import canonical
 from remediator.model.plans import Plan
 from remediator.model.quantities import format_duration
 
@@ -37,6 +38,9 @@ def lines(before: Mapping[str, Plan], now: Mapping[str, Plan]) -> tuple[str, ...
 
 def _of_one(old: Plan, new: Plan) -> Iterator[str]:
     was, becomes = _words(old), _words(new)
+    if was == becomes:
+        # Words round, leave out, and write 1 for "1"; the digest does not.
+        was, becomes = _figures(old), _figures(new)
     for key in dict.fromkeys((*was, *becomes)):
         if was.get(key) == becomes.get(key):
             continue
@@ -46,9 +50,25 @@ def _of_one(old: Plan, new: Plan) -> Iterator[str]:
             yield f"+ {becomes[key]}"
 
 
+def _figures(plan: Plan) -> dict[str, str]:
+    impact = plan.impact
+    down = "all of them" if impact.down is None else str(impact.down)
+    text = f"{impact.pods} of {impact.of_pods} pods, {down} down at once, {impact.nodes} nodes"
+    return {
+        **{
+            f"change {one.path}": f"{one.path}: {canonical.dumps(one.before)} → "
+            f"{canonical.dumps(one.after)}"
+            for one in plan.changes
+        },
+        "impact": f"impact: {text}",
+    }
+
+
 def _words(plan: Plan) -> dict[str, str]:
     """Return what the digest covers, each part in words."""
-    words = {"action": plan.action, "target": str(plan.target)}
+    target = plan.target
+    words = {"action": plan.action, "target": f"{target.kind} {target.scope}/{target.name}"}
+    words["system"] = f"in {target.system}"
     if plan.target.uid:
         words["uid"] = f"object {plan.target.uid}"
     words |= {f"change {change.path}": str(change) for change in plan.changes}

@@ -8,6 +8,7 @@ import structlog
 from remediator.engine import guardrails, tripped
 from remediator.engine.library import Library
 from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
+from remediator.model import promotion
 from remediator.model.clock import Clock
 from remediator.model.policy import Limits, Policy
 
@@ -36,6 +37,8 @@ def kept_from(
     if policy.breaker.failures is not None:
         # While a breaker is open or half-open, what opened it must still be there.
         counted.append(now - policy.breaker.failures.per - policy.breaker.cool_off)
+    if policy.trust.required:
+        counted += promotion.looks_back_to(policy.trust, now)
     return min([now - retention, *counted])
 
 

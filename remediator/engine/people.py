@@ -83,6 +83,10 @@ class Known:
         )
 
 
+Asked = dict[str, "asyncio.Future[frozenset[str]]"]
+"""What was asked elsewhere for one decision, by name."""
+
+
 class Directory:
     """Answers who somebody is.
 
@@ -107,36 +111,59 @@ class Directory:
         """Return who stands behind an identity; of nobody's, the identity itself."""
         return self._person.get(identity, identity)
 
-    async def among(self, actor: str, names: Iterable[str], *, fresh: bool) -> bool:
+    async def among(
+        self, actor: str, names: Iterable[str], *, fresh: bool, asked: "Asked | None" = None
+    ) -> bool:
         """Whether the actor, or the person behind it, is one of these.
 
         Args:
             actor: an authenticated identity.
             names: identities, people, groups, `slack-group:…`, `schedule:…`.
             fresh: ask what is kept elsewhere now, whatever is remembered.
+            asked: of one decision, so that it asks for each list once.
 
         Raises:
             CannotTell: none of the names that could be looked up lets the actor in, and another
                 could not be.
         """
         person = self.person(actor)
-        flat = [one for name in names for one in self._known.groups.get(name, (name,))]
+        flat = self._flat(names)
         if any(self.person(one) == person for one in flat):
             return True
-        trouble: CannotTell | None = None
-        for name in dict.fromkeys(flat):
-            if not self._could_hold(name, person, actor):
-                continue
-            try:
-                found = await self._roster(name, fresh=fresh)
-            except CannotTell as error:
-                trouble = error
-                continue
-            if any(self.person(one) == person for one in found):
+        elsewhere = [name for name in flat if self._could_hold(name, person, actor)]
+        found = await asyncio.gather(
+            *(self._roster(name, fresh=fresh, asked=asked) for name in elsewhere),
+            return_exceptions=True,
+        )
+        trouble: BaseException | None = None
+        for one in found:
+            if isinstance(one, BaseException):
+                trouble = one
+            elif any(self.person(identity) == person for identity in one):
                 return True
         if trouble is not None:
             raise trouble
         return False
+
+    async def on_call(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return who is on call by the schedules among these names, to be shown: identities where
+        they are known, Slack's first. Where it can't be told, nobody."""
+        found: list[str] = []
+        for name in self._flat(names):
+            if name.startswith("schedule:"):
+                try:
+                    found += sorted(await self._roster(name, fresh=False, asked=None))
+                except CannotTell:
+                    continue
+        return tuple(dict.fromkeys(self._shown(one) for one in found))
+
+    def _flat(self, names: Iterable[str]) -> list[str]:
+        flat = (one for name in names for one in self._known.groups.get(name, (name,)))
+        return list(dict.fromkeys(flat))
+
+    def _shown(self, name: str) -> str:
+        identities = self._known.people.get(self.person(name), ())
+        return next((one for one in identities if one.startswith("slack:")), name)
 
     async def role(self, actor: str, *, fresh: bool) -> Role | None:
         """Return the highest role of an actor, None where it has none.
@@ -151,8 +178,19 @@ class Directory:
             return Role.ADMIN
         if actor.startswith("api:"):
             return self._known.tokens.get(actor)
-        for role in reversed(Role):
-            if await self.among(actor, self._known.roles.get(role, ()), fresh=fresh):
+        asked: Asked | None = {} if fresh else None
+        order = tuple(reversed(Role))
+        found = await asyncio.gather(
+            *(
+                self.among(actor, self._known.roles.get(role, ()), fresh=fresh, asked=asked)
+                for role in order
+            ),
+            return_exceptions=True,
+        )
+        for role, holds in zip(order, found, strict=True):
+            if isinstance(holds, BaseException):
+                raise holds
+            if holds:
                 return role
         return None
 
@@ -178,11 +216,19 @@ class Directory:
         behind = (actor, *self._known.people.get(person, ()))
         return any(identity.startswith("slack:") for identity in behind)
 
-    async def _roster(self, name: str, *, fresh: bool) -> frozenset[str]:
-        now = self._clock.now()
+    async def _roster(self, name: str, *, fresh: bool, asked: "Asked | None") -> frozenset[str]:
+        if asked is not None:
+            # Two that ask at the same time wait for the same answer.
+            if name not in asked:
+                asked[name] = asyncio.ensure_future(self._ask(name))
+            return await asked[name]
         remembered = self._seen.get(name)
-        if remembered and not fresh and now - remembered[0] < ROSTER_AGE:
+        if remembered and not fresh and self._clock.now() - remembered[0] < ROSTER_AGE:
             return remembered[1]
+        return await self._ask(name)
+
+    async def _ask(self, name: str) -> frozenset[str]:
+        now = self._clock.now()
         prefix, _, there = name.partition(":")
         try:
             async with asyncio.timeout(ROSTER_TIMEOUT_S):

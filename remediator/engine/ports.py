@@ -67,6 +67,11 @@ class Pace:
     give_up: timedelta
 
 
+async def nobody_on_call(_: Sequence[str]) -> Sequence[str]:
+    """Say that nobody is, where no schedules are known."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything that a stage of a run works with."""
@@ -85,6 +90,8 @@ class Ports:
     escalate_to: tuple[Call, ...]
     silencer: Silencer | None = None
     """Sets silences around changes; None where nobody does."""
+    on_call: Callable[[Sequence[str]], Awaitable[Sequence[str]]] = nobody_on_call
+    """Who is on call by the schedules among these names, to be told; `engine.people` knows."""
 
     @property
     def policy(self) -> Policy:

@@ -120,7 +120,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         await hold(held, guardrails.waiting_reason(shown), binding)
     elif ruling is Ruling.HOLD:
         reason = guardrails.holding_reason(shown)
-        await held.write(approvals.asking(held, planned.plans, reason, binding, **common))
+        await held.write(await approvals.asking(held, planned.plans, reason, binding, **common))
     else:
         message = "allowed without a person" if planned.plans else "each change when it is reached"
         message = "; ".join((message, *(str(v) for v in shown if v.override)))
@@ -143,7 +143,7 @@ async def await_approval(held: Hand) -> None:
     elif held.now >= request.expires_at:
         await held.write(await approvals.nobody_decided(held, request))
     else:
-        await held.write(approvals.waiting(held, request))
+        await held.write(await approvals.waiting(held, request))
 
 
 STAGES: Mapping[RunState, Callable[[Hand], Awaitable[None]]] = {

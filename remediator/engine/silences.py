@@ -6,6 +6,7 @@ daemon's parts.
 """
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 from remediator.engine import retry
@@ -14,6 +15,8 @@ from remediator.engine.ports import Silencer
 from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
 from remediator.model import silences
 from remediator.model.clock import Clock
+from remediator.model.matchers import Matcher
+from remediator.model.quantities import format_duration
 from remediator.model.silences import Silence, Silenced, SilenceState
 from remediator.observe import logs, metrics
 
@@ -50,13 +53,29 @@ async def ensure(held: Hand) -> None:
         log.warning("going on without a silence", error=str(error))
 
 
+def promised(held: Hand) -> str:
+    """Return what the run will silence, for those who are asked to approve; empty for nothing."""
+    spec = held.runbook.silence
+    if spec is None or held.ports.silencer is None:
+        return ""
+    made = [silences.written(one) for _, one in _narrowed(held, spec) if not isinstance(one, str)]
+    if not made:
+        return ""
+    return f"; silences {' and '.join(made)} for {format_duration(spec.for_)} at most"
+
+
+def _narrowed(
+    held: Hand, spec: silences.Silencing
+) -> Iterator[tuple[int, tuple[Matcher, ...] | str]]:
+    labels = held.run.context.get("alert", {}).get("labels", {})
+    for number, line in enumerate(spec.lines, 1):
+        yield number, silences.narrowed(line, spec.equal, labels)
+
+
 def _wanted(held: Hand, spec: silences.Silencing) -> tuple[Silence, ...]:
-    alert = held.run.context.get("alert", {})
-    labels = alert.get("labels", {})
     sender = held.incident.sender if held.incident is not None else "default"
     found = []
-    for number, line in enumerate(spec.lines, 1):
-        made = silences.narrowed(line, spec.equal, labels)
+    for number, made in _narrowed(held, spec):
         if isinstance(made, str):
             metrics.SILENCES.labels(result="refused").inc()
             log.warning("no silence is set", why=made, run_id=held.run.id)

@@ -4,15 +4,18 @@ weighs. Reads the journal; decides nothing.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from remediator.engine import guardrails
+from remediator.engine.guardrails import Standing
 from remediator.engine.library import Library
 from remediator.engine.ports import Ports
 from remediator.journal.protocol import Journal
 from remediator.model import promotion
 from remediator.model.clock import Clock
-from remediator.model.evidence import Evidence, RunCount, evidence
+from remediator.model.evidence import RunCount, evidence
+from remediator.model.history import Reset
 from remediator.model.policy import Mode, Policy, Trust
 from remediator.model.promotion import Bar, Track
 from remediator.model.runs import RunState
@@ -33,6 +36,15 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """The failure breaker of one runbook, and who reset it last."""
+
+    runbook: str
+    standing: Standing
+    reset: Reset | None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One runbook in a report.
 
@@ -44,7 +56,7 @@ class Line:
         refused: by guardrail, runs that it ended.
         mean_time: from the start to the end of those that helped; None where none did.
         decisions: answers that people gave.
-        earned, proposal: of a runbook in force; None for others.
+        earned, proposal, breaker: of a runbook in force; None for others.
     """
 
     runbook: str
@@ -62,6 +74,7 @@ class Line:
     track: Track | None = None
     earned: Mode | None = None
     proposal: Proposal | None = None
+    breaker: Breaker | None = None
 
     @property
     def total(self) -> int:
@@ -71,11 +84,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What happened from `since` to `until`."""
+    """What happened from `since` to `until`, and the highest mode that the policy gives any runbook
+    now."""
 
     since: datetime
     until: datetime
     lines: tuple[Line, ...]
+    policy_mode: Mode
     partial: bool = False
 
 
@@ -114,13 +129,27 @@ class TrackRecord:
             sums[refusal.runbook].refused[refusal.guardrail] += refusal.count
         in_force = self._library.by_name
         names = {*sums, *(name for name in in_force if runbook in (None, name))}
-        trust = self._policy_now().trust
+        policy = self._policy_now()
+        trust = policy.trust
         tracks = await self._tracks([in_force[n] for n in names if n in in_force], trust, until)
+        breakers = {b.runbook: b for b in await self.breakers([n for n in names if n in in_force])}
         lines = [
-            _line(name, sums[name], in_force.get(name), tracks.get(name), trust)
+            replace(
+                _line(name, sums[name], in_force.get(name), tracks.get(name), trust),
+                breaker=breakers.get(name),
+            )
             for name in sorted(names)
         ]
-        return Report(found.since, found.until, tuple(lines), found.partial)
+        return Report(found.since, found.until, tuple(lines), policy.mode, found.partial)
+
+    async def breakers(self, runbooks: Sequence[str]) -> Sequence[Breaker]:
+        """Return the failure breakers of these runbooks, in their order."""
+        now, limit = self._clock.now(), self._policy_now().breaker
+        pasts = await self._journal.breaker_pasts(runbooks)
+        return [
+            Breaker(name, guardrails.standing(*pasts[name], limit, now), pasts[name][1])
+            for name in runbooks
+        ]
 
     async def _tracks(
         self, runbooks: Sequence[Runbook], trust: Trust, now: datetime
@@ -145,13 +174,14 @@ async def shown(ports: Ports, runbook: Runbook) -> Track | None:
     trust = ports.policy.trust
     if not trust.required:
         return None
-    found: list[Evidence] = []
-    for since in promotion.looks_back_to(trust, ports.clock.now()):
-        counts = await ports.journal.run_counts(
-            since=since, runbook=runbook.name, substance=runbook.substance
+    since = promotion.looks_back_to(trust, ports.clock.now())
+    found = {
+        one: await ports.journal.run_counts(
+            since=one, runbook=runbook.name, substance=runbook.substance
         )
-        found.append(evidence(counts, runbook.name, runbook.substance))
-    return Track(*found)
+        for one in set(since)
+    }
+    return Track(*(evidence(found[one], runbook.name, runbook.substance) for one in since))
 
 
 def _line(

@@ -3,33 +3,24 @@ did, and to lift a guardrail once. Hands on; decides nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
-from remediator.engine import guardrails, simulate, verdicts
-from remediator.engine.guardrails import BreakerState, Standing
+from remediator.engine import simulate, verdicts
+from remediator.engine.guardrails import BreakerState
 from remediator.engine.overrides import OverrideControl, Overriding
 from remediator.engine.ports import Ports
 from remediator.engine.simulate import Answer, World
-from remediator.engine.track import Report, TrackRecord
+from remediator.engine.track import Breaker, Report, TrackRecord
 from remediator.engine.verdicts import Explanation
 from remediator.model.alerts import Notification
-from remediator.model.history import LookBack, Reset
+from remediator.model.history import Reset
 from remediator.model.runs import Run
 from remediator.observe import logs
 from remediator.plugin.source import Rejected
 from remediator.runbook.findings import did_you_mean
+from remediator.runbook.policy_file import PolicySource
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """The failure breaker of one runbook, and who reset it last."""
-
-    runbook: str
-    standing: Standing
-    reset: Reset | None
 
 
 class TrustDesk:
@@ -41,11 +32,17 @@ class TrustDesk:
         overrides: OverrideControl,
         track: TrackRecord,
         parse: Callable[[bytes], Notification],
+        source: Callable[[], PolicySource],
     ) -> None:
+        self._source = source
         self._ports = ports
         self._parse = parse
         self._overrides = overrides
         self._track = track
+
+    def policy(self) -> PolicySource:
+        """Return the policy in force, and where it comes from."""
+        return self._source()
 
     async def explain(self, run: Run) -> Explanation:
         """Say what every guardrail says now of a run's plans."""
@@ -78,7 +75,7 @@ class TrustDesk:
 
     async def breakers(self) -> Sequence[Breaker]:
         """Return the failure breaker of every runbook in force, by name."""
-        return [await self._breaker(name) for name in sorted(self._ports.library.by_name)]
+        return await self._track.breakers(sorted(self._ports.library.by_name))
 
     async def reset_breaker(self, runbook: str, *, actor: str, reason: str) -> Breaker | None:
         """Close a runbook's failure breaker: what its runs came to before counts no longer.
@@ -96,22 +93,13 @@ class TrustDesk:
             raise Rejected("runbook", text)
         if not reason.strip():
             raise Rejected("reason", "say why: what was wrong, and why it works again")
-        before = await self._breaker(runbook)
+        (before,) = await self._track.breakers([runbook])
         if before.standing.state is BreakerState.CLOSED:
             return None
         at = self._ports.clock.now()
         await self._ports.journal.reset_breaker(Reset(runbook, actor, reason.strip(), at))
         log.info("failure breaker reset", runbook=runbook, actor=actor)
         return before
-
-    async def _breaker(self, runbook: str) -> Breaker:
-        ports = self._ports
-        now = ports.clock.now()
-        look = LookBack(outcomes_of=runbook)
-        history = await ports.journal.history(run_id="", look=look, at=now)
-        limit = ports.policy.breaker
-        found = guardrails.standing(history.outcomes, history.reset, limit, now)
-        return Breaker(runbook, found, history.reset)
 
     async def report(self, span: timedelta, runbook: str | None = None) -> Report:
         """Say how runbooks did."""

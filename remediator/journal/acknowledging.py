@@ -32,12 +32,10 @@ def by_person(
     env: Env, run: Run, *, by: str, at: datetime, reason: str = ""
 ) -> Operation[AcknowledgeOutcome]:
     """Take what a person did to a locked run as the answer to its newest escalation."""
-    rows = yield Query(
-        "SELECT MAX(at_us) FROM outbox WHERE run_id = $1 AND kind = 'escalation'", (run.id,)
-    )
-    called_us = rows[0][0] if rows else None
-    if called_us is None:
+    called_at = yield from called(run.id)
+    if called_at is None:
         return AcknowledgeOutcome.NOBODY_CALLED
+    called_us = to_us(called_at)
     answered = yield from of_run(run.id)
     if answered is not None and to_us(answered.at) >= called_us:
         return AcknowledgeOutcome.REPEATED
@@ -52,6 +50,14 @@ def by_person(
     text = f"Acknowledged by {by}" + (f": {reason}" if reason else "")
     yield from outbox.put(env, [Note(NoteKind.ACKNOWLEDGED, run.id, text, at)])
     return AcknowledgeOutcome.ACKNOWLEDGED
+
+
+def called(run_id: str) -> Operation[datetime | None]:
+    """Return when a run's newest escalation began."""
+    rows = yield Query(
+        "SELECT MAX(at_us) FROM outbox WHERE run_id = $1 AND kind = 'escalation'", (run_id,)
+    )
+    return from_us(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
 def of_run(run_id: str) -> Operation[Acknowledgement | None]:

@@ -3,7 +3,7 @@
 What a breaker makes of it is `engine.guardrails.breaker`'s to say; here are only rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from remediator.journal import coding, steps
@@ -62,6 +62,16 @@ def resets(runbooks: Iterable[str]) -> Operation[dict[str, Reset]]:
         (coding.dumps(sorted(runbooks)),),
     )
     return {row[0]: Reset(row[0], row[1], row[2], from_us(row[3])) for row in rows}
+
+
+def pasts(
+    runbooks: Iterable[str],
+) -> Operation[Mapping[str, tuple[tuple[Outcome, ...], Reset | None]]]:
+    """Return the last outcomes and the last reset of each runbook."""
+    names = tuple(runbooks)
+    came_out = yield from outcomes(names)
+    closed = yield from resets(names)
+    return {name: (came_out[name], closed.get(name)) for name in names}
 
 
 def reset(one: Reset) -> Operation[None]:

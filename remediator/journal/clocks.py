@@ -40,10 +40,15 @@ def straighten(at: datetime) -> Operation[int]:
         " WHERE state = 'later' AND at_us > $2",
         (now, ahead),
     )
-    count: int = runs + questions + notes
+    lifted = yield Execute(
+        "UPDATE overrides SET expires_us = expires_us - (created_us - $1), created_us = $1"
+        " WHERE state = 'open' AND created_us > $2",
+        (now, ahead),
+    )
+    count: int = runs + questions + notes + lifted
     if count:
         yield Wake(Due.RUNS)
         yield Wake(Due.NOTES)
-        details = {"runs": runs, "approvals": questions, "notes": notes}
+        details = {"runs": runs, "approvals": questions, "notes": notes, "overrides": lifted}
         yield Record([AuditEntry("clock.set_back", "remediator", at, details)])
     return count

@@ -27,7 +27,10 @@ _ACTED = _FLAG.format(
     " AND s.state IN ('started', 'done', 'failed', 'undoing', 'undone')"
     " AND s.started_us IS NOT NULL"
 )
-_CALLED = _FLAG.format("SELECT 1 FROM outbox AS o WHERE o.run_id = r.id AND o.kind = 'escalation'")
+_CALLED = _FLAG.format(
+    "SELECT 1 FROM outbox AS o WHERE o.run_id = r.id AND o.kind = 'escalation'"
+    " AND o.state NOT IN ('later', 'dropped')"
+)
 _DECISIONS = (
     "(SELECT COUNT(*) FROM decisions AS d JOIN approvals AS a ON a.id = d.approval_id"
     " WHERE a.run_id = r.id)"

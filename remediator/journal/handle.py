@@ -4,7 +4,7 @@ Decides nothing and holds no state; the same over every engine.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from remediator.journal import (
@@ -59,7 +59,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Record, RunCount
-from remediator.model.history import Control, History, LookBack, Reset
+from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.runs import Run, RunState, Step
@@ -209,6 +209,12 @@ class Handle:
     async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """See `Journal.history`."""
         return await self._engine.read(lambda: history.read(run_id=run_id, look=look, at=at))
+
+    async def breaker_pasts(
+        self, runbooks: Collection[str]
+    ) -> Mapping[str, tuple[tuple[Outcome, ...], Reset | None]]:
+        """See `Journal.breaker_pasts`."""
+        return await self._engine.read(lambda: breakers.pasts(runbooks))
 
     async def failing(self, *, since: datetime) -> Sequence[str]:
         """See `Journal.failing`."""

@@ -200,6 +200,18 @@ def expire(at: datetime) -> Operation[int]:
         f" RETURNING {_COLUMNS}",
         (to_us(at),),
     )
+    return (yield from _expired(rows, at))
+
+
+def withdraw(at: datetime) -> Operation[int]:
+    """Expire every override that was not used, whatever its time; returns how many."""
+    rows = yield Query(
+        f"UPDATE overrides SET state = 'expired' WHERE state = 'open' RETURNING {_COLUMNS}"  # noqa: S608 - constants
+    )
+    return (yield from _expired(rows, at))
+
+
+def _expired(rows: Sequence[Row], at: datetime) -> Operation[int]:
     gone = sorted((_from_row(row) for row in rows), key=lambda one: one.id)
     if gone:
         yield Record(

@@ -6,7 +6,7 @@ operation. Engines: `sqlite` now, PostgreSQL under the same code. `engine` and `
 module and nothing else of the journal.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,7 @@ from remediator.model.approvals import (
 from remediator.model.canonical import JSONObject
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Record, RunCount
-from remediator.model.history import Control, History, LookBack, Reset
+from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
 from remediator.model.plans import Fact
@@ -457,6 +457,12 @@ class Journal(Protocol):
     # guardrails
     async def history(self, *, run_id: str, look: LookBack, at: datetime) -> History:
         """Read what guardrails may know, outside of a write: for planning and simulation."""
+        ...
+
+    async def breaker_pasts(
+        self, runbooks: Collection[str]
+    ) -> Mapping[str, tuple[tuple[Outcome, ...], Reset | None]]:
+        """Return how each runbook's last runs came out, and its breaker's last reset."""
         ...
 
     async def failing(self, *, since: datetime) -> Sequence[str]:

@@ -7,6 +7,7 @@ since, by hand or by the daemon whose journal was lost. So nothing of it is carr
 * a run that has begun to change something is `interrupted`: it keeps its locks, and a person looks
   and says how it goes on; so is a raised limit whose end was still to come;
 * notes that had not been delivered are dropped: they may have been, and their questions are void;
+* overrides that nobody had used are void: they may have been used since;
 * everything is paused until a person lifts it, for the copy knows nothing of the pauses, limits and
   incidents that came after it.
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from remediator.journal import controls, nodes, outbox, runs, steps, transitions
+from remediator.journal import controls, nodes, outbox, overrides, runs, steps, storms, transitions
 from remediator.journal.copies import Copy, Restored
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
@@ -52,6 +53,7 @@ def restored(
     looked = {run.id for run in look}
     leave = [run for run in going if run.id not in looked]
     dropped = yield from outbox.drop_waiting(error="the journal was restored from a copy")
+    yield from storms.forget(at=at)
     result = Restored(len(leave), len(look), dropped)
     details: JSONObject = {
         "copy": {"seq": copy.head[0], "hash": copy.head[1], "file": file},
@@ -82,6 +84,7 @@ def restored(
         announce=True,
     )
     yield from _interrupt(env, look, since, by, at, escalate_to)
+    yield from overrides.withdraw(at)
     return result
 
 

@@ -6,12 +6,12 @@ back, not stand half done for hours.
 
 from datetime import datetime
 
-from remediator.journal import approvals, runs, steps, transitions
+from remediator.journal import acknowledging, approvals, runs, steps, transitions
 from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus, SnoozeOutcome
-from remediator.model.clock import to_text
+from remediator.model.clock import to_minute, to_text
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState
 
@@ -70,7 +70,8 @@ def _withdraw(
         return SnoozeOutcome.VOID
     if run.id in (yield from steps.runs_that_changed([run.id])):
         return SnoozeOutcome.HALF_DONE
-    message = f"Snoozed by {by} until {to_text(until)}" + (f": {reason}" if reason else "")
+    yield from acknowledging.by_person(env, run, by=by, at=at)
+    message = f"Snoozed by {by} until {to_minute(until)}" + (f": {reason}" if reason else "")
     yield from approvals.settle(request.id, ApprovalStatus.VOID, message)
     yield from transitions.carry_out(
         env,

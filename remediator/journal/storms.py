@@ -60,6 +60,15 @@ def find(storm_id: str, *, most: int) -> Operation[Storm | None]:
         " WHEN 'failed' THEN 2 ELSE 3 END, r.id LIMIT $2",
         (storm_id, most),
     )
+    called = yield Query(
+        "SELECT COUNT(DISTINCT o.run_id) FROM storm_runs AS s"
+        " JOIN outbox AS o ON o.run_id = s.run_id AND o.notifier = s.notifier"
+        " JOIN runs AS r ON r.id = s.run_id"
+        " WHERE s.storm_id = $1 AND o.state = 'shared' AND o.kind = 'escalation'"
+        " AND r.state NOT IN ('awaiting_approval', 'interrupted')"
+        " AND NOT EXISTS (SELECT 1 FROM acknowledgements AS a WHERE a.run_id = s.run_id)",
+        (storm_id,),
+    )
     return Storm(
         id=storm_id,
         place=found[0][0],
@@ -68,6 +77,7 @@ def find(storm_id: str, *, most: int) -> Operation[Storm | None]:
         by_state=by_state,
         by_runbook=dict(sorted(by_runbook.items(), key=lambda one: (-one[1], one[0]))),
         first=tuple(StormRun(row[0], row[1], row[2], RunState(row[3])) for row in runs),
+        escalated=called[0][0],
     )
 
 
@@ -149,3 +159,13 @@ def over(storm_id: str, *, at: datetime) -> Operation[int]:
     if notes:
         yield Wake(Due.NOTES)
     return notes
+
+
+def forget(*, at: datetime) -> Operation[None]:
+    """End every storm, and tell nothing of it again: the journal was restored from a copy."""
+    yield Execute("UPDATE outbox SET state = 'refused' WHERE state = 'shared'")
+    yield Execute(
+        "UPDATE storms SET ended_us = $1, closed_us = COALESCE(closed_us, $1)"
+        " WHERE ended_us IS NULL",
+        (to_us(at),),
+    )

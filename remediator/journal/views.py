@@ -18,6 +18,7 @@ def view(run_id: str) -> Operation[RunView | None]:
     decisions = (yield from approvals.decisions_of(approval.id)) if approval else ()
     runbook = yield from runbooks.get(run.version)
     acknowledged = yield from acknowledging.of_run(run.id)
+    called_at = yield from acknowledging.called(run.id)
     return RunView(
         run=run,
         incident=incident,
@@ -29,6 +30,7 @@ def view(run_id: str) -> Operation[RunView | None]:
         owner=runbook.owner if runbook else "",
         links=runbook.links if runbook else {},
         acknowledged=acknowledged,
+        called_at=called_at,
     )
 
 

@@ -51,6 +51,11 @@ def to_text(value: datetime) -> str:
     return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
+def to_minute(value: datetime) -> str:
+    """Return a time as a sentence for people says it: `2026-11-24 15:41 UTC`."""
+    return f"{aware(value):%Y-%m-%d %H:%M} UTC"
+
+
 def from_text(value: str) -> datetime:
     """Parse what `to_text` wrote, or any RFC 3339 time.
 

@@ -55,6 +55,7 @@ class Storm:
         by_state: how many of its runs are in each state.
         by_runbook: how many are of each runbook, the most first.
         first: some of them: those that wait for a person first.
+        escalated: for how many others a person was called, whom nobody has answered for.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Storm:
     by_state: Mapping[RunState, int]
     by_runbook: Mapping[str, int]
     first: tuple[StormRun, ...]
+    escalated: int = 0
 
     @property
     def runs(self) -> int:
@@ -73,7 +75,7 @@ class Storm:
     @property
     def needed(self) -> int:
         """How many wait for a person's answer or look."""
-        return sum(self.by_state.get(state, 0) for state in NEEDS_A_PERSON)
+        return self.escalated + sum(self.by_state.get(state, 0) for state in NEEDS_A_PERSON)
 
     @property
     def ended(self) -> bool:

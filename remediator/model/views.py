@@ -26,7 +26,7 @@ class RunView:
 
     `steps` holds the newest attempt of each step, in order; `verdicts` those of the last judgement
     that were not a plain allow; `approval` the newest question with its `decisions`;
-    `acknowledged` who answered the newest escalation, if anybody did.
+    `acknowledged` who answered the newest escalation, if anybody did, `called_at` when that was.
     """
 
     run: Run
@@ -39,6 +39,14 @@ class RunView:
     owner: str
     links: Mapping[str, str]
     acknowledged: Acknowledgement | None = None
+    called_at: datetime | None = None
+
+    @property
+    def calls(self) -> bool:
+        """Whether a person was called, and nobody has answered."""
+        if self.called_at is None:
+            return False
+        return self.acknowledged is None or self.acknowledged.at < self.called_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,23 @@ programs drop the second. Foreign text is one line each, so that it can't add a 
 escaped whole.
 """
 
+from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
+from typing import ClassVar
 
 from remediator.clients.mail import MailClient
 from remediator.model.canonical import JSONObject
+from remediator.model.clock import to_minute
 from remediator.model.runs import RunState
+from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView
 from remediator.plugin import telling
 from remediator.plugin.context import Context
 from remediator.plugin.delivering import telling as delivering
-from remediator.plugin.notifier import Notifier
+from remediator.plugin.notifier import Notifier, StormBar
 
 _LONGEST_SUBJECT = 150
 
@@ -27,6 +31,7 @@ class Email(Notifier):
     """Writes to the addresses of the settings."""
 
     name = "email"
+    storm: ClassVar[StormBar | None] = telling.STORM
 
     async def announce(
         self, note: Note, view: RunView, ref: JSONObject | None, ctx: Context
@@ -37,8 +42,8 @@ class Email(Notifier):
             Undelivered: the mail server is down, or can't take it now.
             Refused: the mail server will never take it.
         """
-        if not telling.worth_a_message(note, view):
-            return ref
+        if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
+            return ref or {}  # the run has been here: a storm counts it once
         client = ctx.client(MailClient)
         settings = client.settings
         mail = compose(
@@ -52,8 +57,38 @@ class Email(Notifier):
             refused = await client.send(mail)
         if refused:
             ctx.log.warning("the mail server refused some recipients", refused=list(refused))
-        first = str(ref["first"]) if ref is not None else mail["Message-ID"]
-        return {"first": first, "last": mail["Message-ID"], "subject": mail["Subject"]}
+        first = str(ref["first"]) if ref else mail["Message-ID"]
+        return {
+            "first": first,
+            "last": mail["Message-ID"],
+            "subject": mail["Subject"],
+            "said": note.text[: telling.MAX_TEXT],
+        }
+
+    async def announce_storm(
+        self, storm: Storm, ref: JSONObject | None, ctx: Context
+    ) -> JSONObject | None:
+        """Write how a storm stands; one conversation for each storm.
+
+        Raises:
+            Undelivered: the mail server is down, or can't take it now.
+            Refused: the mail server will never take it.
+        """
+        client = ctx.client(MailClient)
+        settings = client.settings
+        number = int(str(ref["number"])) + 1 if ref else 1
+        title, lines = telling.storm(storm)
+        domain = settings.from_address.rpartition("@")[2]
+        first = f"<remediator.storm-{storm.id}.1@{domain}>"
+        mail = _envelope(settings.from_address, settings.to, ctx.now())
+        mail["Subject"] = f"[remediator] storm since {to_minute(storm.began_at)}"
+        mail["Message-ID"] = f"<remediator.storm-{storm.id}.{number}@{domain}>"
+        if number > 1:
+            mail["In-Reply-To"] = mail["References"] = first
+        mail.set_content("\n".join((title, "", *lines)) + "\n")
+        with delivering(None):
+            await client.send(mail)
+        return {"number": number}
 
 
 def compose(
@@ -61,25 +96,30 @@ def compose(
 ) -> EmailMessage:
     """Return the mail of one note, in the conversation that `ref` remembers."""
     told = telling.told(note, view)
-    mail = EmailMessage(policy=SMTP)
-    mail["From"] = f"remediator <{from_address}>"
-    mail["To"] = ", ".join(to)
-    mail["Subject"] = str(ref["subject"]) if ref is not None else _subject(view)
-    mail["Date"] = format_datetime(note.at)
+    mail = _envelope(from_address, to, note.at)
+    mail["Subject"] = str(ref["subject"]) if ref else _subject(view)
     domain = from_address.rpartition("@")[2]
     mail["Message-ID"] = f"<remediator.{note.id}@{domain}>"
-    if ref is not None:
+    if ref:
         before = dict.fromkeys([str(ref["first"]), str(ref["last"])])
         mail["In-Reply-To"] = str(ref["last"])
         mail["References"] = " ".join(before)
-    # Neither absence notes nor other machines should answer (RFC 3834).
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Auto-Response-Suppress"] = "All"
     if note.kind is NoteKind.ESCALATION:
         mail["Importance"] = "high"
         mail["X-Priority"] = "1"
     mail.set_content(_plain(note, view, told))
     mail.add_alternative(_html(note, view, told), subtype="html")
+    return mail
+
+
+def _envelope(from_address: str, to: tuple[str, ...], at: datetime) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = f"remediator <{from_address}>"
+    mail["To"] = ", ".join(to)
+    mail["Date"] = format_datetime(at)
+    # Neither absence notes nor other machines should answer (RFC 3834).
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
     return mail
 
 

@@ -86,13 +86,17 @@ def _marks(note: Note, view: RunView) -> Iterator[_Mark]:
         if not begun and not telling.changed(step):
             continue
         key = f"{step.step_id}/{step.attempt}"
+        here = telling.begun_here(view.run)
         if step.state not in (StepState.UNDOING, StepState.UNDONE):
+            if not here:
+                continue
             end = None if begun else step.ended_at
             yield _mark(view, step, key, ("change",), step.started_at, end)
             continue
         # Its own end has made room for the undo's times.
         change = _mark(view, step, key, ("change",), step.started_at, None)
-        yield replace(change, late=True)
+        if here:
+            yield replace(change, late=True)
         start = step.ended_at or note.at
         end = step.ended_at if step.state is StepState.UNDONE else None
         yield _mark(view, step, f"{key}/undo", ("undo",), start, end)

@@ -57,6 +57,7 @@ def _news(view: RunView) -> Iterator[tuple[str, Step, str]]:
     for step in view.steps:
         if not telling.changed(step):
             continue
-        yield f"{step.step_id}/{step.attempt}", step, "changed"
+        if telling.begun_here(view.run):
+            yield f"{step.step_id}/{step.attempt}", step, "changed"
         if step.state is StepState.UNDONE:
             yield f"{step.step_id}/{step.attempt}/undone", step, "took back"

@@ -16,8 +16,10 @@ MASK = "***"
 # Shorter secrets would turn ordinary words into stars; nobody should have one.
 _SHORTEST_SECRET_CHARS = 4
 
-PASSWORD_IN_URL = re.compile(r"(?P<before>\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
-"""`https://user:password@host`: what some servers leave as the only way to authenticate."""
+PASSWORD_IN_URL = re.compile(r"(?P<before>\b\w+://[^\s/?#:@]*:)(?P<password>[^\s/?#@]+)(?=@)")
+"""`https://user:password@host`: what some servers leave as the only way to authenticate.
+
+From the beginning of a word only: else a long word is read again from each of its letters."""
 
 _NAME = (
     r"token|secret|passw(?:or)?d|passphrase|authorization|credentials?|api[_-]?key|private[_-]?key"
@@ -30,9 +32,9 @@ _SECRET_NAME = re.compile(
 # Names that look secret and are not.
 _PLAIN_NAMES = frozenset({"token_name", "secret_name", "secretname", "signing_key_file"})
 
-# Linear each: no quantifier inside another. The group `kept` stays.
-_LOOKS_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|$)"
+# RE2, so that no text makes the search slow. The groups that have a name stay.
+_LOOKS_SECRET = re2.compile(
+    r"(?s)-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\z)"
     r"|(?P<bearer>\b(?i:bearer|basic)\s+)[A-Za-z0-9+/_.~=-]{12,}"
     r"|\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"
     r"|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
@@ -41,9 +43,10 @@ _LOOKS_SECRET = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
     r"|\bhttps://hooks\.slack\.com/[A-Za-z0-9/]+"
     rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})[\"']?\s?[=:]\s?))"
-    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&]{4,})",
-    re.DOTALL,
+    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&⏎]{4,})"  # ⏎ stands where a line ended
 )
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 _known: dict[str, None] = {}
 _patterns: list[Any] = []
@@ -74,11 +77,13 @@ def known(text: str) -> str:
 
 def text(given: str) -> str:
     """Return foreign text without anything that is, or looks like, a secret."""
-    shown = known(given)
+    # RE2 takes no halves of surrogate pairs.
+    shown = known(given.encode(errors="replace").decode() if _HALF.search(given) else given)
     for pattern in _patterns:
         shown = pattern.sub(MASK, shown)
     shown = PASSWORD_IN_URL.sub(rf"\g<before>{MASK}", shown)
-    return _LOOKS_SECRET.sub(_starred, shown)
+    masked: str = _LOOKS_SECRET.sub(_starred, shown)
+    return masked
 
 
 def value(name: str, given: str) -> str:
@@ -91,5 +96,5 @@ def secret_name(name: str) -> bool:
     return name.lower() not in _PLAIN_NAMES and _SECRET_NAME.search(name) is not None
 
 
-def _starred(found: "re.Match[str]") -> str:
-    return (found["bearer"] or found["named"] or "") + MASK
+def _starred(found: Any) -> str:
+    return str(found["bearer"] or found["named"] or "") + MASK

@@ -190,7 +190,8 @@ NOTES = _counter(
 
 SLACK_CONNECTED = _gauge(
     "remediator_slack_connected",
-    "Whether the Socket Mode connection stands (1 or 0); 0 also where it is not used.",
+    "Whether the connection that people's clicks come over stands (1 or 0); not there without one.",
+    "mode",
 )
 SLACK_RECONNECTS = _counter(
     "remediator_slack_reconnects_total",
@@ -220,6 +221,13 @@ RELOAD_SUCCESS = _gauge(
 )
 RELOAD_TIMESTAMP = _gauge(
     "remediator_runbook_reload_success_timestamp_seconds", "When runbooks were last taken over."
+)
+
+POLICY_INFO = _gauge(
+    "remediator_policy_info",
+    "Always 1; the label is the beginning of the digest of the policy in force. Replicas that "
+    "differ for long judge by different policies.",
+    "digest",
 )
 
 # ------------------------------------------------------------------------------ the HTTP edge

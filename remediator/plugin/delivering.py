@@ -13,8 +13,8 @@ UNTIL_REPAIRED = timedelta(minutes=1)
 
 
 @contextmanager
-def telling(note: Note) -> Iterator[None]:
-    """Turn a client's errors into a notifier's.
+def telling(note: Note | None) -> Iterator[None]:
+    """Turn a client's errors into a notifier's; without a note, those of a storm's message.
 
     What an operator can repair waits for it; an escalation does not, so that the next of the chain
     is called at once.
@@ -24,7 +24,7 @@ def telling(note: Note) -> Iterator[None]:
     except errors.Unavailable as error:
         raise Undelivered(str(error), error.after) from None
     except errors.Forbidden as error:
-        if note.kind is NoteKind.ESCALATION:
+        if note is not None and note.kind is NoteKind.ESCALATION:
             raise Refused(str(error)) from None
         raise Undelivered(str(error), UNTIL_REPAIRED) from None
     except errors.ClientError as error:

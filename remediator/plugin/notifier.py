@@ -105,6 +105,11 @@ class Desk(Protocol):
         """Stop a run before its next change. Returns a sentence for the actor."""
         ...
 
+    async def acknowledge(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        """Answer a run's escalation: the actor looks, and nobody else is called. Returns a sentence
+        for the actor."""
+        ...
+
     async def start(
         self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
     ) -> tuple[str, str]:

@@ -1,26 +1,41 @@
 """A run in plain words: what every notifier says of it, each in its own dress. Pure.
 
 Owns which facts are told, in which order and how much of them, and that foreign text (labels,
-plans, reasons: what alerts and people wrote) is one line each, without characters that nobody sees.
-What a channel must escape beyond that is the channel's.
+plans, reasons: what alerts and people wrote) is one line each, without secrets and without
+characters that nobody sees. What a channel must escape beyond that is the channel's.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
 from urllib.parse import urlsplit
 
 from remediator.model.canonical import JSON, JSONObject
-from remediator.model.clock import to_text
+from remediator.model.clock import to_minute, to_text
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, StepState
+from remediator.model.runs import Run, RunState, Step, StepState, Trigger
+from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView
+from remediator.observe import masking
+from remediator.plugin.notifier import StormBar
 
+STORM = StormBar(
+    runs=10,
+    within=timedelta(minutes=1),
+    over_after=timedelta(minutes=2),
+    apart=timedelta(minutes=5),
+)
+"""Of channels that can't edit what they said: a message each five minutes while it lasts."""
 MAX_TEXT = 1000
 MAX_PLANS = 20
 MAX_LABELS = 40
 MAX_LINKS = 10
 _LONGEST_LABEL = 300
 _LONGEST_URL = 2000
+# Longer than any secret.
+_NEARBY = 4096
 
 _LINE_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 # Control characters; those that turn the reading direction, so that a plan reads otherwise than it
@@ -77,7 +92,9 @@ def told(note: Note, view: RunView) -> Told:
     """Put a note and its run into plain words."""
     run = view.run
     plans = [step.plan for step in view.steps if step.plan is not None and not step.plan.empty]
-    changes = [f"{plan.target}: {change}" for plan in plans for change in plan.changes]
+    # Not all are written out: there may be thousands.
+    changes = (f"{plan.target}: {change}" for plan in plans for change in plan.changes)
+    count = sum(len(plan.changes) for plan in plans)
     back = [
         plan.way_back.summary if plan.way_back else f"none: {plan.no_way_back}" for plan in plans
     ]
@@ -86,11 +103,11 @@ def told(note: Note, view: RunView) -> Told:
         title=cut(f"{run.runbook}: {state(note, view)}", 200),
         text=cut(note.text or run.message, MAX_TEXT),
         facts=tuple((name, cut(value, MAX_TEXT)) for name, value in _facts(note, view) if value),
-        changes=_some(changes, "changes"),
-        way_back=_some(back, "ways back"),
+        changes=_some(changes, count, "changes"),
+        way_back=_some(back, len(back), "ways back"),
         links=links(view),
         labels=tuple(
-            (cut(name, 100), cut(value, _LONGEST_LABEL))
+            (cut(name, 100), cut(masking.value(name, value), _LONGEST_LABEL))
             for name, value in sorted(labels.items())[:MAX_LABELS]
         ),
         look=f"remediator runs show {run.id}",
@@ -120,6 +137,45 @@ def worth_a_message(note: Note, view: RunView) -> bool:
     )
 
 
+def repeats(note: Note, ref: JSONObject | None) -> bool:
+    """Whether a note says what was said just before: a run that ends badly calls people with the
+    sentence that its end says again.
+
+    Args:
+        note: the note.
+        ref: what the notifier remembers; `said` is the text of the last note that it told.
+    """
+    said = str(ref.get("said", "")) if ref is not None else ""
+    return note.kind is NoteKind.STATE and bool(note.text) and said.endswith(note.text)
+
+
+def storm(one: Storm) -> tuple[str, tuple[str, ...]]:
+    """Return how a storm stands: a title, and lines that say more."""
+    over = one.closed_at is not None
+    title = f"{'the storm is over' if over else 'storm'}: {one.runs} runs"
+    if one.needed:
+        title = f"{title}, {one.needed} wait for a person"
+    states = [
+        f"{count} × {_STATES[state]}"
+        for state, count in sorted(one.by_state.items(), key=lambda pair: -pair[1])
+        if count
+    ]
+    runbooks = [f"{count} × {cut(name, 80)}" for name, count in one.by_runbook.items()]
+    first = [f"{cut(run.target or run.runbook, 120)}: {_STATES[run.state]}" for run in one.first]
+    left = one.runs - len(first)
+    return title, (
+        f"since {to_minute(one.began_at)}",
+        *states,
+        *runbooks[:MAX_PLANS],
+        *first,
+        *([f"… and {left} more runs"] if left > 0 else []),
+        "what needs a person has a message of its own now"
+        if over
+        else "what still needs a person gets a message of its own when it is over",
+        "remediator runs list",
+    )
+
+
 def closes(note: Note, view: RunView) -> bool:
     """Whether nothing is left to do for the person who was called."""
     if note.kind is NoteKind.CLEARED:
@@ -135,6 +191,12 @@ def ended_well(run: Run) -> bool:
     """
     cleared = run.state is RunState.CANCELLED and run.reason is Reason.RESOLVED_BY_ITSELF
     return run.state is RunState.SUCCEEDED or cleared
+
+
+def begun_here(run: Run) -> bool:
+    """Whether what a run's steps changed was this run's doing; one that takes a raised limit back
+    holds the step of the run that raised it."""
+    return run.trigger is not Trigger.EXPIRY
 
 
 def changed(step: Step) -> bool:
@@ -156,7 +218,7 @@ def as_json(note: Note, view: RunView) -> JSONObject:
             "action": step.action,
             "state": step.state.value,
             "target": cut(str(step.plan.target), MAX_TEXT) if step.plan else None,
-            "changes": list(_some([str(c) for c in step.plan.changes], "changes"))
+            "changes": list(_some(map(str, step.plan.changes), len(step.plan.changes), "changes"))
             if step.plan
             else [],
             "message": cut(step.message, MAX_TEXT),
@@ -217,21 +279,40 @@ def is_web_url(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    if parts.username is not None:
+        return False  # a link would hand the password on to whoever opens it
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def line(text: str) -> str:
-    """Return foreign text on one line, without characters that nobody sees."""
-    return _UNSEEN.sub("", _LINE_ENDS.sub("⏎", text)).replace("\t", " ").strip()
+    """Return foreign text on one line, without secrets and characters that nobody sees."""
+    # Masked before the lines are joined, and again where that put a secret together.
+    joined = _LINE_ENDS.sub("⏎", _UNSEEN.sub("", masking.text(text)))
+    return masking.text(joined.replace("\t", " ").strip())
 
 
 def cut(text: str, limit: int) -> str:
     """Return foreign text on one line, in at most `limit` characters and a count of the rest."""
-    clean = line(text)
-    if len(clean) <= limit:
+    head = _head(text, limit)
+    unread = len(text) - len(head)
+    clean = line(head)
+    if len(clean) <= limit and not unread:
         return clean
-    kept = max(0, limit - len(f"… (+{len(clean)} characters)"))
-    return f"{clean[:kept]}… (+{len(clean) - kept} characters)"
+    kept = max(0, min(len(clean), limit - len(f"… (+{len(clean) + unread} characters)")))
+    return f"{clean[:kept]}… (+{len(clean) - kept + unread} characters)"
+
+
+def _head(text: str, limit: int) -> str:
+    """Return as much of a text as can matter for its first `limit` characters: looking for secrets
+    in megabytes of an alert's label would hold up everybody else.
+
+    A word is not cut in two where that can be helped, so that no half of a secret is left over.
+    """
+    most = 4 * limit + _NEARBY
+    if len(text) <= most:
+        return text
+    end = max(text.rfind(" ", 0, most), text.rfind("\n", 0, most))
+    return text[: end if end > 2 * limit else most]
 
 
 def _facts(note: Note, view: RunView) -> list[tuple[str, str]]:
@@ -248,8 +329,8 @@ def _facts(note: Note, view: RunView) -> list[tuple[str, str]]:
     ]
 
 
-def _some(lines: list[str], what: str) -> tuple[str, ...]:
-    shown = [cut(one, MAX_TEXT) for one in lines[:MAX_PLANS]]
-    if len(lines) > MAX_PLANS:
-        shown[-1] = f"… and {len(lines) - MAX_PLANS + 1} more {what}"
+def _some(lines: Iterable[str], count: int, what: str) -> tuple[str, ...]:
+    shown = [cut(one, MAX_TEXT) for one in islice(lines, MAX_PLANS)]
+    if count > MAX_PLANS:
+        shown[-1] = f"… and {count - MAX_PLANS + 1} more {what}"
     return tuple(shown)

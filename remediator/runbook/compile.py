@@ -327,7 +327,11 @@ _NOT_SUBSTANCE = frozenset(
 
 def _substance(given: Mapping[str, Any]) -> str:
     """Return the digest by which evidence about a runbook is kept (`model.evidence`)."""
-    return canonical.digest({k: v for k, v in given.items() if k not in _NOT_SUBSTANCE})
+    kept = {key: value for key, value in given.items() if key not in _NOT_SUBSTANCE}
+    if isinstance(failure := kept.pop("on_failure", None), dict):
+        undo = {k: v for k, v in failure.items() if k != "escalate"}
+        kept |= {"on_failure": undo} if undo else {}
+    return canonical.digest(kept)
 
 
 def _results(step_id: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from remediator.model.oncall import OnCall
-from remediator.model.policy import ApprovalTerms, Policy
+from remediator.model.policy import ApprovalTerms
 from remediator.runbook.findings import Finding, Severity, did_you_mean
+from remediator.runbook.policy_file import PolicySource
 from remediator.runbook.runbook import Runbook
 from remediator.settings import Settings
 
@@ -149,11 +150,14 @@ def faults(settings: Settings, names: Names) -> Iterator[str]:
                 )
     for name, schedule in names.schedules.items():
         if schedule is not None:
-            yield from _bad_names(f"schedules.{name}", schedule.names, names, in_group=True)
+            for who in schedule.names:
+                if (fault := unknown(who, names)) is not None:
+                    yield _line(f"schedules.{name}.file", *fault)
 
 
-def of_policy(policy: Policy, file: str, names: Names) -> Iterator[Finding]:
-    """Yield the names in a policy that nobody has."""
+def of_policy(source: PolicySource, names: Names) -> Iterator[Finding]:
+    """Yield the names in a policy that nobody has, where they stand."""
+    policy = source.policy
     lists = [("approval.approvers", policy.approval.approvers)]
     lists += [
         (f"rules.{number}.approval.approvers", rule.approval.approvers)
@@ -162,7 +166,9 @@ def of_policy(policy: Policy, file: str, names: Names) -> Iterator[Finding]:
     lists.append(("override.people", policy.override.people))
     for key, given in lists:
         for line in _bad_names(key, given, names):
-            yield Finding(file or "policy", 1, 1, Severity.ERROR, "unknown-approver", line)
+            at = source.place(line.partition(":")[0])
+            file = source.file or "policy"
+            yield Finding(file, *at, Severity.ERROR, "unknown-approver", line)
 
 
 def _faults_of_people(names: Names) -> Iterator[str]:

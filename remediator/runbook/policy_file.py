@@ -4,7 +4,8 @@ Loaded at start and with every reload of the runbooks (`app`), and by `remediato
 nothing: what a policy means is the guardrails' affair.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from remediator.model import canonical
 from remediator.model.policy import Policy
 from remediator.model.quantities import YamlSchema
 from remediator.runbook import document, faults, value_types
+from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 
 
@@ -24,11 +26,19 @@ class PolicySource:
     Args:
         file: its path; empty for the one that stands in the settings.
         digest: of its values, so that the audit log tells which one was in force.
+        positions: dotted key → (line, column) in the file.
     """
 
     policy: Policy
     file: str
     digest: str
+    positions: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
+
+    def place(self, key: str) -> tuple[int, int]:
+        """Return line and column of a key's value, or of the nearest parent that is there."""
+        while key and key not in self.positions:
+            key = key.rpartition(".")[0]
+        return self.positions.get(key, (1, 1))
 
 
 def of_settings(policy: Policy) -> PolicySource:
@@ -72,8 +82,11 @@ def load(path: Path) -> PolicySource:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         finding = _fault(path, "unreadable", f"the policy cannot be read: {reason}")
         raise RunbookErrors([finding]) from None
-    policy = parse(source, str(path))
-    return PolicySource(policy, str(path), digest(policy))
+    policy, doc = _read(source, str(path))
+    positions = {
+        ".".join(map(str, key)): (where.line, where.column) for key, where in doc.values.items()
+    }
+    return PolicySource(policy, str(path), digest(policy), positions)
 
 
 def parse(source: str, file: str) -> Policy:
@@ -83,11 +96,16 @@ def parse(source: str, file: str) -> Policy:
         RunbookErrors: with every fault. An empty file is one too: whoever cut it off by mistake
             would be left with limits that nobody wrote.
     """
+    return _read(source, file)[0]
+
+
+def _read(source: str, file: str) -> tuple[Policy, Document]:
     documents = document.parse(source, file)
     if len(documents) != 1:
         text = f"{len(documents)} documents where one policy is expected"
         raise RunbookErrors([_fault(Path(file), "count", text)])
-    return faults.validated(documents[0], Policy, "a policy", folder=Path(file).parent)
+    policy = faults.validated(documents[0], Policy, "a policy", folder=Path(file).parent)
+    return policy, documents[0]
 
 
 def is_policy(value: Any) -> bool:

@@ -37,6 +37,7 @@ from remediator.settings.daemon import (
     Worker,
 )
 from remediator.settings.notify import (
+    AppriseSettings,
     EmailSecurity,
     EmailSettings,
     GrafanaSettings,
@@ -54,6 +55,7 @@ __all__ = [
     "MIN_RETENTION",
     "Api",
     "ApiToken",
+    "AppriseSettings",
     "Audit",
     "EmailSecurity",
     "EmailSettings",
@@ -161,6 +163,11 @@ class Settings(BaseSettings):
         Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)], WebhookSettings
     ] = Field(default_factory=dict)
     """Endpoints that are told in signed JSON; each is a notifier `webhook:NAME`."""
+    apprise: Mapping[
+        Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)], AppriseSettings
+    ] = Field(default_factory=dict)
+    """Any other service, through Apprise (`pip install 'remediator[apprise]'`); each is a notifier
+    `apprise:NAME`."""
     grafana: GrafanaSettings = GrafanaSettings()
     exec: ExecSettings = ExecSettings()
     postgres: PostgresSettings = PostgresSettings()
@@ -186,7 +193,7 @@ class Settings(BaseSettings):
         for mention in (self.slack.mention, *(route.mention for route in self.slack.routes)):
             for name in mention:
                 kind, colon, _ = name.partition(":")
-                if colon and kind not in ("slack", "slack-group"):
+                if colon and kind not in ("slack", "slack-group", "schedule"):
                     raise ValueError(f"slack: {name!r} can't be mentioned in Slack")
                 if not colon and name not in self.groups:
                     near = difflib.get_close_matches(name, self.groups, n=1)

@@ -170,6 +170,13 @@ class GrafanaSettings(Section):
         return bool(self.url) and self.token is not None
 
 
+class AppriseSettings(Section):
+    """One service that Apprise knows."""
+
+    url: SecretStr
+    """An Apprise URL, `ntfys://host/topic` or `tgram://…`. A secret, since most hold a token."""
+
+
 def _is_address(text: str) -> bool:
     name, at, domain = text.rpartition("@")
     plain = text.isascii() and text.isprintable() and not set(text) & set(' ,;:<>()[]"\\')

@@ -20,8 +20,8 @@ class SlackRoute(Section):
     channel: ChannelId = ""
     """The channel's id; empty: `slack.channel`."""
     mention: tuple[Mention, ...] = ()
-    """Whom a question or an escalation rings: groups of the settings, `slack:U0123` and
-    `slack-group:S0123`. Nothing else ever rings anybody."""
+    """Whom a question or an escalation rings: groups of the settings, `slack:U0123`,
+    `slack-group:S0123`, `schedule:NAME` for whoever is on call then. Nothing else rings anybody."""
 
     @field_validator("match")
     @classmethod

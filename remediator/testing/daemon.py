@@ -174,6 +174,7 @@ class InProcessDaemon:
             default_approvers=setup.default_approvers,
             escalate_to=escalation.calls(*setup.escalate_to),
             silencer=setup.silencer,
+            on_call=directory.on_call,
         )
         await self.reconciler.close_what_ended()
         await self.reconciler.fetch_truncated()

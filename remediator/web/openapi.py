@@ -101,6 +101,7 @@ _OPERATIONS: Mapping[tuple[str, str], _Operation] = {
     ("POST", "/api/v1/runs/{id}/override"): _Operation(
         "Overridden", body=trust.OverrideRun, also=(201,), problems=_ASKED
     ),
+    ("GET", "/api/v1/policy"): _Operation("Policy"),
     ("POST", "/api/v1/explain"): _Operation(
         "Simulation", body="application/json", problems=(400, 413, 415, 503)
     ),

@@ -6,13 +6,22 @@ Times are RFC 3339 in UTC, lengths of time seconds; what is not known is null, n
 from collections.abc import Sequence
 
 from remediator.engine.simulate import Answer, Simulated
-from remediator.engine.track import Line, Report
-from remediator.engine.trust import Breaker
+from remediator.engine.track import Breaker, Line, Report
 from remediator.engine.verdicts import Explanation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
 from remediator.model.verdicts import Ruling
+from remediator.runbook.policy_file import PolicySource
 from remediator.web import render
+
+
+def policy(value: PolicySource) -> JSONObject:
+    """The policy in force."""
+    return {
+        "file": value.file or None,
+        "digest": value.digest,
+        "policy": value.policy.model_dump(mode="json", by_alias=True),
+    }
 
 
 def explanation(value: Explanation) -> JSONObject:
@@ -97,6 +106,7 @@ def report(value: Report) -> JSONObject:
         "since": to_text(value.since),
         "until": to_text(value.until),
         "partial": value.partial,
+        "policy_mode": value.policy_mode.value,
         "items": [_line(line) for line in value.lines],
     }
 
@@ -124,6 +134,7 @@ def _line(value: Line) -> JSONObject:
         "refused": dict(value.refused),
         "mean_time_s": value.mean_time.total_seconds() if value.mean_time else None,
         "trust": _trust(value),
+        "breaker": value.breaker.standing.state.value if value.breaker else None,
     }
 
 

@@ -72,6 +72,7 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/api/v1/runs/{id}/resume", runs.resume, Role.ADMIN),
     Route("GET", "/api/v1/runs/{id}/verdicts", trust.verdicts, Role.VIEWER),
     Route("POST", "/api/v1/runs/{id}/override", trust.override, Role.OPERATOR),
+    Route("GET", "/api/v1/policy", trust.policy, Role.VIEWER),
     Route("POST", "/api/v1/explain", trust.explain, Role.OPERATOR),
     Route("GET", "/api/v1/breakers", trust.breakers, Role.VIEWER),
     Route("POST", "/api/v1/breakers/{runbook}/reset", trust.reset_breaker, Role.OPERATOR),

@@ -175,6 +175,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Verdict": _object(
         rule=_TEXT, ruling=_enum(Ruling), reason=_TEXT, lifted_by=_TEXT, override=_TEXT
     ),
+    "Policy": _object(file=_maybe(_TEXT), digest=_TEXT, policy=_OBJECT),
     "Explanation": _object(
         run_id=_TEXT,
         runbook=_TEXT,
@@ -241,7 +242,9 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "BreakerPage": _page("Breaker"),
     "BreakerReset": _object(runbook=_TEXT, outcome=_TEXT),
-    "Report": _object(since=_TIME, until=_TIME, partial=_FLAG, items=_list("ReportLine")),
+    "Report": _object(
+        since=_TIME, until=_TIME, partial=_FLAG, policy_mode=_enum(Mode), items=_list("ReportLine")
+    ),
     "ReportLine": _object(
         runbook=_TEXT,
         in_force=_FLAG,
@@ -263,6 +266,7 @@ SCHEMAS: Mapping[str, Schema] = {
         refused={"type": "object", "additionalProperties": _COUNT},
         mean_time_s=_maybe({"type": "number"}),
         trust=_maybe(_ref("Trust")),
+        breaker=_maybe(_enum(BreakerState)),
     ),
     "Trust": _object(
         earned=_enum(Mode),

@@ -10,8 +10,7 @@ from typing import Protocol
 
 from remediator.engine.overrides import Overriding
 from remediator.engine.simulate import Answer
-from remediator.engine.track import Report
-from remediator.engine.trust import Breaker
+from remediator.engine.track import Breaker, Report
 from remediator.engine.verdicts import Explanation
 from remediator.journal.protocol import (
     AuditRecord,
@@ -30,6 +29,7 @@ from remediator.model.runs import Run, RunState
 from remediator.model.views import RunView, Waiting, Who
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Desk, Notifier
+from remediator.runbook.policy_file import PolicySource
 
 
 class Intake(Protocol):
@@ -174,6 +174,10 @@ class Records(Protocol):
 
 class Trust(Protocol):
     """Why a plan is held, and how trust stands (`engine.trust`)."""
+
+    def policy(self) -> PolicySource:
+        """Return the policy in force, and where it comes from."""
+        ...
 
     async def explain(self, run: Run) -> Explanation:
         """Say what every guardrail says now of a run's plans."""

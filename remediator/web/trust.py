@@ -29,6 +29,11 @@ class OverrideRun(Frozen):
     """Why; shown to everyone and kept in the audit log."""
 
 
+async def policy(request: web.Request) -> web.Response:
+    """Show the policy in force, with the digest of its values."""
+    return paging.answer(render_trust.policy(request.app[keys.SERVICES].trust.policy()))
+
+
 async def verdicts(request: web.Request) -> web.Response:
     """Judge the run's newest plans now: every guardrail's verdict, allows too."""
     services = request.app[keys.SERVICES]

@@ -102,6 +102,35 @@ def test_people_are_held_against_the_settings(fresh: Box) -> None:
     assert '"nobody-there" is no group or person of the settings' in checked.stdout
 
 
+def test_a_warning_does_not_hide_people_who_are_nobody(fresh: Box) -> None:
+    file = fresh.folder / "runbooks" / "acts-alone.yaml"
+    text = file.read_text(encoding="utf-8").partition("verify:")[0]
+    file.write_text(text + "\napproval: {approvers: [nobody-there]}\n", encoding="utf-8")
+    checked = remediator("check", str(file), "--config", fresh.config)
+    assert "[no-verify]" in checked.stdout
+    assert "[unknown-approver]" in checked.stdout
+
+
+def test_people_of_the_settings_have_their_places(fresh: Box, tmp_path: Path) -> None:
+    oncall = tmp_path / "oncall.yaml"
+    oncall.write_text("time_zone: UTC\nrotation: {people: [bob], start: 2026-01-05T09:00}\n")
+    config = tmp_path / "settings.yaml"
+    config.write_text(
+        "people: {alice: [api:alice]}\n"
+        f"schedules: {{duty: {{file: {oncall}}}}}\n"
+        "groups:\n  sre: [schedule:dty, alic]\n",
+        encoding="utf-8",
+    )
+    checked = remediator("check", str(fresh.folder / "runbooks"), "--config", str(config))
+    assert checked.returncode == 1
+    first, second, third, _ = checked.stdout.splitlines()
+    assert first.startswith(f"{config}:2:20: error: schedules.duty.file: ")
+    assert second.startswith(f"{config}:4:9: error: groups.sre.0: ")
+    assert 'did you mean "duty"?' in second
+    assert third.startswith(f"{config}:4:23: error: groups.sre.1: ")
+    assert 'did you mean "alice"?' in third
+
+
 def test_a_script_that_the_alert_writes(fresh: Box) -> None:
     file = fresh.folder / "runbooks" / "asks-first.yaml"
     text = file.read_text(encoding="utf-8")
@@ -114,6 +143,20 @@ def test_a_script_that_the_alert_writes(fresh: Box) -> None:
     )
     told = remediator("check", str(file)).stdout
     assert "[templated-script]" in told
+
+
+def test_a_slack_app_that_nobody_can_answer_is_warned_of(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(
+        "listen: 127.0.0.1:0\nslack:\n  bot_token: xoxb-1\n  channel: C0123456789\n",
+        encoding="utf-8",
+    )
+    checked = remediator("check", str(config))
+
+    assert checked.returncode == 1
+    finding, summary = checked.stdout.splitlines()
+    assert finding.startswith(f"{config}:2:1: warning: slack: neither app_token nor signing_secret")
+    assert summary.endswith(": 1 warning")
 
 
 def test_usage() -> None:

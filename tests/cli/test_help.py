@@ -39,7 +39,13 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "schema",
         "actions",
         "config",
+        "notify",
         "rbac",
+        "policy",
+        "override",
+        "report",
+        "promote",
+        "breaker",
     }
 
 

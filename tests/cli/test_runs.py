@@ -126,6 +126,13 @@ def test_cancel(box: Box) -> None:
     assert again.stderr == "remediator: the run has ended already\n"
 
 
+def test_only_what_called_somebody_is_acknowledged(box: Box) -> None:
+    run = box.waiting(box.item())
+    refused = box.cli("runs", "ack", run, "--reason", "mine")
+    assert refused.returncode == 1
+    assert refused.stderr == "remediator: the run has called nobody\n"
+
+
 def test_only_interrupted_runs_are_resumed(box: Box) -> None:
     run = box.waiting(box.item())
     refused = box.cli("runs", "resume", run, "--how", "done")

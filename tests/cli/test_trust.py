@@ -183,6 +183,7 @@ def test_an_override_lets_one_run_pass_once(trusted: Box) -> None:
     over = refused(trusted.cli("override", run, *words))
     assert over == "the alert does not fire any more: there is nothing to do"
     # It was for that run: the next one is refused as before.
+    (trusted.folder / f"switch.{item}").unlink()
     (after,) = trusted.fire("Acts", item)
     assert trusted.until(after, "suppressed")["verdicts"][0]["rule"] == "cooldown"
 
@@ -213,6 +214,26 @@ def test_who_is_not_named_is_refused_on_record(tmp_path: Path) -> None:
             "local may not override a guardrail: the policy names api:alice for overrides"
         )
         assert told(box, "override.not_authorised") == [{"guardrail": "cooldown", "via": "api"}]
+
+
+def test_what_nobody_used_in_time_expires_on_record(tmp_path: Path) -> None:
+    box = make(tmp_path / "b", POLICY.replace("expires: 15m", "expires: 1s"))
+    with Path(box.config).open("a", encoding="utf-8") as file:
+        file.write("audit: {anchor_every: 1s}\n")
+    with serving(box):
+        item = box.item()
+        run = suppressed(box, item)
+        asks = POLICY.replace("mode: auto", "mode: approve").replace("expires: 15m", "expires: 1s")
+        (box.folder / "policy.yaml").write_text(asks, encoding="utf-8")
+        until(lambda: told(box, "policy.loaded"), lambda found: len(found) == 2)
+        words = ("--guardrail", "cooldown", "--reason", "customers wait")
+        fresh = json.loads(done(box.cli("override", run, *words, "-o", "json")))["id"]
+        box.until(fresh, "awaiting_approval")
+        (expired,) = until(lambda: told(box, "override.expired"), bool)
+        assert (expired["guardrail"], expired["by"]) == ("cooldown", "local")
+        done(box.cli("approve", fresh, "--yes"))
+        assert box.until(fresh, "suppressed")["message"].startswith("cooldown: ")
+        assert not box.is_on(item)
 
 
 # ------------------------------------------------------------------------------ never blocked
@@ -286,6 +307,9 @@ def test_a_policy_takes_over_whole_or_not_at_all(tmp_path: Path) -> None:
         item = box.item()
         act(box, item)
         act(box, item)
+        shown = done(box.cli("policy", "show"))
+        assert shown.startswith(f"# {path}, digest {loaded[1]['digest'][:12]}\n")
+        assert "\ncooldown: 0s\n" in shown
 
         # A bad runbook keeps the last good policy too.
         (box.folder / "runbooks" / "bad.yaml").write_text("name: bad\n", encoding="utf-8")
@@ -309,6 +333,11 @@ def test_check_finds_the_faults_of_a_policy(tmp_path: Path) -> None:
             ' did you mean "cooldown"? [unknown-key]'
         )
         assert summary.endswith(": 1 error")
+    stranger = POLICY.replace("people: [local]", "people: [sre-leads]")
+    (box.folder / "policy.yaml").write_text(stranger, encoding="utf-8")
+    checked = remediator("check", "--config", box.config, str(box.folder / "runbooks"))
+    assert f"{box.folder}/policy.yaml:12:12: error: override.people.0: " in checked.stdout
+    assert '"sre-leads" is no group or person of the settings' in checked.stdout
     (box.folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
     clean = done(remediator("check", str(box.folder / "policy.yaml"), str(box.folder)))
     assert clean.endswith(": clean\n")
@@ -316,6 +345,7 @@ def test_check_finds_the_faults_of_a_policy(tmp_path: Path) -> None:
 
 def test_a_policy_stands_in_one_place(tmp_path: Path) -> None:
     box = make(tmp_path / "b")
+    assert "\n  cooldown: 1h\n" in done(remediator("config", "--config", box.config))
     with Path(box.config).open("a", encoding="utf-8") as file:
         file.write("policy: {mode: auto}\n")
     said = refused(remediator("config", "--config", box.config))
@@ -345,6 +375,7 @@ def test_a_runbook_earns_the_next_mode(tmp_path: Path) -> None:
         (run,) = box.fire("Looks", box.item())
         box.until(run, "observed")
         page = done(box.cli(*promote))
+        assert "until it is raised" not in page
         assert page.splitlines()[:2] == [
             "only-looks: observe → approve",
             "  met      2 of 2 plans shown within 30d",
@@ -428,6 +459,9 @@ def test_a_failure_breaker_takes_trust_back_and_is_reset(tmp_path: Path) -> None
         (run,) = box.fire("NoHelp", box.item())
         view = box.until(run, "awaiting_approval", "verifying")
         assert view["state"] == "awaiting_approval"
+        reported = done(box.cli("report", "no-help")).splitlines()[1]
+        assert reported.startswith("no-help  auto (breaker open)  ")
+        assert "failure_breaker" in done(box.cli("policy", "explain", run))
         listed = done(box.cli("breaker", "list"))
         _, row = listed.splitlines()
         assert row.split()[:3] == ["no-help", "open", "2"]

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from remediator import cli, settings
 from remediator.observe import metrics
 from remediator.plugin import registry as plugins
+from remediator.runbook import policy_file
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.schema import json_schema
 from tests.servers import binaries
@@ -105,8 +106,29 @@ def test_shipped_runbooks_are_valid_by_the_schema(runbook: Path) -> None:
     assert runbook.read_text().startswith("# yaml-language-server: $schema=../config/")
 
 
+def test_the_schema_of_the_policy_is_what_the_code_says() -> None:
+    committed = json.loads((ROOT / "config/policy.schema.json").read_text())
+    assert committed == policy_file.json_schema(), (
+        "run: remediator schema --policy > config/policy.schema.json"
+    )
+
+
+def test_the_shipped_policy_is_good_and_valid_by_its_schema() -> None:
+    path = ROOT / "config/policy.yaml"
+    schema = json.loads((ROOT / "config/policy.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(YAML(typ="safe", pure=True).load(path))
+    assert path.read_text().startswith("# yaml-language-server: $schema=policy.schema.json\n")
+    shipped = policy_file.load(path).policy
+    assert shipped.mode == "approve"
+    assert shipped.override.people == ()
+    # What is commented out is meant to be used: it must be right as well.
+    text = path.read_text().replace("rules: []\n#", "rules:\n#").replace("\n#  ", "\n  ")
+    assert [rule.name for rule in policy_file.parse(text, "policy.yaml").rules] == ["payments"]
+
+
 def test_the_shipped_settings_are_good() -> None:
-    assert settings.load(ROOT / "config/remediator.yaml").policy.mode == "approve"
+    assert settings.load(ROOT / "config/remediator.yaml").policy_file == Path("config/policy.yaml")
 
 
 def test_the_alerts_on_remediator_itself_are_good() -> None:
@@ -148,11 +170,15 @@ def test_every_command_in_the_documents_is_one(page: str, line: str) -> None:
         assert parsed.params is not None
 
 
+_SECTIONS = {
+    *("senders", "policy", "slack", "groups", "pagerduty", "opsgenie", "teams", "email"),
+    *("webhooks", "apprise", "grafana", "escalate_to"),
+}
 SETTINGS = [
     (page, number, text)
     for page in PAGES
     for number, text in enumerate(blocks(page, "yaml"))
-    if set(YAML(typ="safe", pure=True).load(text) or {}) & {"senders", "policy", "slack", "groups"}
+    if set(YAML(typ="safe", pure=True).load(text) or {}) & _SECTIONS
 ]
 
 
@@ -163,9 +189,9 @@ def test_settings_in_the_documents_are_good(
     page: Path, number: int, text: str, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("s3cret-of-a-test")
+    secret.write_text("whsec_czNjcmV0LW9mLWEtdGVzdC10aGF0LWlzLWxvbmc=")
     file = tmp_path / "remediator.yaml"
-    file.write_text(re.sub(r"/run/secrets/\S+", str(secret), text))
+    file.write_text(re.sub(r"/run/secrets/[\w-]+", str(secret), text))
     assert settings.load(file).listen, f"{page.name}#{number}"
 
 

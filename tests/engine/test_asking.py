@@ -392,3 +392,64 @@ async def test_whoever_left_the_group_counts_no_more(begin: Begin) -> None:
     assert scene.world.made == []
     third = await scene.daemon.decide(run_id, actor="slack:U3")
     assert third.outcome is DecisionOutcome.APPROVED
+
+
+# ------------------------------------------------------------------------------ lists elsewhere
+
+
+class Duty:
+    """An on-call schedule that a test writes."""
+
+    def __init__(self, *who: str) -> None:
+        self.who = frozenset(who)
+        self.asked = 0
+        self.down = False
+
+    async def members(self, name: str, at: object) -> frozenset[str]:
+        self.asked += 1
+        if self.down:
+            raise OSError("no route to host")
+        return self.who
+
+
+async def test_whoever_is_on_call_is_named_and_may_answer(begin: Begin) -> None:
+    duty = Duty("alice")
+    book = asking(approvers=["schedule:sre"], remind=["10m"])
+    scene = await begin(book, known=PEOPLE, rosters={"schedule": duty})
+    duty.who = frozenset({"slack:U2"})
+    await scene.advance(minutes=11)
+    asked, reminder = approval_notes(scene)
+    assert asked.endswith("(on call: slack:U1)")  # alice, as Slack knows her
+    assert reminder.endswith("(on call: slack:U2)")
+    run_id = (await scene.run()).id
+    with pytest.raises(NotAuthorised):
+        await scene.daemon.decide(run_id, actor="slack:U1")
+    await scene.daemon.decide(run_id, actor="api:bob")
+    assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_one_answer_asks_for_each_list_once(begin: Begin) -> None:
+    duty = Duty("slack:U1", "slack:U2", "slack:U3")
+    within = policy(approvers=["schedule:sre"])
+    book = asking(approvers=["schedule:sre", "slack:U9"], quorum=3)
+    scene = await begin(book, policy=within, rosters={"schedule": duty})
+    run_id = (await scene.run()).id
+    for actor in ("slack:U1", "slack:U2"):
+        await scene.daemon.decide(run_id, actor=actor)
+    before = duty.asked
+    await scene.daemon.decide(run_id, actor="slack:U3")
+    assert duty.asked == before + 1
+    assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_what_cant_be_asked_is_said_and_on_record(begin: Begin) -> None:
+    duty = Duty("slack:U1")
+    book = asking(approvers=["schedule:sre", "slack:U9"])
+    scene = await begin(book, rosters={"schedule": duty})
+    duty.down = True
+    run_id = (await scene.run()).id
+    with pytest.raises(NotAuthorised, match="schedule:sre can't be found out now: no route"):
+        await scene.daemon.decide(run_id, actor="slack:U1")
+    assert scene.world.made == []
+    await scene.daemon.decide(run_id, actor="slack:U9")  # hangs on nothing elsewhere
+    assert scene.world.made == [("a", 0, 1)]

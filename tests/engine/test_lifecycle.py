@@ -15,6 +15,7 @@ from remediator.model.plans import Progress
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.views import NoteKind
+from remediator.plugin.notifier import NotAuthorised
 from remediator.plugin.source import Rejected
 from tests.engine.conftest import Begin, Scene
 from tests.engine.world import SetValue, being, runbook, setting
@@ -222,3 +223,18 @@ async def test_a_pause_of_a_runbook_that_is_not_there_is_refused(begin: Begin) -
     with pytest.raises(Rejected, match="no runbook is called 'repiar'; did you mean repair"):
         await scene.daemon.pauses.pause("runbook:repiar", by="local", reason="", for_=None)
     await scene.daemon.pauses.pause("runbook:rep*", by="local", reason="", for_=None)
+
+
+async def test_only_people_of_the_run_acknowledge_it(begin: Begin) -> None:
+    def prepare(scene: Scene) -> None:
+        scene.world.health["a"] = [Progress.FAILED]
+
+    scene = await begin(runbook(setting("a", 1)), prepare=prepare)
+    run = await scene.run()
+    desk = scene.daemon.desk
+    with pytest.raises(NotAuthorised):
+        await desk.acknowledge(run.id, actor="slack:U0EVIL", reason="", via="slack")
+    said = await desk.acknowledge(run.id, actor="local", reason="", via="cli")
+    assert said == "Acknowledged. Nobody else is called for this run."
+    said = await desk.acknowledge(run.id, actor="local", reason="", via="cli")
+    assert said == "Somebody had acknowledged it before."

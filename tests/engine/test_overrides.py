@@ -7,6 +7,7 @@ import pytest
 from remediator.engine.overrides import OverrideControl
 from remediator.engine.people import Directory, Known
 from remediator.model.overrides import GrantOutcome, OverrideState
+from remediator.model.plans import Progress
 from remediator.model.policy import Policy
 from remediator.model.runs import Run, RunState, Trigger
 from remediator.plugin.notifier import NotAuthorised
@@ -110,6 +111,31 @@ async def test_other_guardrails_hold(begin: Begin) -> None:
     assert fresh.message.startswith("impact: ")
     (unused,) = await scene.daemon.journal.overrides(fresh.id)
     assert unused.state is OverrideState.OPEN
+
+
+async def test_a_run_that_waits_goes_on_at_once(begin: Begin) -> None:
+    def slow(scene: Scene) -> None:
+        scene.world.health["b"] = [Progress.PROGRESSING] * 60
+
+    waits = policy(
+        concurrency={"total": 1}, override={"people": ["leads"], "guardrails": ["concurrency"]}
+    )
+    target = "${{ labels.name }}"
+    scene = await begin(runbook(setting(target, 1, id="s")), fire=False, policy=waits, prepare=slow)
+    await scene.fire(name="b")
+    await scene.fire(name="c")
+    await scene.advance(seconds=4)
+    first, second = await scene.daemon.runs()
+    assert (first.state, second.state) == (RunState.APPLYING, RunState.PENDING)
+    done = await control(scene, waits).grant(
+        second.id, "concurrency", actor="api:alice", reason="it is another team's", via="api"
+    )
+    assert done.outcome is GrantOutcome.GRANTED
+    await scene.daemon.settle()
+    assert scene.world.get("c") == 1
+    second = (await scene.daemon.runs())[-1]
+    assert second.state is RunState.SUCCEEDED
+    assert "overridden by api:alice" in (await scene.daemon.view(second.id)).verdicts[0].reason
 
 
 async def test_it_expires(begin: Begin) -> None:

@@ -119,6 +119,18 @@ async def test_removal_is_tried_until_it_works(begin: Begin) -> None:
     assert (board.held, len(board.removed)) == ({}, 1)
 
 
+async def test_who_is_asked_sees_what_will_be_silenced(begin: Begin) -> None:
+    source = runbook(setting("a", 1), silence=SILENCE, mode="approve")
+    scene = await begin(source, silencer=Board(), fire=False)
+    await scene.fire(namespace="shop")
+    view = await scene.daemon.journal.view((await scene.run()).id)
+    assert view is not None
+    assert view.approval is not None
+    assert view.approval.asked_because.endswith(
+        '; silences alertname=~"Pod.*", namespace="shop" for 15m at most'
+    )
+
+
 async def test_an_alert_without_the_label_gets_none(begin: Begin) -> None:
     board = Board()
     before = metrics.SILENCES.labels(result="refused")._value.get()

@@ -197,6 +197,17 @@ async def test_one_whose_run_ended_is_expired_early(journal: Journal) -> None:
     assert await journal.expire_overrides(at=after(minutes=11)) == 1
 
 
+async def test_one_given_under_a_clock_that_was_ahead_does_not_last_longer(
+    journal: Journal,
+) -> None:
+    run = await make.claimed(journal)
+    ahead = replace(wanted(run, at=after(days=3)), expires_at=after(days=3, minutes=15))
+    await journal.grant_override(ahead, AGAIN)
+    await journal.straighten(at=T0)
+    (one,) = await journal.overrides(run.id)
+    assert (one.created_at, one.expires_at) == (T0, after(minutes=15))
+
+
 def test_it_lifts_its_guardrail_only_and_in_time() -> None:
     one = Override(
         *("o-1", "r-1", "r-1", "cooldown", "api:alice", "why", "api"),

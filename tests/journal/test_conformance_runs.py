@@ -391,4 +391,4 @@ async def test_what_waits_for_a_clock_that_was_ahead_is_brought_back(journal: Jo
     assert kept.expires_at == after(minutes=30)  # asked under the right clock
     assert await journal.straighten(at=T0) == 0
     (told,) = [r.entry for r in await journal.audit() if r.entry.kind == "clock.set_back"]
-    assert told.details == {"runs": 1, "approvals": 0, "notes": 0}
+    assert told.details == {"runs": 1, "approvals": 0, "notes": 0, "overrides": 0}

@@ -17,6 +17,7 @@ from remediator.journal.sqlite import copying, offline
 from remediator.journal.statements import Env
 from remediator.model import escalation
 from remediator.model.history import Control, LookBack
+from remediator.model.overrides import Override, OverrideState
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState
 from remediator.model.views import NoteKind
@@ -94,6 +95,28 @@ CASES: list[tuple[str, Callable[[Journal, str], object], RunState]] = [
     ("undoing", lambda j, n: _began(j, n, S.UNDOING), S.INTERRUPTED),
     ("raised limit", _raised, S.INTERRUPTED),
 ]
+
+
+async def test_an_override_that_nobody_had_used_is_void(tmp_path: Path) -> None:
+    journal = await _open(tmp_path / "journal.db")
+    run = await _began(journal, "api")
+    given = Override(
+        *("", run.id, run.id, "cooldown", "api:alice", "customers wait", "api"),
+        OverrideState.OPEN,
+        NOW,
+        after(days=1),
+    )
+    await journal.grant_override(given, None)
+    await journal.close()
+    _restore(tmp_path)
+    journal = await _open(tmp_path / "new" / "journal.db")
+    try:
+        (kept,) = await journal.overrides(run.id)
+        assert kept.state is OverrideState.EXPIRED
+        kinds = [record.entry.kind for record in await journal.audit(run_id=run.id)]
+        assert "override.expired" in kinds
+    finally:
+        await journal.close()
 
 
 @pytest.mark.parametrize(("name", "bring", "to"), CASES, ids=[case[0] for case in CASES])

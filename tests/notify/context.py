@@ -110,6 +110,10 @@ class FirstWins:
         """See `Desk.cancel`."""
         return self._did(actor, "cancel", run_id, reason, via)
 
+    async def acknowledge(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        """See `Desk.acknowledge`."""
+        return self._did(actor, "acknowledge", run_id, reason, via)
+
     async def start(
         self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
     ) -> tuple[str, str]:

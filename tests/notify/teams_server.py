@@ -50,12 +50,7 @@ class Teams(Loopback):
 
     def text(self) -> str:
         """All that the newest card shows, one line each."""
-        lines = []
-        for element in self.cards[-1]["body"]:
-            if element["type"] == "FactSet":
-                lines += [f"{fact['title']}: {fact['value']}" for fact in element["facts"]]
-            else:
-                lines.append("".join(run["text"] for run in element["inlines"]))
+        lines = ["".join(r["text"] for r in e["inlines"]) for e in self.cards[-1]["body"]]
         return "\n".join(lines)
 
 
@@ -82,19 +77,15 @@ def _card(message: Mapping[str, Any]) -> Mapping[str, Any]:
 def _element(element: Mapping[str, Any]) -> None:
     match element["type"]:
         case "RichTextBlock":
-            _must(set(element) == {"type", "inlines"}, "unknown key in RichTextBlock")
+            _must(set(element) <= {"type", "inlines", "spacing"}, "unknown key in RichTextBlock")
+            _must(element.get("spacing", "Default") in ("Default", "None", "Small"), "spacing")
             for run in element["inlines"]:
                 _must(set(run) <= _RUN and run["type"] == "TextRun", "unknown inline")
                 _must(isinstance(run["text"], str) and run["text"] != "", "text is required")
-                _must(run["weight"] in _WEIGHTS, "weight")
-                _must(run["size"] in _SIZES, "size")
-                _must(run["color"] in _COLOURS, "color")
-                _must(run["fontType"] in ("Default", "Monospace"), "fontType")
-        case "FactSet":
-            _must(set(element) == {"type", "facts"}, "unknown key in FactSet")
-            for fact in element["facts"]:
-                _must(set(fact) == {"title", "value"}, "a fact has title and value")
-                _must(all(isinstance(one, str) for one in fact.values()), "facts are text")
+                _must(run.get("weight", "Default") in _WEIGHTS, "weight")
+                _must(run.get("size", "Default") in _SIZES, "size")
+                _must(run.get("color", "Default") in _COLOURS, "color")
+                _must(run.get("fontType", "Default") in ("Default", "Monospace"), "fontType")
         case other:
             raise ValueError(f"unknown element {other}")
 

@@ -2,6 +2,7 @@
 text adds no header and no HTML, and what a server's refusals mean; against a real SMTP server."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 
 from remediator.clients.mail import MailClient
 from remediator.model.runs import RunState
+from remediator.model.storms import Storm, StormRun
 from remediator.model.views import NoteKind
 from remediator.notify.email import Email
 from remediator.plugin.notifier import Refused, Undelivered
@@ -18,7 +20,7 @@ from remediator.settings import EmailSecurity, EmailSettings
 from tests.notify import certificates, views
 from tests.notify.channel import Channel, opened
 from tests.notify.mail_server import PASSWORD, USER, MailServer
-from tests.notify.views import RUN_ID, note
+from tests.notify.views import RUN_ID, T0, note
 
 
 @pytest_asyncio.fixture
@@ -173,3 +175,30 @@ async def test_a_server_that_is_down_and_comes_back(server: MailServer) -> None:
 def test_an_address_that_is_none_is_an_error_at_the_start(to: str) -> None:
     with pytest.raises(ValidationError, match="no mail address"):
         EmailSettings(host="h", from_address="r@shop.example", to=(to,))
+
+
+async def test_a_storm_is_one_conversation_too(server: MailServer, channel: Channel) -> None:
+    email = channel.notifier
+    one = Storm(
+        id="s1",
+        place="",
+        began_at=T0,
+        closed_at=None,
+        by_state={RunState.AWAITING_APPROVAL: 12, RunState.FAILED: 3},
+        by_runbook={"api-latency": 15},
+        first=(StormRun("run-1", "api-latency", "deployment shop/api", RunState.FAILED),),
+    )
+    ref = await email.announce_storm(one, None, channel.context)
+    await email.announce_storm(replace(one, closed_at=T0), ref, channel.context)
+    first, last = server.inbox
+    assert (first["Subject"], last["References"]) == (last["Subject"], first["Message-ID"])
+    text = first.get_body(("plain",))
+    assert text is not None
+    assert "storm: 15 runs, 12 wait for a person" in text.get_content()
+    assert "deployment shop/api: failed" in text.get_content()
+
+
+async def test_what_is_not_told_is_remembered(server: MailServer, channel: Channel) -> None:
+    assert await channel.tell(note(NoteKind.STEP), views.view(RunState.APPLYING)) == {}
+    await channel.page()
+    assert len(server.inbox) == 1

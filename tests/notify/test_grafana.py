@@ -2,6 +2,7 @@
 once, whatever is told twice; against a Grafana with its permissions."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from remediator.clients.grafana import GrafanaClient
-from remediator.model.runs import RunState, StepState
+from remediator.model.runs import RunState, StepState, Trigger
 from remediator.model.views import NoteKind, RunView
 from remediator.notify.grafana import Grafana
 from remediator.plugin import registry
@@ -83,6 +84,17 @@ async def test_an_undo_that_is_all_that_is_known_shows_the_change_too(
 ) -> None:
     await channel.tell(note(), going(StepState.UNDONE, ended_at=T2))
     assert [one["time"] for one in server.annotations.values()] == [ms(T0), ms(T2)]
+
+
+async def test_a_raised_limit_that_is_taken_back_is_one_undo(
+    server: grafana_server.Grafana, channel: Channel
+) -> None:
+    for state in (StepState.DONE, StepState.UNDONE):
+        going_back = going(state, ended_at=T2)
+        run = replace(going_back.run, trigger=Trigger.EXPIRY)
+        await channel.tell(note(), replace(going_back, run=run))
+    (undo,) = server.annotations.values()
+    assert "undo" in undo["tags"]
 
 
 async def test_what_is_told_twice_is_shown_once(

@@ -11,13 +11,14 @@ from pydantic import SecretStr
 from remediator.clients.teams import TeamsClient
 from remediator.model.plans import Change
 from remediator.model.runs import RunState
+from remediator.model.storms import Storm
 from remediator.model.views import NoteKind
 from remediator.notify import teams
 from remediator.plugin.notifier import Refused, Undelivered
 from remediator.settings import TeamsSettings
 from tests.notify import teams_server, views
 from tests.notify.channel import Channel, opened
-from tests.notify.views import RUN_ID, note, plan, step
+from tests.notify.views import RUN_ID, T0, note, plan, step
 
 
 @pytest_asyncio.fixture
@@ -57,17 +58,26 @@ async def test_only_what_matters_is_a_card_of_its_own(
     assert len(server.cards) == 2
 
 
+async def test_an_end_that_says_what_the_call_said_is_no_second_card(
+    server: teams_server.Teams, channel: Channel
+) -> None:
+    ended = views.view(RunState.ROLLED_BACK, run={"message": "it did not help"})
+    await channel.tell(note(NoteKind.ESCALATION, "api failed: it did not help"), ended)
+    await channel.tell(note(NoteKind.STATE, "it did not help"), ended)
+    assert len(server.cards) == 1
+
+
 async def test_foreign_text_is_shown_and_never_styled(
     server: teams_server.Teams, channel: Channel
 ) -> None:
     evil = "[click](https://evil.example) **all fine** <at>everyone</at>\n# done"
     forged = views.view(RunState.FAILED, labels={"alertname": evil}, run={"message": evil})
     await channel.tell(note(NoteKind.ESCALATION, evil), forged)
-    facts = next(e for e in server.cards[0]["body"] if e["type"] == "FactSet")["facts"]
-    value = next(fact["value"] for fact in facts if fact["title"] == "alertname")
-    assert value == (
-        r"\[click\]\(https://evil\.example\) \*\*all fine\*\* \<at\>everyone\</at\>⏎\# done"
-    )
+    # TextBlock and Fact read Markdown; TextRun shows what stands there.
+    runs = [run for element in server.cards[0]["body"] for run in element["inlines"]]
+    assert {run["type"] for run in runs} == {"TextRun"}
+    shown = "[click](https://evil.example) **all fine** <at>everyone</at>⏎# done"
+    assert f"alertname: {shown}" in server.text()
     assert "\n" not in server.cards[0]["fallbackText"]
 
 
@@ -112,3 +122,18 @@ async def test_the_address_is_a_secret(server: teams_server.Teams) -> None:
     assert not any(
         "wr0ng" in str(one) or "workflows" in str(one) for one in (caught.value, down.value)
     )
+
+
+async def test_a_storm_is_a_card(server: teams_server.Teams, channel: Channel) -> None:
+    one = Storm(
+        id="s1",
+        place="",
+        began_at=T0,
+        closed_at=T0,
+        by_state={RunState.SUCCEEDED: 300},
+        by_runbook={"**bold**": 300},
+        first=(),
+    )
+    await channel.notifier.announce_storm(one, None, channel.context)
+    assert "the storm is over: 300 runs" in server.text()
+    assert "300 × **bold**" in server.text()

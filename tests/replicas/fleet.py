@@ -22,6 +22,7 @@ name: mend
 description: Writes a line, can find out whether it is there, and waits until it is well.
 match: ['alertname="Broken"']
 mode: MODE
+approval: APPROVAL
 steps:
   - id: mend
     action: exec
@@ -38,11 +39,21 @@ steps:
 class Fleet:
     """Replicas on one database; the first is the rig's."""
 
-    def __init__(self, folder: Path, dsn: str, *, mode: str = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dsn: str,
+        *,
+        mode: str = "auto",
+        approval: str = "{}",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`approval` is the runbook's, in YAML; `settings` are for all replicas."""
         # One key and one file of heads for all, as on a shared volume or in a secret.
         kept = {"signing_key_file": f"{folder}/key.pem", "anchor_file": f"{folder}/heads.jsonl"}
-        self._settings: Mapping[str, Any] = {"journal": dsn, "audit": kept}
-        self.rig = Rig(folder / "0", RUNBOOK.replace("MODE", mode), settings=self._settings)
+        self._settings: Mapping[str, Any] = {"journal": dsn, "audit": kept, **(settings or {})}
+        runbook = RUNBOOK.replace("MODE", mode).replace("APPROVAL", approval)
+        self.rig = Rig(folder / "0", runbook, settings=self._settings)
         self.replicas: list[RemediatorProcess] = [self.rig.daemon]
         self._folder = folder
 

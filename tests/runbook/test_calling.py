@@ -98,6 +98,6 @@ def test_a_silence_is_compiled(registry: Registry) -> None:
 def test_silences_that_are_too_wide_or_none(
     registry: Registry, changed: str, by: str, says: str
 ) -> None:
-    found = faults(registry, SILENCE.replace(changed, by))[0]
-    assert says in found
-    assert found.startswith("a.yaml:5:")
+    found = faults(registry, SILENCE.replace(changed, by))
+    assert any(says in one for one in found)
+    assert all(one.startswith("a.yaml:5:") for one in found)

@@ -130,7 +130,7 @@ def test_a_user_group_without_slack_is_a_fault() -> None:
 def test_whom_a_schedule_names_must_exist() -> None:
     given = Settings.model_validate({"people": {"alice": ["slack:U1"]}})
     (found,) = people.faults(given, people.Names({}, given.people, {"duty": ONE}))
-    assert found.startswith('schedules.duty.1: "bob" is no group or person')
+    assert found.startswith('schedules.duty.file: "bob" is no group or person')
 
 
 def test_settings_with_people_as_they_should_be() -> None:

@@ -10,10 +10,10 @@ from tests.servers.loop import Loop
 from tests.servers.process import Server
 from tests.servers.waiting import eventually
 from tests.slack.delivery import Click
-from tests.slack.server import Outage, Slack
+from tests.slack.fixtures import CHANNEL, workspace
+from tests.slack.server import Outage
 from tests.slack.workspace import Message
 
-CHANNEL = "C0123456789"
 ALICE = "U0ALICE01"
 """She may decide."""
 MALLORY = "U0MALLORY"
@@ -24,7 +24,7 @@ class People(Server):
     """A workspace with one channel, which the daemon writes to and people click in; a pager."""
 
     def __init__(self) -> None:
-        self.slack = Slack(CHANNEL)
+        self.slack = workspace()
         self.pager = PagerDuty()
         self._loop = Loop()
 
@@ -68,10 +68,13 @@ class People(Server):
         self._loop.call(self.slack.recover())
 
     def slack_is_slow(self, slow: bool) -> None:
-        """Slack does what it is asked, and answers only when it is no longer slow."""
+        """Slack posts what it is asked to, and answers that only when it is no longer slow."""
 
         async def change() -> None:
-            (self.slack.hold_answers if slow else self.slack.answer)()
+            if slow:
+                self.slack.hold_answers("chat.postMessage")
+            else:
+                self.slack.answer()
 
         self._loop.call(change())
 

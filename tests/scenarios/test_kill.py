@@ -94,7 +94,7 @@ def test_killed_in_the_middle_of_a_scale_out(scene: SceneFactory, moment: str) -
     assert (here.generation(), here.replica_sets()) == (before + 1, {GOOD: 3})
     here.people.told(message, "Succeeded")
     assert here.people.messages == [message]
-    assert here.people.thread(message)[-1] == "▪️ the alert cleared"
+    assert here.people.thread(message)[-1] == "🔹 the alert cleared"
     _check_once(here, run, test_latency.STORY, "scale")
 
 

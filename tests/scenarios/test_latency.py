@@ -71,11 +71,11 @@ def test_a_click_scales_out_and_the_service_gets_fast(scene: SceneFactory) -> No
     assert here.people.messages == [message], "one message for the run, edited in place"
     here.people.read(
         message,
-        f"▪️ Approved by slack:{ALICE}",
+        f"🔹 Approved by @{ALICE}",
         f"🔧 scale: deployment {here.namespace}/api is scaling: replicas 2 → 3; "
         f"deployment {here.namespace}/api: 3 of 3 pods available",
-        "▪️ every step is done: watching for up to 20s whether it helped",
-        "▪️ the alert cleared",
+        "🔹 every step is done: watching for up to 20s whether it helped",
+        "🔹 the alert cleared",
     )
     here.audit_is_whole()
 
@@ -108,7 +108,7 @@ def test_an_alert_that_ends_before_the_yes_changes_nothing(scene: SceneFactory) 
         f"approval.decision approve by slack:{ALICE}: void",
     ]
     assert len(here.resolved_incidents()) == 1
-    here.people.read(message, "▪️ The alert resolved by itself before anything was changed")
+    here.people.read(message, "🔹 The alert resolved by itself before anything was changed")
     here.audit_is_whole()
 
 

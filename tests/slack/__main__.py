@@ -5,9 +5,9 @@ With `--empty` the channel is empty: point a remediator of yours at it. The sett
 
 import argparse
 import asyncio
+from datetime import UTC, datetime
 
-from tests.slack.demo import ANNA, CHANNEL, workspace
-from tests.slack.server import Slack
+from tests.slack.demo import ANNA, CHANNEL, Demo
 
 
 async def main() -> None:
@@ -17,9 +17,15 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="where to listen; else any free port")
     parser.add_argument("--http", metavar="URL", help="where clicks go; else over Socket Mode")
     options = parser.parse_args()
-    slack = Slack(CHANNEL) if options.empty else workspace()
+    demo = Demo()
+    slack = demo.slack
+    if not options.empty:
+        demo.runs()
+        demo.story()
+        demo.storm()
+        demo.home()
+    slack.now = lambda: datetime.now(UTC)
     slack.pages.live = True
-    slack.person(ANNA, "Anna")
     slack.socket_mode = options.http is None
     slack.app_url = options.http or ""
     await slack.start(port=options.port)

@@ -30,6 +30,8 @@ class AnyApp:
         self.does: Callable[[Heard], Awaitable[None]] | None = None
         """What it does before it answers."""
         self.status = 200
+        self.retries: list[tuple[str, str]] = []
+        """What Slack said about each thing that it sent again by HTTP."""
         self.web = AsyncWebClient(token=slack.token, base_url=slack.api_url, retry_handlers=[])
         self.web.proxy = None
         self._runner: web.AppRunner | None = None
@@ -76,6 +78,10 @@ class AnyApp:
         else:
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
             heard = json.loads(fields["payload"]) if "payload" in fields else fields
+        if "X-Slack-Retry-Num" in request.headers:
+            self.retries.append(
+                (request.headers["X-Slack-Retry-Num"], request.headers["X-Slack-Retry-Reason"])
+            )
         answer = await self._answer(heard)
         if answer is None:
             return web.Response(status=self.status)

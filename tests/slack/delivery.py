@@ -4,6 +4,7 @@ app may answer afterwards at a `response_url`.
 Owns the response URLs and what people were told because of a bad answer (`faults`).
 """
 
+import asyncio
 import json
 import math
 import secrets
@@ -21,7 +22,7 @@ from tests.slack.app import App
 from tests.slack.arguments import content
 from tests.slack.clock import Clock
 from tests.slack.errors import ApiError
-from tests.slack.socket_mode import ACK_S, SocketMode
+from tests.slack.socket_mode import ACK_S, RETRIES_S, SocketMode
 from tests.slack.web_api import WebApi
 from tests.slack.workspace import BOT_USER, Message, Private, Workspace
 
@@ -79,12 +80,16 @@ class Delivery:
         self._clock = clock
         self._urls: dict[str, ResponseUrl] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._retries: set[asyncio.Task[None]] = set()
 
     async def start(self, url: str) -> None:
         self.url = url
         self._session = aiohttp.ClientSession()
 
     async def stop(self) -> None:
+        for task in self._retries:
+            task.cancel()
+        await asyncio.gather(*self._retries, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
@@ -126,12 +131,36 @@ class Delivery:
         payload = payloads.event(event, int(self.now().timestamp()))
         if self._app.socket_mode:
             return await self._by_socket("events_api", payload, "", False)
+        click = await self._post_event(payload, **tampering)
+        if not click.acknowledged:
+            task = asyncio.create_task(self._retry(payload))
+            self._retries.add(task)
+            task.add_done_callback(self._retries.discard)
+        return click
+
+    async def verify(self) -> bool:
+        """Ask the events URL for proof that it is the app's, as Slack does when it is saved."""
+        asked = {"token": "x", "challenge": secrets.token_hex(16), "type": "url_verification"}
+        click = await self._post_event(asked)
+        answer = click.answer
+        given = answer.get("challenge") if isinstance(answer, dict) else answer
+        return click.acknowledged and given == asked["challenge"]
+
+    async def _post_event(self, payload: Mapping[str, Any], **tampering: Any) -> Click:
         return await self.send(
             json.dumps(payload).encode(),
             content_type="application/json",
             url=self._app.events_url or self._app.interactivity_url,
             **tampering,
         )
+
+    async def _retry(self, payload: Mapping[str, Any]) -> None:
+        failed_at = self._clock.now()
+        for attempt, after_s in enumerate(RETRIES_S, start=1):
+            await self._clock.until(failed_at + after_s)
+            headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": "http_error"}
+            if (await self._post_event(payload, headers=headers)).acknowledged:
+                return
 
     async def send(
         self,

@@ -126,6 +126,16 @@ def urls(manifest: Any) -> dict[str, str]:
     return {name: url for name, url in found.items() if url}
 
 
+def reach(app: App, manifest: Any, host: str) -> None:
+    """Let what the manifest sends to its own host go to this one."""
+    found = {
+        name: host + re.sub(r"^https://[^/]+", "", url) for name, url in urls(manifest).items()
+    }
+    app.interactivity_url = found.pop("interactivity", "")
+    app.events_url = found.pop("events", "")
+    app.commands_url = next(iter(found.values()), "")
+
+
 def _section(value: Any, at: str, parts: Mapping[str, Check], *, required: str = "") -> list[str]:
     if not isinstance(value, Mapping):
         return [f"{at}: must be a mapping"]

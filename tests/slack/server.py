@@ -73,6 +73,7 @@ class Slack:
         self._back = asyncio.Event()
         self._answering = asyncio.Event()
         self._answering.set()
+        self._held: str | None = None
         application = web.Application()
         application.router.add_route("*", "/api/{method}", self._api)
         application.router.add_post("/actions/{key}", self._guarded(self.delivery.respond))
@@ -227,8 +228,9 @@ class Slack:
         """Answer every call (of one method) with 429 and this `Retry-After`, until None."""
         self.limits.throttle(retry_after_s, method)
 
-    def hold_answers(self) -> None:
-        """Do what is asked at once, and answer only after `answer`."""
+    def hold_answers(self, method: str | None = None) -> None:
+        """Do what is asked (of one method) at once, and answer only after `answer`."""
+        self._held = method
         self._answering.clear()
 
     def answer(self) -> None:
@@ -328,7 +330,8 @@ class Slack:
             return web.json_response(error.body, headers=headers)
         if trouble == "reset" and request.transport is not None:
             request.transport.abort()  # taken, but nobody learns it
-        await self._answering.wait()
+        if self._held in (None, name):
+            await self._answering.wait()
         slow_s = self._slow_s.get(name, self._slow_s.get(None, 0.0))
         await self.clock.until(self.clock.now() + slow_s)
         return web.json_response(answer, headers=headers)

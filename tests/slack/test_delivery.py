@@ -209,7 +209,7 @@ async def test_what_the_journal_can_not_record_is_not_posted_again(desk: Desk) -
     desk.journal.full = False
     await desk.pass_(35, but=1)
     (message,) = desk.channel.messages
-    assert [reply.words for reply in desk.channel.thread(message.ts)] == ["▪️ went on"]
+    assert [reply.words for reply in desk.channel.thread(message.ts)] == ["🔹 went on"]
     assert await desk.waiting() == 0
 
 
@@ -235,7 +235,7 @@ async def test_the_trouble_of_one_run_repeats_nothing_of_another(desk: Desk) -> 
 async def test_a_stop_lets_a_post_in_hand_finish(desk: Desk) -> None:
     await desk.open()
     await desk.note("api", "began")
-    desk.slack.hold_answers()
+    desk.slack.hold_answers("chat.postMessage")
     desk.start()
     await desk.until(lambda: desk.channel.messages)
     await desk.note("other", "began")
@@ -344,7 +344,7 @@ async def test_an_outage_loses_nothing(desk: Desk) -> None:
     await desk.pass_(30)
 
     (message,) = desk.channel.messages
-    assert [m.words for m in desk.channel.thread(message.ts)] == ["▪️ went on", "▪️ ended"]
+    assert [m.words for m in desk.channel.thread(message.ts)] == ["🔹 went on", "🔹 ended"]
 
 
 async def test_an_escalation_to_nobody_rings_where_people_are(desk: Desk) -> None:

@@ -8,15 +8,18 @@ from datetime import timedelta
 
 import pytest
 
+from remediator.clients.slack.client import SlackClient
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.model.plans import Change
 from remediator.model.runs import Run, RunState
 from remediator.model.storms import Storm
-from remediator.notify.slack.notifier import Slack as SlackNotifier
+from remediator.model.views import Acknowledgement
+from remediator.notify.slack import home, modals
 from remediator.plugin.notifier import Answered, Standing
-from tests.notify.views import APPROVAL_ID, RUN_ID, T0, approved, plan, step, view
+from tests.notify.views import APPROVAL_ID, RUN_ID, T0, approval, approved, plan, step, view
 from tests.servers.waiting import eventually_async
-from tests.slack.conftest import App
+from tests.slack import views
+from tests.slack.conftest import App, settings
 from tests.slack.person import Person
 
 ANNA, EVIL = "U0ANNA", "U0EVIL"
@@ -159,8 +162,27 @@ async def test_cancel_stops_the_run_after_one_more_question(anyway: App) -> None
     await evil.press(anyway.message, "Cancel")
     assert "may not do this" in (await told(evil))[0]
     await anna.press(anyway.message, "Cancel")
-    assert await told(anna) == ["cancel by slack:U0ANNA."]
+    assert await told(anna) == ["cancel by <@U0ANNA>."]
     assert anyway.desk.did == [("cancel", "slack:U0ANNA", RUN_ID, "cancelled in Slack", "slack")]
+
+
+async def test_whoever_is_called_says_that_they_are_on_it(anyway: App) -> None:
+    called = replace(approved(), called_at=T0)
+    await anyway.tell(called)
+    anna, evil = anyway.server.person(ANNA), anyway.server.person(EVIL)
+    await evil.press(anyway.message, "I am on it")
+    assert "may not do this" in (await told(evil))[0]
+    await anna.press(anyway.message, "I am on it")
+    await anna.command("/remediator", f"ack {RUN_ID} at my desk")
+    assert await told(anna, 2) == ["acknowledge by <@U0ANNA>."] * 2
+    assert anyway.desk.did == [
+        ("acknowledge", "slack:U0ANNA", RUN_ID, "", "slack"),
+        ("acknowledge", "slack:U0ANNA", RUN_ID, "at my desk", "slack"),
+    ]
+
+    await anyway.tell(replace(called, acknowledged=Acknowledgement("slack:U0ANNA", T0)))
+    labels = [one["text"]["text"] for one in anyway.message.buttons]
+    assert "I am on it" not in labels
 
 
 async def test_the_plan_of_a_run_under_way_can_be_read(app: App) -> None:
@@ -230,7 +252,7 @@ async def test_commands_are_answered_privately(anyway: App) -> None:
     assert "everything, by api:bob: &lt;!channel&gt; deploy" in status
     assert f"`{RUN_ID}`" in runs
     assert "/remediator pause" in help_
-    assert (paused, resumed) == ("pause by slack:U0ANNA.", "unpause by slack:U0ANNA.")
+    assert (paused, resumed) == ("pause by <@U0ANNA>.", "unpause by <@U0ANNA>.")
     assert anyway.desk.did == [
         ("pause", "slack:U0ANNA", "scope:shop", "a big deploy", timedelta(hours=2), "slack"),
         ("unpause", "slack:U0ANNA", "*", "slack"),
@@ -247,9 +269,9 @@ async def test_a_run_is_started_shown_and_cancelled_by_command(anyway: App) -> N
     await anna.command("/remediator", "waiting")
 
     started, run, cancelled, waiting = await told(anna, 4)
-    assert started == "start by slack:U0ANNA."
+    assert started == "start by <@U0ANNA>."
     assert "deployment shop/api: replicas 4 → 6" in run
-    assert cancelled == "cancel by slack:U0ANNA."
+    assert cancelled == "cancel by <@U0ANNA>."
     assert RUN_ID in waiting
     assert [did[:4] for did in anyway.desk.did] == [
         ("start", "slack:U0ANNA", "restart", {"namespace": "shop", "note": "a b"}),
@@ -361,28 +383,21 @@ async def test_what_waits_in_a_storm_is_listed_and_decided(anyway: App) -> None:
 
 
 async def test_without_a_way_for_answers_there_are_no_buttons(app: App) -> None:
-    from remediator.clients.slack.client import SlackClient  # noqa: PLC0415
-    from tests.slack.conftest import settings  # noqa: PLC0415
-
     await app.client.close()
     app.client = SlackClient(settings(app.server, signing_secret=None))
     app.context.clients = {SlackClient: app.client}
     await app.ask()
 
     assert app.message.buttons == []
-    assert SlackNotifier().callback_paths
 
 
 def test_a_modal_never_goes_over_slacks_limits() -> None:
-    from remediator.notify.slack import modals  # noqa: PLC0415
-    from tests.slack import blockkit  # noqa: PLC0415
-
     words = "<&>" * 3000 + "👩‍🚒" * 900
     bad = plan(changes=tuple(Change(words, words, {words: [words]}) for _ in range(20)))
     steps = tuple(step(n, plan=bad, message=words, step_id=words) for n in range(5))
     given = view(steps=steps, run={"runbook": words, "target": words}, description=words)
     many = [replace(given, run=replace(given.run, id=f"run-{n}")) for n in range(30)]
-    views = [
+    shown = [
         modals.said("Plan", words),
         modals.deny(given, APPROVAL_ID),
         modals.snooze(given, APPROVAL_ID),
@@ -390,5 +405,9 @@ def test_a_modal_never_goes_over_slacks_limits() -> None:
         modals.waiting(many, words),
         *(modals.plan(given, page) for page in range(0, 60, 7)),
     ]
-    for one in views:
-        assert blockkit.view_faults(one) == []
+    for one in shown:
+        assert views.faults(one, "modal") == []
+        assert not views.too_large(one)
+    waiting = [replace(one, approval=approval()) for one in many]
+    standing = Standing([one.run for one in many], 30, 30, [words] * 9)
+    assert views.faults(home.page(waiting, standing, words), "home") == []

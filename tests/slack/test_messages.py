@@ -78,9 +78,9 @@ async def test_later_notes_edit_the_message_and_write_into_its_thread(app: App) 
     ):
         assert expected in message.words, expected
     assert [reply.words for reply in app.thread] == [
-        "▪️ approved by slack:U0ANNA",
+        "🔹 approved by @U0ANNA",
         "🔧 scale: 6 of 6 replicas are ready",
-        "▪️ the alert cleared",
+        "🔹 the alert cleared",
     ]
     assert len(app.channel.messages) == 1
 
@@ -104,7 +104,7 @@ async def test_only_an_escalation_and_a_new_question_ring_in_the_channel(app: Ap
     assert rung == ["✋ asks for approval", "🚨 failed: not healthy"]
     assert [m.words for m in app.thread] == [
         "✋ asks for approval",
-        "▪️ waits",
+        "🔹 waits",
         "🚨 failed: not healthy",
     ]
 
@@ -153,7 +153,7 @@ async def test_what_a_state_adds_to_the_last_line_is_said_alone(app: App) -> Non
 
     assert [m.words for m in app.thread] == [
         "🔧 s: ended with exit status 1",
-        "▪️ s stays: no undo",
+        "🔹 s stays: no undo",
         "🔧 s stays: no undo",
     ]
 

@@ -6,6 +6,7 @@ Called with slack_sdk, as an app would. Views, Socket Mode, people and troubles 
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from slack_sdk.errors import SlackApiError
@@ -19,6 +20,12 @@ from tests.slack.server import BOT_TOKEN, Slack
 @pytest_asyncio.fixture
 async def web(slack: Slack) -> AsyncIterator[AsyncWebClient]:
     yield client(slack)
+
+
+@pytest.fixture(autouse=True)
+def _few_rights(slack: Slack) -> None:
+    """The app may post; a test that needs more says so."""
+    slack.scopes.intersection_update({"chat:write"})
 
 
 def client(slack: Slack, token: str | None = BOT_TOKEN) -> AsyncWebClient:
@@ -245,6 +252,39 @@ async def test_a_message_to_a_person_is_a_direct_one_and_rings(
     assert [one.text for one in anna.notifications] == ["it waits for you"]
 
 
+async def test_conversations_say_what_they_are_and_open_directly(
+    slack: Slack, web: AsyncWebClient
+) -> None:
+    slack.scopes.update({"channels:read", "im:write"})
+    anna = slack.person("U0ANNA")
+    slack.channel(CHANNEL).archived = True
+
+    about = (await web.conversations_info(channel=CHANNEL))["channel"]
+    assert (about["is_member"], about["is_archived"], about["is_im"]) == (True, True, False)
+    opened = await web.conversations_open(users="U0ANNA")
+    assert opened["channel"]["id"] == anna.direct.id
+    assert await error_of(web.conversations_open(users="U0")) == "user_not_found"
+    assert await error_of(web.conversations_info(channel=anna.direct.id)) == "missing_scope"
+
+
+async def test_a_call_that_is_no_json_or_has_no_such_page_is_refused(
+    slack: Slack, web: AsyncWebClient
+) -> None:
+    slack.scopes.add("channels:history")
+    headers = {"Authorization": f"Bearer {slack.token}", "Content-Type": "application/json"}
+    said = []
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for body in ("{", "[]"):
+            async with session.post(f"{slack.api_url}auth.test", data=body) as response:
+                said.append((await response.json())["error"])
+    blocks = web.api_call("chat.postMessage", data={"channel": CHANNEL, "blocks": "[{"})
+
+    assert said == ["invalid_json", "json_not_object"]
+    assert await error_of(blocks) == "invalid_arguments"
+    cursor = web.conversations_history(channel=CHANNEL, cursor="guess")
+    assert await error_of(cursor) == "invalid_cursor"
+
+
 async def test_nothing_at_all_is_no_message(web: AsyncWebClient) -> None:
     assert await error_of(web.api_call("chat.postMessage", json={"channel": CHANNEL})) == "no_text"
     block = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 2900}}
@@ -332,6 +372,10 @@ def test_good_blocks_have_no_fault_and_fifty_one_are_too_many() -> None:
     good = [{"type": "header", "text": _plain("x" * 150)}, {"type": "divider"}, _button()]
 
     assert blockkit.faults(good) == []
+    focused = _in_section(_select(1, focus_on_load=True))
+    assert blockkit.faults([focused] * 2) == [
+        "only one element can have focus_on_load [json-pointer:/blocks]"
+    ]
     same = [{"type": "divider", "block_id": "one"}] * 2
     assert blockkit.faults(same) == ["block_id must be unique [json-pointer:/blocks]"]
     assert blockkit.faults([{"type": "divider"}] * 51, "home") == []

@@ -6,11 +6,22 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.servers.waiting import eventually_async
 from tests.slack import mrkdwn as reading
-from tests.slack.any_app import AnyApp, actions, button, modal, mrkdwn, plain, section
+from tests.slack.any_app import (
+    AnyApp,
+    Heard,
+    actions,
+    button,
+    modal,
+    mrkdwn,
+    plain,
+    section,
+)
 from tests.slack.fixtures import CHANNEL
 from tests.slack.mrkdwn import Reader
 from tests.slack.person import Person
@@ -250,3 +261,68 @@ def test_mrkdwn_is_read_as_slack_reads_it(text: str, words: str, markup: str | N
     if markup is not None:
         assert reading.markup(nodes, READER) == markup
     assert "<script" not in reading.markup(nodes, READER)
+
+
+async def test_an_event_that_fails_over_http_is_sent_again_with_its_number(
+    slack: Slack, anna: Person
+) -> None:
+    app = AnyApp(slack)
+    await app.listen()
+    try:
+        app.status = 500
+        first = await anna.open_home()
+        await eventually_async(lambda: len(app.heard) == 2, 5, what="the event at once again")
+        slack.clock.advance(60.0)
+        await eventually_async(lambda: len(app.heard) == 3, 5, what="the event after a minute")
+        app.status = 200
+        slack.clock.advance(240.0)
+        await eventually_async(lambda: len(app.heard) == 4, 5, what="the event after five")
+    finally:
+        await app.stop()
+
+    assert first is not None
+    assert not first.acknowledged
+    assert len({one["event_id"] for one in app.heard}) == 1
+    assert app.retries == [(number, "http_error") for number in ("1", "2", "3")]
+
+
+async def test_a_url_for_events_proves_itself_by_the_challenge(slack: Slack) -> None:
+    app = AnyApp(slack)
+    await app.listen()
+    try:
+        app.answers.append({"challenge": "guess"})
+        assert not await slack.delivery.verify()
+
+        async def echo(heard: Heard) -> None:
+            app.answers.append({"challenge": heard["challenge"]})
+
+        app.does = echo
+        assert await slack.delivery.verify()
+    finally:
+        await app.stop()
+
+
+async def test_a_response_url_works_five_times_within_thirty_minutes(
+    app: AnyApp, anna: Person
+) -> None:
+    message = await posted(app, section("x"), actions(button("Go")))
+
+    async def answer(url: str, **body: Any) -> int:
+        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+            return response.status
+
+    first = await anna.press(message, "Go")
+    assert first is not None
+    body = {"text": "y", "replace_original": True, "blocks": [section("replaced")]}
+    assert await answer(first.response_url, **body) == 200
+    assert message.shown == "replaced"
+    for number in range(4):
+        assert await answer(first.response_url, text=f"{number}") == 200
+    assert await answer(first.response_url, text="6") == 404
+    assert [one.text for one in anna.private] == ["0", "1", "2", "3"]
+    again = await anna.command("/remediator")
+    assert await answer(again.response_url, text="x", blocks=[{"type": "knob"}]) == 400
+    assert await answer(again.response_url, text="loud", response_type="in_channel") == 200
+    app.slack.clock.advance(30 * 60)
+    assert await answer(again.response_url, text="late") == 404
+    assert [one.text for one in app.slack.channel(CHANNEL).messages] == ["y", "loud"]

@@ -134,6 +134,12 @@ async def test_three_modals_may_lie_upon_each_other(app: AnyApp, anna: Person) -
     first = await opened(app, anna, modal(REASON))
     for _ in range(2):
         await app.web.views_push(trigger_id=await pressed(app, anna), view=modal(section("x")))
+    nobody = app.slack.person("U0BERT")
+    blocks = [section("x"), actions(button("Push"))]
+    await app.web.chat_postMessage(channel=CHANNEL, text="x", blocks=blocks)
+    await nobody.press(app.slack.channel(CHANNEL).messages[-1], "Push")
+    alone = app.web.views_push(trigger_id=app.heard[-1]["trigger_id"], view=modal(section("x")))
+    assert await error_of(alone) == "not_found"
     fourth = app.web.views_push(trigger_id=await pressed(app, anna), view=modal(section("x")))
 
     assert await error_of(fourth) == "push_limit_reached"

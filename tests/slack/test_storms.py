@@ -128,6 +128,17 @@ async def test_what_waits_for_a_person_is_counted_called_for_once_and_can_be_see
     assert len([m for m in desk.channel.messages if not m.broadcast]) == 1
 
 
+async def test_an_escalation_rings_at_once_though_the_storm_goes_on(desk: Desk) -> None:
+    message = await storm(desk)
+    await desk.note("run-7", "run-7 failed: look", kind=NoteKind.ESCALATION)
+    await desk.pass_(_APART_S + 1)
+
+    assert "*1* called a person" in message.words
+    assert [m.words for m in desk.channel.messages if m.broadcast] == [
+        "✋ 1 run waits for a person"
+    ]
+
+
 async def test_when_it_is_over_what_needs_a_person_has_its_own_message(desk: Desk) -> None:
     message = await storm(desk)
     for number in range(12):

@@ -14,8 +14,7 @@ from remediator.engine.guardrails import Standing as BreakerStanding
 from remediator.engine.overrides import Overriding
 from remediator.engine.simulate import Answer as Simulation
 from remediator.engine.simulate import Passed
-from remediator.engine.track import Line, Proposal, Report
-from remediator.engine.trust import Breaker
+from remediator.engine.track import Breaker, Line, Proposal, Report
 from remediator.engine.verdicts import Explanation, Judged
 from remediator.journal.protocol import (
     AuditEntry,
@@ -42,7 +41,7 @@ from remediator.model.history import Control, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
 from remediator.model.overrides import GrantOutcome, Override, OverrideState
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
-from remediator.model.policy import Mode
+from remediator.model.policy import Mode, Policy
 from remediator.model.promotion import Bar, Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
@@ -59,6 +58,8 @@ from remediator.plugin.notifier import (
     Standing,
 )
 from remediator.plugin.source import Rejected
+from remediator.runbook import policy_file
+from remediator.runbook.policy_file import PolicySource
 from remediator.sources.alertmanager import Alertmanager
 from remediator.web.services import RunbookSummary, Services
 
@@ -230,6 +231,9 @@ class TrustDesk:
         self.wanted: list[tuple[str, str, str, str, str]] = []
         self.outcome = GrantOutcome.STARTED
 
+    def policy(self) -> PolicySource:
+        return policy_file.of_settings(Policy())
+
     async def explain(self, run: Run) -> Explanation:
         plan = step(run.id).plan
         assert plan is not None
@@ -289,7 +293,7 @@ class TrustDesk:
             ),
         ]
         wanted = tuple(line for line in lines if runbook in (None, line.runbook))
-        return Report(NOW - span, NOW, wanted)
+        return Report(NOW - span, NOW, wanted, Mode.APPROVE)
 
 
 def override(run_id: str) -> Override:
@@ -343,6 +347,11 @@ class AnswerDesk:
     async def question(self, approval_id: str, *, actor: str) -> RunView | None:
         self._let_in(actor)
         return await self._records.view("run-1") if approval_id == "ask-1" else None
+
+    async def acknowledge(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
+        self._let_in(actor)
+        self.did.append(("acknowledge", run_id, actor, reason, via))
+        return f"Acknowledged by {actor}."
 
     async def cancel(self, run_id: str, *, actor: str, reason: str, via: str) -> str:
         self._let_in(actor)

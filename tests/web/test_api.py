@@ -443,6 +443,7 @@ async def test_openapi_refers_only_to_what_it_has(edge: Edge) -> None:
         ("GET", f"{RUN}/verdicts", "/api/v1/runs/{id}/verdicts", {}),
         ("POST", f"{RUN}/override", "/api/v1/runs/{id}/override", {"json": OVERRIDE}),
         ("POST", "/api/v1/explain", "/api/v1/explain", {"data": payloads.notification()}),
+        ("GET", "/api/v1/policy", "/api/v1/policy", {}),
         ("GET", "/api/v1/breakers", "/api/v1/breakers", {}),
         ("POST", f"{BREAKER}/reset", RESET, {"json": {"reason": "the image is fixed"}}),
         ("POST", f"{BREAKER}/reset", RESET, {"json": {}}),

@@ -51,6 +51,9 @@ _MOST_PAGES = 3
 _MOST_MEMBERS_PAGES = 20
 
 
+OnCall = Callable[[Sequence[str]], Awaitable[Sequence[str]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Posted:
     """Where a message is: what `update` and replies need."""
@@ -67,11 +70,13 @@ class Route:
         match: any line, all of its matchers; empty matches every run.
         channel: the channel's id.
         mention: who is rung when a person is needed, in Slack's own ids.
+        schedules: names of on-call schedules; whoever is on call then is rung as well.
     """
 
     match: tuple[tuple[Matcher, ...], ...]
     channel: str
     mention: tuple[str, ...]
+    schedules: tuple[str, ...] = ()
 
 
 class SlackClient:
@@ -101,6 +106,8 @@ class SlackClient:
         self._may_read = True
         self.routes: tuple[Route, ...] = tuple(_routes(settings, groups or {}))
         """The last one matches every run."""
+        self.on_call: OnCall | None = None
+        """Who is on call by the schedules of these names, as identities; `app` sets it."""
         self._channels = frozenset(route.channel for route in self.routes)
 
     @property
@@ -121,6 +128,13 @@ class SlackClient:
         session, self._session, self._web = self._session, None, None
         if session is not None:
             await session.close()
+
+    async def rung_by(self, routes: Sequence[Route]) -> list[str]:
+        """Return the ids of all whom these routes ring, and of whoever is on call by them now."""
+        ids = [one for route in routes for one in route.mention]
+        schedules = [one for route in routes for one in route.schedules]
+        on_call = await self.on_call(schedules) if self.on_call and schedules else ()
+        return [*ids, *(one.removeprefix("slack:") for one in on_call)]
 
     # --- messages
 
@@ -279,10 +293,11 @@ class SlackClient:
     # --- people
 
     async def group_members(self, group_id: str) -> frozenset[str]:
-        """Return the ids of the users in a user group; none for one that is switched off.
+        """Return the ids of the users in a user group.
 
         Raises:
-            Unavailable, Refused: as for every call. Whoever asks lets nobody in then.
+            Unavailable, Refused: as for every call; the group may be switched off. Whoever asks
+                lets nobody in then.
         """
         members: set[str] = set()
         cursor = ""
@@ -480,21 +495,21 @@ def _routes(settings: SlackSettings, groups: Mapping[str, Sequence[str]]) -> lis
         Route(
             match=tuple(matchers.parse(line) for line in lines),
             channel=channel or settings.channel,
-            mention=tuple(_ids(mention, groups)),
+            mention=_named(mention, groups, "slack", "slack-group"),
+            schedules=tuple(f"schedule:{one}" for one in _named(mention, groups, "schedule")),
         )
         for lines, channel, mention in given
     ]
 
 
-def _ids(mention: Sequence[str], groups: Mapping[str, Sequence[str]]) -> dict[str, None]:
-    """Return whom to ring as Slack's ids, each once; those that Slack does not know can't be."""
-    members = [one for name in mention for one in groups.get(name, (name,))]
-    found: dict[str, None] = {}
-    for member in members:
-        kind, _, identity = member.partition(":")
-        if kind in ("slack", "slack-group") and identity:
-            found[identity] = None
-    return found
+def _named(
+    mention: Sequence[str], groups: Mapping[str, Sequence[str]], *kinds: str
+) -> tuple[str, ...]:
+    """Return what these kinds of names are called, each once; groups are opened. An identity that
+    Slack does not know can't be rung there."""
+    members = (one for name in mention for one in groups.get(name, (name,)))
+    parts = (member.partition(":") for member in members)
+    return tuple(dict.fromkeys(name for kind, _, name in parts if kind in kinds and name))
 
 
 def _key_of(message: Any) -> str:

@@ -43,12 +43,16 @@ _LONGEST_WAIT_S = 60.0
 _GOOD_AFTER_S = 10.0
 
 
+def _show(standing: bool) -> None:
+    metrics.SLACK_CONNECTED.labels(mode="socket").set(standing)
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One thing that somebody did.
 
     Args:
-        id: the same when Slack delivers it again.
+        id: by which it is acknowledged.
         kind: `interactive`, `slash_commands` or `events_api`.
         payload: what Slack would have posted over HTTP.
         takes_answer: whether the acknowledgement may carry one.
@@ -77,7 +81,7 @@ class Socket:
         self._seen: OrderedDict[str, asyncio.Future[JSONObject | None]] = OrderedDict()
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._old: set[asyncio.Task[None]] = set()
-        metrics.SLACK_CONNECTED.set(0)
+        _show(False)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Stay connected until told to stop."""
@@ -88,7 +92,7 @@ class Socket:
             try:
                 await self._keep(session, stopping)
             finally:
-                metrics.SLACK_CONNECTED.set(0)
+                _show(False)
                 for task in self._old:
                     task.cancel()
                 await asyncio.gather(*self._old, return_exceptions=True)
@@ -99,7 +103,7 @@ class Socket:
             try:
                 connection = await self._connect(session)
             except Unavailable as error:
-                metrics.SLACK_CONNECTED.set(0)
+                _show(False)
                 failures += 1
                 wait_s = self._wait_s(failures, error.after)
                 log.warning("no Socket Mode connection", error=str(error), retry_in_s=wait_s)
@@ -130,7 +134,7 @@ class Socket:
             stop.cancel()
             over.cancel()
         if reader.done():
-            metrics.SLACK_CONNECTED.set(0)
+            _show(False)
         old = asyncio.create_task(connection.drain(reader), name="old slack socket")
         self._old.add(old)
         old.add_done_callback(self._old.discard)
@@ -161,7 +165,7 @@ class Socket:
             raise Unavailable(f"Slack did not answer within {_CONNECT_WITHIN_S:g}s") from None
         except (aiohttp.ClientError, OSError, ValueError, TypeError) as error:
             raise Unavailable(f"Slack: {type(error).__name__}") from None
-        metrics.SLACK_CONNECTED.set(1)
+        _show(True)
         log.info("connected to Slack over Socket Mode")
         return _Connection(socket, self._answer, self._room)
 
@@ -182,19 +186,20 @@ class Socket:
 
     async def _answer(self, envelope: Envelope) -> JSONObject | None:
         """Hand an envelope over once, however often it comes; raises where it was not stored."""
-        known = self._seen.get(envelope.id)
+        key = _key(envelope)
+        known = self._seen.get(key)
         if known is not None:
             metrics.SLACK_ENVELOPES.labels(kind=envelope.kind, result="repeated").inc()
             return await asyncio.shield(known)
         done: asyncio.Future[JSONObject | None] = asyncio.get_running_loop().create_future()
-        self._seen[envelope.id] = done
+        self._seen[key] = done
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         try:
             answer = await self._handle(envelope)
         except BaseException as error:
             # The next delivery of it may succeed.
-            self._seen.pop(envelope.id, None)
+            self._seen.pop(key, None)
             done.set_exception(Unavailable(f"not stored: {type(error).__name__}"))
             done.exception()
             metrics.SLACK_ENVELOPES.labels(kind=envelope.kind, result="failed").inc()
@@ -312,6 +317,14 @@ def _envelope(said: JSONObject) -> Envelope | None:
     if not isinstance(name, str) or not name or not isinstance(payload, dict):
         return None
     return Envelope(name, str(said["type"]), payload, bool(said.get("accepts_response_payload")))
+
+
+def _key(envelope: Envelope) -> str:
+    """Return what is the same whenever Slack sends this again, in an envelope of another id too."""
+    for name in ("trigger_id", "event_id"):
+        if isinstance(found := envelope.payload.get(name), str) and found:
+            return found
+    return envelope.id
 
 
 def _object(text: str) -> JSONObject:

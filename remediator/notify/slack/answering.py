@@ -82,6 +82,8 @@ class Answering:
                 await self._approve(press)
             case buttons.CANCEL:
                 await self._cancel(press)
+            case buttons.ACKNOWLEDGE:
+                await self._acknowledge(press)
             case buttons.DENY:
                 self._modal(press, "Deny", lambda: self._form(press, modals.deny))
             case buttons.SNOOZE:
@@ -126,6 +128,16 @@ class Answering:
             raise
         self._tell(press, said)
 
+    async def _acknowledge(self, press: Press) -> None:
+        try:
+            said = await self.desk.acknowledge(press.value, actor=press.actor, reason="", via=VIA)
+        except NotAuthorised as refusal:
+            said = f"Not acknowledged: {refusal}"
+        except Exception:
+            self._tell(press, "It could not be stored, others may still be called. Press again.")
+            raise
+        self._tell(press, said)
+
     def _tell(self, press: Press, said: str) -> None:
         """Show the person who pressed, and nobody else, what became of it."""
         if press.view_kind == "home":
@@ -133,7 +145,9 @@ class Answering:
         elif press.view_id:
             self.client.soon(self._list_or_said(press, said))
         else:
-            self.client.answer_later(press.response_url, text.cut(said, _LONGEST))
+            self.client.answer_later(
+                press.response_url, text.sentence(said, [press.actor], _LONGEST)
+            )
 
     async def _list_or_said(self, press: Press, said: str) -> None:
         if not press.meta:  # the list; a plan leaves something
@@ -265,6 +279,8 @@ class Answering:
                 return commands.shown(view) if view else _NO_RUN
             case commands.Start(runbook=name, labels=labels):
                 _, said = await desk.start(name, labels, actor=actor, via=VIA)
+            case commands.Acknowledge(run=run, reason=reason):
+                said = await desk.acknowledge(run, actor=actor, reason=reason, via=VIA)
             case commands.Cancel(run=run, reason=reason):
                 said = await desk.cancel(
                     run, actor=actor, reason=reason or "cancelled in Slack", via=VIA
@@ -273,7 +289,7 @@ class Answering:
                 said = await desk.pause(scope, actor=actor, reason=reason, for_=for_, via=VIA)
             case commands.Resume(scope=scope):
                 said = await desk.unpause(scope, actor=actor, via=VIA)
-        return text.cut(said, _LONGEST)
+        return text.sentence(said, [actor], _LONGEST)
 
     # --- home
 

@@ -6,7 +6,7 @@ same view always renders to the same blocks, and an edit that would change nothi
 
 from dataclasses import dataclass
 
-from remediator.model.approvals import Answer, ApprovalStatus
+from remediator.model.approvals import Answer, ApprovalStatus, OnExpiry, Terms
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, RunView
 from remediator.notify.slack import buttons as pressed
@@ -76,17 +76,19 @@ def run(
     return Message(text=shown, blocks=(*head, *steps, *tail, *row, *ending))
 
 
-def note(one: Note, *, late: bool, ring: str = "") -> Message:
+def note(one: Note, view: RunView, *, late: bool, ring: str = "") -> Message:
     """Render a note as one line of the thread.
 
     Args:
         one: the note.
+        view: its run.
         late: it is delivered long after it happened, so say when that was.
         ring: mentions of whom it calls; only where a person is needed.
     """
     when = f" · {moment(one.at)}" if late else ""
     called = f" {ring}" if ring else ""
-    shown = f"{NOTES[one.kind]} {cut(one.text, _MAX_NOTE) or 'went on'}{when}{called}"
+    said = text.sentence(one.text, _involved(view), _MAX_NOTE) or "went on"
+    shown = f"{NOTES[one.kind]} {said}{when}{called}"
     return Message(text=shown, blocks=(section(shown),))
 
 
@@ -101,6 +103,9 @@ def _summary(view: RunView) -> str:
     # Where people are asked, the plan says it better; at the end the result does.
     if run_.message and not run_.state.ended and open_question(view) is None:
         parts.append(f"_{STATES[run_.state][1]}:_ {cut(run_.message, 300)}")
+    if view.acknowledged is not None:
+        since = moment(view.acknowledged.at)
+        parts.append(f"👀 {person(view.acknowledged.by)} looks at it since {since}")
     return "\n".join(parts) or f"*{cut(run_.runbook, 150)}*"
 
 
@@ -111,15 +116,14 @@ def _labels(view: RunView) -> list[JSONObject]:
     names = [name for name in _LABELS_FIRST if name in labels]
     names += sorted(set(labels) - set(names))
     shown = names if len(names) <= _MAX_LABELS else names[: _MAX_LABELS - 1]
-    fields = [
-        text.mrkdwn(
-            f"*{cut(name, 40).replace('*', '∗')}*\n{code(masking.value(name, labels[name]), 60)}"
-        )
+    parts = [
+        f"*{cut(name, 40).replace('*', '∗')}* {code(masking.value(name, labels[name]), 60)}"
         for name in shown
     ]
     if len(shown) < len(names):
-        fields.append(text.mrkdwn(f"… and {len(names) - len(shown)} more labels"))
-    return [{"type": "section", "fields": fields}]
+        parts.append(f"… and {len(names) - len(shown)} more labels")
+    # On a line or two: the plan and the buttons are to stand on the same screen.
+    return [section(" · ".join(parts))]
 
 
 def _verdicts(view: RunView) -> list[JSONObject]:
@@ -151,14 +155,15 @@ def _approval(view: RunView) -> list[JSONObject]:
             f"*May decide:* {who or 'nobody: name approvers in the runbook'}",
             f"*Needs:* {count}, {len(yes)} given · *until* {moment(approval.expires_at)}",
         ]
+        lines += _terms(approval.terms)
         if approval.differs:
             changed, _ = text.code_lines(list(approval.differs), _MAX_DIFFERS, more="more lines")
             lines.append(f"*What changed since it was asked before:*\n{changed}")
     elif approval.status is ApprovalStatus.OPEN:
         return []
     else:
-        why = f": {cut(approval.closed_why, 150)}" if approval.closed_why else ""
-        lines = [f"{CLOSED[approval.status]}{why}"]
+        why = f"_{cut(approval.closed_why, 150)}_" if approval.closed_why else ""
+        lines = [why or CLOSED[approval.status]]
     # The newest matter most: they decided.
     shown = view.decisions[-_MAX_DECISIONS:]
     if len(shown) < len(view.decisions):
@@ -170,17 +175,43 @@ def _approval(view: RunView) -> list[JSONObject]:
     return [section("\n".join(lines))]
 
 
+def _terms(terms: Terms) -> list[str]:
+    """Return what is unusual about how a question is answered, and so must be known."""
+    lines = []
+    if terms.four_eyes:
+        lines.append("*Four eyes:* not by whoever started the run")
+    if terms.on_expiry is OnExpiry.APPROVE:
+        lines.append("⚠️ *If nobody answers in time, the change is made*")
+    return lines
+
+
 def _result(view: RunView) -> list[JSONObject]:
     run_ = view.run
     if not run_.state.ended or run_.ended_at is None:
         return []
     emoji, word = STATES[run_.state]
     took = text.span(run_.ended_at - (run_.started_at or run_.created_at))
-    said = f": {cut(run_.message, 400)}" if run_.message else ""
+    # "Denied by …" after "Denied" would say it twice.
+    rest = run_.message
+    if rest.lower().startswith(word.lower()):
+        rest = rest[len(word) :].strip(" :")
+        said = f" {text.sentence(rest, _involved(view), 400)}" if rest else ""
+    else:
+        said = f": {cut(rest, 400)}" if rest else ""
     lines = [f"{emoji} *{word}*{said}", f"Took {took}, ended {moment(run_.ended_at)}"]
     if todo := what_next(view):
         lines.append(f"*What to do:* {todo}")
     return [section("\n".join(lines))]
+
+
+def _involved(view: RunView) -> frozenset[str]:
+    """Return who had a hand in the run, as the journal knows them."""
+    run_ = view.run
+    found = {decision.actor for decision in view.decisions} | {run_.started_by}
+    found |= {run_.cancel_requested_by or ""}
+    if view.acknowledged is not None:
+        found.add(view.acknowledged.by)
+    return frozenset(found)
 
 
 def _about(view: RunView) -> JSONObject:

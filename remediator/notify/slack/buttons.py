@@ -19,6 +19,7 @@ PLAN = "remediator_plan"
 SNOOZE = "remediator_snooze"
 RUN = "remediator_run"
 CANCEL = "remediator_cancel"
+ACKNOWLEDGE = "remediator_acknowledge"
 WAITING = "remediator_waiting"
 PAGE = "remediator_page"
 REFRESH = "remediator_refresh"
@@ -51,6 +52,8 @@ def of_run(view: RunView, *, block_id: str = "approval") -> list[JSONObject]:
         ]
     elif not view.run.state.ended and any(step.plan is not None for step in view.steps):
         elements = [button(RUN, "Show plan", view.run.id)]
+    if view.calls:
+        elements.append(button(ACKNOWLEDGE, "I am on it", view.run.id))
     if not view.run.state.ended:
         elements.append(_cancel(view))
     return [row(elements, block_id)] if elements else []

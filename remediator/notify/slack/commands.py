@@ -27,6 +27,7 @@ HELP = "\n".join(
         "`/remediator runs` what goes on",
         "`/remediator show RUN` one run",
         "`/remediator run NAME key=value …` start a runbook, with labels",
+        "`/remediator ack RUN [reason]` you look at it: nobody else is called",
         "`/remediator cancel RUN [reason]` stop a run before its next change",
         "`/remediator pause SCOPE [for 2h] reason` stop automatic changes",
         "        SCOPE is `all`, `runbook:NAME` or `scope:NAMESPACE`",
@@ -72,6 +73,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Answer a run's escalation."""
+
+    run: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Stop a run."""
 
@@ -95,7 +104,7 @@ class Resume:
     scope: str
 
 
-Asked: TypeAlias = Help | Status | Waiting | Show | Start | Cancel | Pause | Resume
+Asked: TypeAlias = Help | Status | Waiting | Show | Start | Acknowledge | Cancel | Pause | Resume
 
 
 def parse(typed: str) -> Asked:
@@ -122,6 +131,8 @@ def parse(typed: str) -> Asked:
             return Show(_one(rest, "show RUN"))
         case "run":
             return _start(rest)
+        case "ack" if rest:
+            return Acknowledge(rest[0][:_LONGEST_NAME], " ".join(rest[1:]))
         case "cancel" if rest:
             return Cancel(rest[0][:_LONGEST_NAME], " ".join(rest[1:]))
         case "pause":

@@ -20,8 +20,8 @@ START = "remediator_start_form"
 PLAN = "remediator_plan_view"
 LIST = "remediator_list_view"
 
-SPANS = ("15m", "30m", "1h", "4h", "8h", "1d")
-"""For how long a question may be put off here; the API takes others."""
+SPANS = ("15m", "30m", "1h", "2h", "4h", "8h")
+"""For how long a question may be put off here; the desk takes eight hours at most."""
 
 # As much as people read before they turn the page; far below what Slack takes in a view.
 _MAX_PAGE = 10_000

@@ -104,15 +104,16 @@ class Slack(Notifier):
             Refused: Slack will never take it.
         """
         client = ctx.client(SlackClient)
-        ring = _ring_of(client, one.place)
+        here = [route for route in client.routes if route.channel == one.place]
+        # A storm in a channel is everybody's there.
+        ring = text.ring(await client.rung_by(here)) if one.needed else ""
         with _told():
             if ref is None:
                 found = await client.find(
                     f"storm-{one.id}", since=one.began_at - _CLOCKS_APART, channel=one.place
                 )
                 if found is None:
-                    called = ring if one.needed else ""
-                    said = storm.message(one, buttons_work=client.takes_answers, ring=called)
+                    said = storm.message(one, buttons_work=client.takes_answers, ring=ring)
                     found = await client.post(
                         said.text, said.blocks, channel=one.place, key=f"storm-{one.id}"
                     )
@@ -191,7 +192,7 @@ async def _begin(client: SlackClient, note: Note, view: RunView) -> JSONObject:
         view,
         urgent,
         buttons=client.takes_answers,
-        ring=text.ring(route.mention) if needed else "",
+        ring=text.ring(await client.rung_by([route])) if needed else "",
     )
     key = f"run-{view.run.id}"
     posted = None
@@ -234,9 +235,10 @@ async def _follow(
     )
     told = note.again and await client.find(note.id, since=note.at - _CLOCKS_APART, under=posted)
     if not told:
-        ring = text.ring(routes.choose(client.routes, view).mention) if needed else ""
+        route = routes.choose(client.routes, view)
+        ring = text.ring(await client.rung_by([route])) if needed else ""
         late = ctx.now() - note.at > _LATE
-        line = blocks.note(replace(note, text=news), late=late, ring=ring)
+        line = blocks.note(replace(note, text=news), view, late=late, ring=ring)
         await client.post(line.text, line.blocks, under=posted, broadcast=needed, key=note.id)
     rung = question if note.kind is NoteKind.APPROVAL else asked
     return _ref(posted, shown=shown, asked=rung, said=note.text[:_LONGEST_SAID])
@@ -266,12 +268,6 @@ def _of_envelope(envelope: Envelope) -> interactions.Done | None:
             return interactions.of_event(envelope.payload)
         case _:
             return interactions.of_interactive(envelope.payload)
-
-
-def _ring_of(client: SlackClient, channel: str) -> str:
-    """Return mentions of all that routes to a channel would ring: a storm is everybody's."""
-    found = [one for route in client.routes if route.channel == channel for one in route.mention]
-    return text.ring(list(dict.fromkeys(found)))
 
 
 def _ref(posted: Posted, *, shown: str, asked: canonical.JSON, said: str) -> JSONObject:

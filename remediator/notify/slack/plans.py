@@ -1,5 +1,6 @@
 """Plans as people read them: short in a message, whole in a modal. Pure."""
 
+import itertools
 from collections.abc import Iterator
 
 from remediator.model import canonical
@@ -10,6 +11,7 @@ from remediator.model.views import RunView
 from remediator.notify.slack import text
 from remediator.notify.slack.text import cut, section, size
 from remediator.notify.slack.words import STEPS
+from remediator.observe import masking
 
 # Of Slack's 50 blocks; the other parts of a message need fourteen at most.
 _MAX_STEPS = 30
@@ -18,6 +20,8 @@ _MAX_STEP = 2400
 _MIN_STEP = 1300
 # Of one section in a modal; Slack's limit is 3000, and a fence and entities need room.
 _MAX_SECTION = 2800
+# Thirty pages of a modal.
+_MOST_SECTIONS = 120
 # A value of one change; a config map of megabytes is for `remediator runs show`.
 _LONGEST_VALUE = 20_000
 _MOST_LINES = 2000
@@ -50,8 +54,14 @@ def in_message(view: RunView, room: int) -> tuple[list[JSONObject], bool]:
 
 
 def whole(view: RunView) -> list[JSONObject]:
-    """Return every step with its plan, every change as a diff, in as many sections as it takes."""
-    return [block for step in view.steps for block in _whole_step(step)]
+    """Return every step with its plan, every change as a diff, in as many sections as it takes;
+    of a plan that nobody reads to its end, the beginning and where the rest is."""
+    sections = (block for step in view.steps for block in _whole_step(step))
+    shown = list(itertools.islice(sections, _MOST_SECTIONS + 1))
+    if len(shown) <= _MOST_SECTIONS:
+        return shown
+    rest = text.code(f"remediator runs show {view.run.id}", 120)
+    return [*shown[:_MOST_SECTIONS], section(f"⚠️ *This is not all of it.* The rest: {rest}")]
 
 
 def _step(step: Step, limit: int) -> tuple[str, bool]:
@@ -94,7 +104,7 @@ def _whole_step(step: Step) -> Iterator[JSONObject]:
         yield section(f"{_title(step)}{nothing}{said}")
         return
     yield section(f"{_title(step)}\n{text.code(str(plan.target), 300)}{said}")
-    for part in text.code_blocks(list(_diff(plan)), _MAX_SECTION):
+    for part in text.code_blocks(_diff(plan), _MAX_SECTION):
         yield section(part)
     yield section("\n".join(_below(plan)))
 
@@ -108,14 +118,17 @@ def _lines(change: Change) -> Iterator[str]:
     for sign, value in (("-", change.before), ("+", change.after)):
         if value is None:
             continue  # not there: the other line says all
-        yield from (f"{sign} {one}" for one in _written(change.path, value))
+        first, *more = _written(change.path, value)
+        yield f"{sign} {first}"
+        yield from (f"{sign}   {one}" for one in more)
 
 
 def _written(path: str, value: JSON) -> list[str]:
     shown = value if isinstance(value, str) else canonical.dumps(value)
     left = len(shown) - _LONGEST_VALUE
-    lines = shown[:_LONGEST_VALUE].splitlines() or [""]
+    # Before it falls into lines: a private key is a secret over several.
+    lines = masking.text(f"{path}: {shown[:_LONGEST_VALUE]}").splitlines()
     more = [f"… {len(lines) - _MOST_LINES} more lines"] if len(lines) > _MOST_LINES else []
     if left > 0:
         more.append(f"… {left} more characters")
-    return [f"{path}: {lines[0]}", *(f"  {one}" for one in lines[1:_MOST_LINES]), *more]
+    return [*lines[:_MOST_LINES], *more]

@@ -1,6 +1,7 @@
 """A storm as one message: how many runs, of which runbooks, in which states. Pure."""
 
 from remediator.model.canonical import JSONObject
+from remediator.model.runs import RunState
 from remediator.model.storms import Storm
 from remediator.notify.slack import buttons, text
 from remediator.notify.slack.blocks import Message
@@ -8,6 +9,7 @@ from remediator.notify.slack.text import code, cut, moment, section
 from remediator.notify.slack.words import STATES
 
 _MOST_RUNBOOKS = 8
+_FIRST = (RunState.INTERRUPTED, RunState.AWAITING_APPROVAL, RunState.FAILED)
 
 
 def message(storm: Storm, *, buttons_work: bool = True, ring: str = "") -> Message:
@@ -49,10 +51,18 @@ def called(storm: Storm, ring: str) -> Message:
 def _states(storm: Storm) -> str:
     shown = [
         f"{STATES[state][0]} *{count}* {STATES[state][1].lower()}"
-        for state, count in sorted(storm.by_state.items(), key=lambda one: -one[1])
+        for state, count in sorted(storm.by_state.items(), key=_weight)
         if count
     ]
+    if storm.escalated:
+        shown.insert(0, f"🚨 *{storm.escalated}* called a person")
     return " · ".join(shown) or "no run yet"
+
+
+def _weight(counted: tuple[RunState, int]) -> tuple[int, int]:
+    """What needs a person first, then the most."""
+    state, count = counted
+    return _FIRST.index(state) if state in _FIRST else len(_FIRST), -count
 
 
 def _runbooks(storm: Storm) -> str:

@@ -8,7 +8,7 @@ styling, and `verbatim` keeps Slack from finding links and names in what is left
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from remediator.model.quantities import format_duration
 from remediator.observe import masking
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ESCAPES = str.maketrans(_ENTITIES)
 _LINE_ENDS = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 # Control characters; those that turn the reading direction, so that a plan reads otherwise than it
 # is; halves of surrogate pairs, which no encoder takes.
@@ -27,8 +28,10 @@ _UNSEEN = re.compile(
 )
 _SLACK_USER = re.compile(r"slack:([UW][A-Z0-9]{2,30})")
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
+_BY = re.compile(r"(?P<verb>(?:[A-Za-z]+ )?by )slack:(?P<user>[UW][A-Z0-9]{2,30})(?![A-Za-z0-9])")
 _GROUP_ID = re.compile(r"S[A-Z0-9]{2,30}")
 _LONGEST_URL = 2000
+_MOST_RUNG = 50  # of a section's 3000 characters; who rings more people rings a user group
 
 
 def size(text: str) -> int:
@@ -52,9 +55,11 @@ def in_blocks(blocks: Sequence[JSONObject]) -> int:
 
 def line(text: str) -> str:
     """Return foreign text on one line, without secrets and characters that nobody sees."""
-    # Masked before the lines are joined, and again where that put a secret together.
-    joined = _LINE_ENDS.sub("⏎", _UNSEEN.sub("", masking.text(text)))
-    return masking.text(joined.replace("\t", " ").strip())
+    return masking.text(_joined(text))
+
+
+def _joined(text: str) -> str:
+    return _LINE_ENDS.sub("⏎", _UNSEEN.sub("", text)).replace("\t", " ").strip()
 
 
 def cut(text: str, limit: int) -> str:
@@ -98,31 +103,39 @@ def code_lines(lines: list[str], limit: int, *, more: str) -> tuple[str, bool]:
     return fence + "\n".join(shown) + fence, whole and not left
 
 
-def code_blocks(lines: Sequence[str], limit: int) -> list[str]:
-    """Return all of these lines, in as many blocks of code as it takes, each of `limit` units.
+def code_blocks(lines: Iterable[str], limit: int) -> Iterator[str]:
+    """Yield all of these lines, in as many blocks of code as it takes, each of `limit` units.
 
     A line that is longer than a block goes on in the next.
+
+    Args:
+        lines: foreign text, masked already; read no further than is asked for.
+        limit: at least a few hundred.
     """
     fence = "```"
     room = limit - 2 * len(fence)
-    blocks: list[list[str]] = [[]]
+    block: list[str] = []
     left = room
     for one in lines:
-        for piece in _pieces(_unquoted(line(one)), room):
-            if size(piece) + 1 > left and blocks[-1]:
-                blocks.append([])
-                left = room
-            blocks[-1].append(piece)
+        for piece in _pieces(_unquoted(_joined(one)), room):
+            if size(piece) + 1 > left and block:
+                yield fence + "\n".join(block) + fence
+                block, left = [], room
+            block.append(piece)
             left -= size(piece) + 1
-    return [fence + "\n".join(block) + fence for block in blocks if block]
+    if block:
+        yield fence + "\n".join(block) + fence
 
 
 def _pieces(clean: str, limit: int) -> list[str]:
     """Return text on one line escaped, in pieces of at most `limit` units."""
+    escaped = clean.translate(_ESCAPES)
+    if size(escaped) <= limit:
+        return [escaped]
     pieces: list[str] = []
     kept: list[str] = []
     room = limit
-    for character in clean or " ":
+    for character in clean:
         piece = _ENTITIES.get(character, character)
         if size(piece) > room:
             pieces.append("".join(kept))
@@ -167,7 +180,21 @@ def ring(ids: Sequence[str]) -> str:
     """
     found = [f"<@{one}>" for one in ids if _USER_ID.fullmatch(one)]
     found += [f"<!subteam^{one}>" for one in ids if _GROUP_ID.fullmatch(one)]
-    return " ".join(found)
+    return " ".join(dict.fromkeys(found[:_MOST_RUNG]))
+
+
+def sentence(words: str, involved: Collection[str], limit: int) -> str:
+    """Return a sentence of ours; where it begins "Approved by slack:U…", with that person's name.
+
+    Only at its very beginning, which no alert writes, and only somebody whom the journal knows to
+    have had a hand in it: what follows may be anybody's words.
+    """
+    found = _BY.match(words)
+    if found is None or f"slack:{found['user']}" not in involved:
+        return cut(words, limit)
+    rest = cut(words[found.end() :], limit - 60).removeprefix(" ")
+    glue = "" if rest[:1] in (":", ",", ".") else " "
+    return f"{cut(found['verb'], 40)} <@{found['user']}>{glue if rest else ''}{rest}"
 
 
 def moment(at: datetime) -> str:

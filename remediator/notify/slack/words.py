@@ -27,7 +27,7 @@ STATES: Mapping[RunState, tuple[str, str]] = {
     RunState.CANCELLED: ("⚪", "Cancelled"),
 }
 STEPS: Mapping[StepState, str] = {
-    StepState.PLANNED: "▫️",
+    StepState.PLANNED: "🔹",
     StepState.STARTED: "🔧",
     StepState.DONE: "✅",
     StepState.SKIPPED: "⏭️",
@@ -42,7 +42,7 @@ RULINGS: Mapping[Ruling, str] = {
     Ruling.REFUSE: "⛔",
 }
 NOTES: Mapping[NoteKind, str] = {
-    NoteKind.STATE: "▪️",
+    NoteKind.STATE: "🔹",
     NoteKind.STEP: "🔧",
     NoteKind.APPROVAL: "✋",
     NoteKind.ESCALATION: "🚨",
