@@ -45,6 +45,11 @@ _LOOKS_SECRET = re2.compile(
     # What signs a link, and what was made to open it; a user in a URL that is as long as a token.
     r"|(?P<query>[?&](?i:[\w-]{0,20}signature|sig|key|code|pwd)=)[^\s\"'&⏎]{6,}"
     r"|(?P<link>\bhttps?://)[^\s/?#:@⏎]{16,}@"
+    # `name: DB_PASSWORD` and its `value: x`, as Kubernetes writes the environment.
+    r"|(?P<pair>(?i:\bname\\{0,3}[\"']?[ \t]?:[ \t]?\\{0,3}[\"']?[\w.-]{0,60}"
+    rf"(?:{_NAME})[\w.-]{{0,20}}"
+    r"\\{0,3}[\"']?,?[\s⏎]{0,20}\\{0,3}[\"']?value\\{0,3}[\"']?[ \t]?:[ \t]?))"
+    r"(?:\"(?:[^\"\\]|\\.)+\"|'[^']+'|[^\s'},⏎]+)"
     # As a field, `--password x` among arguments, or with quotes that were escaped once more.
     rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})(?:\\{{0,3}}[\"']?[ \t]{{0,9}}[=:]\s?[ \t]{{0,8}}"
     r"\\{0,3})|--[\w-]{0,40}"
@@ -106,5 +111,5 @@ def secret_name(name: str) -> bool:
 
 
 def _starred(found: Any) -> str:
-    kept = found["bearer"] or found["named"] or found["query"] or ""
+    kept = found["bearer"] or found["named"] or found["query"] or found["pair"] or ""
     return f"{found['link']}{MASK}@" if found["link"] else f"{kept}{MASK}"

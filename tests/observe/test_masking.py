@@ -28,6 +28,8 @@ from remediator.observe import masking
         ("https://x.example/o?X-Amz-Signature=0123abcd", "https://x.example/o?X-Amz-Signature=***"),
         ("git clone https://0123456789abcdef@git.example/x", "git clone https://***@git.example/x"),
         ("db:\n  password:    hunter22", "db:\n  password:    ***"),
+        ('{"name": "DB_PASSWORD", "value": "hunter2"}', '{"name": "DB_PASSWORD", "value": ***}'),
+        ("- name: API_TOKEN\n  value: hunter2\n", "- name: API_TOKEN\n  value: ***\n"),
         ("psql --password hunter22 -h db", "psql --password *** -h db"),
         (r'{"msg": "{\"token\": \"abcdef12\"}"}', r'{"msg": "{\"token\": \***}'),
         (r'{"secret_key": "ab\"cdefgh", "n": 1}', '{"secret_key": ***, "n": 1}'),
