@@ -8,7 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.journal.protocol import AuditEntry, Candidate, Expiry, Guard, Journal, Written
+from remediator.journal.protocol import (
+    AuditEntry,
+    CancelOutcome,
+    Candidate,
+    Expiry,
+    Guard,
+    Journal,
+    Written,
+)
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.history import LookBack
 from remediator.model.plans import Fact
@@ -392,3 +400,12 @@ async def test_what_waits_for_a_clock_that_was_ahead_is_brought_back(journal: Jo
     assert await journal.straighten(at=T0) == 0
     (told,) = [r.entry for r in await journal.audit() if r.entry.kind == "clock.set_back"]
     assert told.details == {"runs": 1, "approvals": 0, "notes": 0, "overrides": 0}
+
+
+async def test_a_zero_character_in_a_text_keeps_no_run_from_being_written(journal: Journal) -> None:
+    run = await make.asked(journal)
+    assert await journal.cancel(run.id, by="local", reason="a\0b", at=T0) is CancelOutcome.CANCELLED
+    ended = await journal.run(run.id)
+    assert ended is not None
+    assert ended.state is RunState.CANCELLED
+    assert ended.message in ("Cancelled by local: a\0b", "Cancelled by local: a\ufffdb")

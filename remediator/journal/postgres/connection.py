@@ -130,11 +130,13 @@ async def drive(
             answer = None
             match step:
                 case Query(sql, args):
-                    rows = await connection.fetch(dialect.translate(sql), *args)
+                    rows = await connection.fetch(dialect.translate(sql), *dialect.storable(args))
                     answer = [tuple(row) for row in rows]
                     wrote |= bool(rows) and not sql.lstrip().startswith("SELECT")
                 case Execute(sql, args):
-                    status = await connection.execute(dialect.translate(sql), *args)
+                    status = await connection.execute(
+                        dialect.translate(sql), *dialect.storable(args)
+                    )
                     answer = int(status.rpartition(" ")[2])
                     wrote |= bool(answer)
                 case Many(sql, rows):
@@ -163,14 +165,15 @@ _sets: dict[str, str] = {}
 
 async def _many(connection: "asyncpg.Connection", sql: str, rows: Any) -> None:
     if len(rows) == 1:
-        await connection.execute(dialect.translate(sql), *rows[0])
+        await connection.execute(dialect.translate(sql), *dialect.storable(rows[0]))
         return
     many = _sets.get(sql)
     if many is None:
         prepared = await connection.prepare(dialect.translate(sql))
         types = [parameter.name for parameter in prepared.get_parameters()]
         many = _sets[sql] = dialect.many(sql, types)
-    await connection.execute(many, *(list(column) for column in zip(*rows, strict=True)))
+    columns = zip(*map(dialect.storable, rows), strict=True)
+    await connection.execute(many, *map(list, columns))
 
 
 async def close(connection: "asyncpg.Connection | None") -> None:

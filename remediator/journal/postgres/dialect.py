@@ -23,6 +23,17 @@ def translate(sql: str) -> str:
     return _EACH.sub(r"json_array_elements_text(\1::json)", sql)
 
 
+def storable(values: Sequence[object]) -> Sequence[object]:
+    """Return values without the one character that PostgreSQL takes in no text, U+0000.
+
+    It comes out of alerts and of what commands print; a run that could not be written because of it
+    would never end. In a document of ours it is escaped already, and stays.
+    """
+    if not any(isinstance(value, str) and "\0" in value for value in values):
+        return values
+    return [v.replace("\0", "\ufffd") if isinstance(v, str) else v for v in values]
+
+
 def many(sql: str, types: Sequence[str]) -> str:
     """Return a write of one row as a write of as many as its arrays hold.
 
