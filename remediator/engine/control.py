@@ -78,11 +78,13 @@ class PauseControl:
         """Set one; for ever when `for_` is None.
 
         Raises:
-            Rejected: as `check`.
+            Rejected: as `check`, or for no time at all.
         """
         self.check(scope)
+        if for_ is not None and for_ <= timedelta():
+            raise Rejected("for", "a pause for no time would stop nothing; write one like 2h")
         now = self._clock.now()
-        control = Control(scope, by, reason, now, now + for_ if for_ else None)
+        control = Control(scope, by, reason, now, now + for_ if for_ is not None else None)
         await self._journal.pause(control)
         return control
 

@@ -225,6 +225,14 @@ async def test_a_pause_of_a_runbook_that_is_not_there_is_refused(begin: Begin) -
     await scene.daemon.pauses.pause("runbook:rep*", by="local", reason="", for_=None)
 
 
+async def test_a_pause_for_no_time_is_refused_and_not_for_ever(begin: Begin) -> None:
+    scene = await begin(runbook(setting("a", 1)), fire=False)
+    desk = scene.daemon.desk
+    said = await desk.pause("*", actor="local", reason="x", for_=timedelta(), via="slack")
+    assert said.startswith("Nothing was paused: for: a pause for no time")
+    assert await scene.daemon.journal.controls(scene.daemon.clock.now()) == ()
+
+
 async def test_only_people_of_the_run_acknowledge_it(begin: Begin) -> None:
     def prepare(scene: Scene) -> None:
         scene.world.health["a"] = [Progress.FAILED]
