@@ -149,8 +149,7 @@ def _event(one: ParsedEvent, title: str, zone: ZoneInfo) -> _Event | None:
     if given is None:
         raise ValueError("it has no DTSTART")
     starts, own_zone = _start(given, zone)
-    if starts.year not in wall_clock.YEARS:
-        raise ValueError(f"it starts in the year {starts.year}")
+    wall_clock.in_reach(starts)
     end, duration = _only(one, "DTEND"), _only(one, "DURATION")
     all_day = not isinstance(given.dt, datetime)
     if end is not None:

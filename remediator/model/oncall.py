@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from remediator.model import wall_clock
 from remediator.model.clock import aware
 from remediator.model.policy import Frozen
 from remediator.model.quantities import Duration, format_duration
@@ -36,7 +37,7 @@ def _local(value: Any) -> Any:
 def _naive(value: datetime) -> datetime:
     if value.tzinfo is not None:
         raise ValueError("is local to the schedule's time_zone; leave the offset out")
-    return value
+    return wall_clock.in_reach(value)
 
 
 def _zone(name: str) -> str:

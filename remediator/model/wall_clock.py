@@ -12,6 +12,17 @@ YEARS = range(1600, 9000)
 """Beyond these the arithmetic of dates overflows somewhere, and nobody plans a window."""
 
 
+def in_reach(value: datetime) -> datetime:
+    """Return a time that windows and schedules may name.
+
+    Raises:
+        ValueError: it is too far from today to be meant.
+    """
+    if value.year not in YEARS:
+        raise ValueError(f"the year {value.year} is not within {YEARS[0]} to {YEARS[-1]}")
+    return value
+
+
 def span(starts: datetime, lasts: timedelta, zone: tzinfo) -> tuple[datetime, datetime]:
     """Return from when to when (UTC) a window is open that starts at a wall clock."""
     first, last = _readings(starts, zone)

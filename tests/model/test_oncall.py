@@ -85,6 +85,11 @@ def test_what_is_far_off_is_no_gap_yet() -> None:
         ({"rotation": {**ROTATION, "people": []}}, "at least 1 item"),
         ({"rotation": {**ROTATION, "start": "2026-01-05T09:00+01:00"}}, "leave the offset out"),
         ({"rotation": {**ROTATION, "start": "Monday"}}, "is no time"),
+        ({"rotation": {**ROTATION, "start": "0001-01-01T00:00"}}, "the year 1 is not within"),
+        (
+            {"shifts": [{"from": "2026-01-06 08:00", "until": "9999-12-31 23:59", "who": ["a"]}]},
+            "the year 9999 is not within",
+        ),
         ({"rotation": {**ROTATION, "every": "5m"}}, "greater than or equal"),
         (
             {"shifts": [{"from": "2026-01-06 08:00", "until": "2026-01-06 08:00", "who": ["a"]}]},
