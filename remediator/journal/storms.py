@@ -132,7 +132,8 @@ def told(storm_id: str, ref: JSONObject | None, *, at: datetime, ended: bool) ->
 def over(storm_id: str, *, at: datetime) -> Operation[int]:
     """Close a storm: nobody joins, and what calls a person goes out by itself.
 
-    Of a run that waits for an answer its newest question, and every escalation; in their order.
+    Of a run that waits for an answer its newest question, and every escalation that nobody has
+    answered; in their order.
     """
     changed = yield Execute(
         "UPDATE storms SET closed_us = $2 WHERE id = $1 AND closed_us IS NULL",
@@ -145,7 +146,10 @@ def over(storm_id: str, *, at: datetime) -> Operation[int]:
         " WHERE state = 'shared' AND EXISTS ("
         "     SELECT 1 FROM storm_runs AS s WHERE s.run_id = outbox.run_id"
         "     AND s.notifier = outbox.notifier AND s.storm_id = $1"
-        " ) AND (kind = 'escalation' OR (kind = 'approval' AND EXISTS ("
+        " ) AND (kind = 'escalation' AND NOT EXISTS ("
+        "     SELECT 1 FROM acknowledgements AS a WHERE a.run_id = outbox.run_id"
+        "     AND a.at_us >= outbox.at_us"
+        " ) OR (kind = 'approval' AND EXISTS ("
         "     SELECT 1 FROM runs AS r WHERE r.id = outbox.run_id AND r.state = 'awaiting_approval'"
         " ) AND NOT EXISTS ("
         "     SELECT 1 FROM outbox AS n WHERE n.run_id = outbox.run_id"

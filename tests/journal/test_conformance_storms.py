@@ -121,6 +121,24 @@ async def test_when_it_is_over_what_calls_a_person_goes_out_in_order(journal: Jo
     assert kinds.count("storm.over") == 1
 
 
+async def test_an_escalation_that_somebody_answered_in_the_storm_rings_no_more(
+    journal: Journal,
+) -> None:
+    await journal.storm_begins(MARK)
+    answered = await told(
+        journal, await make.claimed(journal, "api-1"), (NoteKind.ESCALATION, "look")
+    )
+    open_one = await told(
+        journal, await make.claimed(journal, "api-2"), (NoteKind.ESCALATION, "look")
+    )
+    await shared(journal)
+    await journal.acknowledge(answered.id, by="slack:U1", reason="", at=after(minutes=1))
+    await shared(journal)
+    await journal.storm_over("s-1", at=after(minutes=3))
+    rung = [one for one in await due(journal) if one.note.kind is NoteKind.ESCALATION]
+    assert [one.note.run_id for one in rung] == [open_one.id]
+
+
 async def test_a_storms_ref_is_remembered_until_its_message_is_final(journal: Journal) -> None:
     await journal.storm_begins(MARK)
     await journal.storm_told("s-1", {"ts": "1.1"}, at=T0, ended=False)

@@ -34,3 +34,14 @@ def test_what_is_wrong_is_said_in_plain_words(given: dict[str, object], told: st
     with pytest.raises(ValidationError) as refused:
         _Given.model_validate(given)
     assert [complaints.plain(one["msg"]) for one in refused.value.errors()] == [told]
+
+
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [("seconds=3600", "1h"), ("days=1, seconds=60", "1d1m"), ("microseconds=100000", "100ms")],
+)
+def test_a_length_of_time_is_written_as_people_write_it(python: str, told: str) -> None:
+    said = complaints.plain(
+        f"Input should be greater than or equal to datetime.timedelta({python})"
+    )
+    assert said == f"it should be greater than or equal to {told}"
