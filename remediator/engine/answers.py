@@ -172,6 +172,7 @@ class ApprovalDesk:
                 still = await self._asked(one.actor, request, fresh=True, asked=asked)
             except CannotTell:
                 still = False
+            still = still and self._directory.comes_in(one.actor)
             still = still and not self._has_started(one.actor, request, run)
             found[one.actor] = self._directory.person(one.actor) if still else ""
         return found

@@ -111,6 +111,14 @@ class Directory:
         """Return who stands behind an identity; of nobody's, the identity itself."""
         return self._person.get(identity, identity)
 
+    def comes_in(self, actor: str) -> bool:
+        """Whether an identity that gave its word before could still come in: its API token may have
+        been taken away, and `local` is nobody once there are tokens."""
+        tokens = self._known.tokens
+        if not tokens:
+            return True
+        return actor in tokens if actor.startswith("api:") else actor != "local"
+
     async def among(
         self, actor: str, names: Iterable[str], *, fresh: bool, asked: "Asked | None" = None
     ) -> bool:

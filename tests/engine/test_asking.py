@@ -470,3 +470,16 @@ async def test_what_cant_be_asked_is_said_and_on_record(begin: Begin) -> None:
     assert scene.world.made == []
     await scene.daemon.decide(run_id, actor="slack:U9")  # hangs on nothing elsewhere
     assert scene.world.made == [("a", 0, 1)]
+
+
+async def test_the_yes_of_a_token_that_was_taken_away_counts_no_more(begin: Begin) -> None:
+    tokens = {"api:old": Role.OPERATOR, "api:new": Role.OPERATOR, "api:third": Role.OPERATOR}
+    book = asking(approvers=["api:old", "api:new", "api:third"], quorum=2)
+    scene = await begin(book, known=Known(tokens=tokens))
+    run_id = (await scene.run()).id
+    await scene.daemon.decide(run_id, actor="api:old")
+    del tokens["api:old"]
+    await scene.daemon.decide(run_id, actor="api:new")
+    assert scene.world.made == []
+    await scene.daemon.decide(run_id, actor="api:third")
+    assert scene.world.made == [("a", 0, 1)]
