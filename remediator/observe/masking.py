@@ -55,7 +55,7 @@ _LOOKS_SECRET = re2.compile(
     r"\\{0,3})|--[\w-]{0,40}"
     rf"(?:{_NAME})[ \t]{{1,9}}))"
     # `Authorization: Bearer x`: the scheme is no secret, what follows it is.
-    r"(?:(?i:bearer|basic|token|negotiate|apikey)\s+[^\s\"',;&⏎]+"
+    r"(?:(?i:bearer|basic|token|negotiate|splunk|[a-z-]{0,20}key)\s+[^\s\"',;&⏎]+"
     r"|\"(?:[^\"\\]|\\.){4,}\"|\"[^\"]{4,}\"|'[^']{4,}'"
     r"|[^\s\"',;&⏎]{4,})"  # ⏎ stands where a line ended
 )

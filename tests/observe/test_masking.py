@@ -21,6 +21,7 @@ from remediator.observe import masking
         ("Authorization: Bearer abcdefghijklmnop rest", "Authorization: *** rest"),
         ("> Authorization: Basic dXNlcjpwYXNz", "> Authorization: ***"),
         ("Authorization: Token abc-def-ghi", "Authorization: ***"),
+        ("Authorization: GenieKey 0123-4567", "Authorization: ***"),
         (
             "https://x.example/invoke?v=1&sig=AbCdEf012345&n=1",
             "https://x.example/invoke?v=1&sig=***&n=1",
