@@ -279,6 +279,12 @@ def test_pauses_are_listed_and_lifted_by_their_scope(trusted: Box) -> None:
         assert "runbook:only-*" in wrong
         unknown = refused(trusted.cli("pause", "--scope", "runbook:only-look"))
         assert "did you mean only-looks?" in unknown
+        done(trusted.cli("pause", "--scope", "scope:nowhere"))
+        lifted = done(trusted.cli("resume", "--scope", "scope:nowhere"))
+        assert lifted.splitlines() == [
+            "lifted the pause of scope:nowhere",
+            "still paused: runbook:only-*",
+        ]
     finally:
         done(trusted.cli("resume", "--scope", "runbook:only-*"))
     assert "only-*" not in trusted.cli("pause", "--list").stdout

@@ -124,6 +124,12 @@ def test_never_databases() -> None:
     assert (held.ruling, held.by) == (Ruling.HOLD, "policy rule databases-ask")
 
 
+def test_the_table_has_every_guardrail_in_order() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\| (never|yes) \|$", PAGE, re.MULTILINE)
+    assert [name for name, _, _ in rows] == [v.rule for v in guardrails.judge(_any_question())]
+    assert {name for name, _, override in rows if override == "yes"} == OVERRIDABLE
+
+
 def test_what_is_never_overridden_is_told() -> None:
     section = PAGE.partition("## Override")[2].partition("\n## ")[0]
     for name in NEVER_OVERRIDDEN:
