@@ -101,7 +101,14 @@ def test_explain_shows_every_verdict_of_a_run(trusted: Box) -> None:
     item = trusted.item()
     run = suppressed(trusted, item)
     page = done(trusted.cli("policy", "explain", run[-10:]))
-    head, _, step, columns, *rows = page.splitlines()
+    head, _, step, columns, *rows, _, way = page.splitlines()
+    assert way == (
+        f"local may lift cooldown for it, once: remediator override {run} --guardrail cooldown"
+        " --reason …"
+    )
+    assert done(trusted.cli("runs", "show", run)).splitlines()[-1] == (
+        f"every guardrail's verdict: remediator policy explain {run}"
+    )
     assert head == f"run {run}  acts-alone  suppressed"
     assert step == f"step turn  command box/{item}: switch {item} off → on"
     assert columns.split() == ["GUARDRAIL", "VERDICT", "BY", "WHY", "LIFTED", "BY"]
