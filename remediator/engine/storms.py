@@ -6,8 +6,10 @@ survive is in the journal (`journal.storms`), and is read back when the duty com
 """
 
 import secrets
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
@@ -69,8 +71,10 @@ class Storms:
         marks = await self._journal.storms(self._notifier.name)
         self._storms = {mark.id: _Storm(mark) for mark in marks}
 
-    async def share(self, item: OutboxItem, place: str, *, beside: int) -> bool:
-        """Let a storm's message tell this note, where there is a storm; returns whether it does.
+    async def share(
+        self, item: OutboxItem, place: str, *, beside: int
+    ) -> Coroutine[Any, Any, None] | None:
+        """Return the write that lets a storm's message tell this note, where there is a storm.
 
         Args:
             item: the note; of a run that has no message of its own yet.
@@ -78,15 +82,15 @@ class Storms:
             beside: how many first messages are due there, this one too.
         """
         storm = await self._storm_for(item, place, beside)
-        if storm is None:
-            return False
+        return None if storm is None else self._share(item, storm)
+
+    async def _share(self, item: OutboxItem, storm: _Storm) -> None:
         at = self._clock.now()
         await self._journal.storm_shares(item, storm.mark.id, at=at)
         metrics.NOTES.labels(notifier=item.notifier, result="shared").inc()
         storm.news = True
         if not item.storm:
             storm.mark = replace(storm.mark, joined_at=at)
-        return True
 
     async def _storm_for(self, item: OutboxItem, place: str, beside: int) -> _Storm | None:
         if item.storm:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from remediator.clients.slack.client import Route
+from remediator.clients.slack.routing import Route
 from remediator.model.views import RunView
 
 
