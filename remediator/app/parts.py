@@ -3,6 +3,7 @@
 Called by `daemon`, and by `cli` where it needs the same without a daemon.
 """
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -120,9 +121,11 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
     callable_ = people_reached(configured)
     for name in escalation.names(settings.escalate_to):
         if name not in callable_:
+            near = difflib.get_close_matches(name, callable_, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(
                 f"escalate_to: {name!r} is not configured, or reaches nobody; these do: "
-                f"{', '.join(sorted(callable_)) or 'none'}"
+                f"{', '.join(sorted(callable_)) or 'none'}{hint}"
             )
     return configured
 
