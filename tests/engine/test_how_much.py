@@ -25,7 +25,7 @@ def test_a_budget_adds_up_all_changes_of_all_runbooks_and_this_one() -> None:
     )
     refused = guardrails.budget(ask(policy=budget, history=spent, plan=plan(pods=4)))
     assert refused.ruling is Ruling.REFUSE
-    assert "4 pods would come to 27 in 1h; the policy allows 30/1h" in refused.reason
+    assert "4 pods on top of 27 in 1h; the policy allows 30/1h" in refused.reason
     assert "waiting from 2026-03-01 12:10:00 UTC on" in refused.lifted_by
     assert "policy.budget.pods" in refused.lifted_by
     # What touches nothing spends nothing, even when nothing is left.
@@ -40,7 +40,7 @@ def test_a_budget_of_nodes_and_an_attempt_at_the_same_step_that_is_the_same_chan
     one_more = ask(policy=budget, history=own, plan=plan(nodes=1))
     assert guardrails.budget(one_more).ruling is Ruling.ALLOW
     other_step = ask(policy=budget, history=own, plan=plan(nodes=1), sequence=1)
-    assert "1 nodes would come to 2 in 1d" in guardrails.budget(other_step).reason
+    assert "1 nodes on top of 2 in 1d" in guardrails.budget(other_step).reason
 
 
 def test_a_share_is_of_the_workload_that_the_pods_belong_to() -> None:
@@ -88,7 +88,7 @@ def test_the_share_of_nodes_has_the_nodes_as_its_denominator() -> None:
         ("-9", [], Ruling.ALLOW, ""),
         ("0", ["0.90"], Ruling.ALLOW, ""),
         ("0.10", ["0.90", "-5", None], Ruling.ALLOW, ""),
-        ("0.11", ["0.90"], Ruling.REFUSE, "0.11 an hour would come to 0.90 that was added in 1d"),
+        ("0.11", ["0.90"], Ruling.REFUSE, "0.11 an hour on top of 0.90 that was added in 1d"),
     ],
 )
 def test_money_is_limited_by_the_change_and_by_the_window(

@@ -210,5 +210,5 @@ async def test_expiry_is_put_on_record_by_housekeeping(begin: Begin) -> None:
     await grant(scene, run)
     fresh = (await scene.daemon.runs())[-1]
     assert fresh.state is RunState.OBSERVED
-    at = scene.daemon.clock.now() + timedelta(minutes=1)
+    at = scene.daemon.clock.now() + timedelta(minutes=15)
     assert await scene.daemon.journal.expire_overrides(at=at) == 1

@@ -110,7 +110,7 @@ def _counts(q: Question, by: str, block: Block) -> Iterator[Verdict]:
             if own and spent + own > limit.count:
                 yield refuse(
                     "budget",
-                    f"{own} {name} would come to {spent} in {format_duration(limit.per)}; "
+                    f"{own} {name} on top of {spent} in {format_duration(limit.per)}; "
                     f"the {by} allows {limit}",
                     _when_free(inside, limit.per, key(by, f"budget.{name}")),
                     by=by,
@@ -175,7 +175,7 @@ def _costs(q: Question, by: str, block: Block) -> Iterator[Verdict]:
         if spent + added > limit.money.amount:
             yield refuse(
                 "cost",
-                f"{added:f} an hour would come to {spent:f} that was added in "
+                f"{added:f} an hour on top of {spent:f} that was added in "
                 f"{format_duration(limit.per)}; the {by} allows {limit}",
                 _when_free(inside, limit.per, key(by, "cost.budget")),
                 by=by,

@@ -9,7 +9,8 @@ ALTER TABLE steps ADD COLUMN owner TEXT NOT NULL DEFAULT '';   -- the runbook's
 ALTER TABLE steps ADD COLUMN rules TEXT NOT NULL DEFAULT '[]'; -- names of the policy's that applied
 ALTER TABLE steps ADD COLUMN cost TEXT NOT NULL DEFAULT '';    -- by the hour, empty where unknown
 CREATE INDEX incidents_by_opening ON incidents (opened_us);
-CREATE INDEX runs_outcomes ON runs (runbook, ended_us) WHERE ended_us IS NOT NULL;
+CREATE INDEX runs_outcomes ON runs (runbook, ended_us)
+    WHERE ended_us IS NOT NULL AND state IN ('succeeded', 'rolled_back', 'failed');
 -- The last time that a person closed a runbook's failure breaker.
 CREATE TABLE breaker_resets (
     runbook  TEXT   PRIMARY KEY,
