@@ -193,7 +193,7 @@ class Daemon:
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
         desk, server = self._edge(ports, intake, notifiers, directory, context_for)
-        listening = Listening(notifiers, desk, context_for)
+        listening = Listening(notifiers, desk, context_for, clock)
         self.address = await server.start()
         self._stack.push_async_callback(self._drain, worker, server)
         listening.start()

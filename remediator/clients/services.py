@@ -83,7 +83,7 @@ def reason(body: bytes, secrets: Sequence[str] = ()) -> str:
     """Return what a service says is wrong, with a colon before it; may be empty."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     said = list(_sentences(found))
     text = "; ".join(dict.fromkeys(one for one in said if one))
@@ -118,7 +118,7 @@ def json_of(answer: Answer, name: str) -> Any:
         raise Refused(f"{name}: its answer is larger than {len(answer.body)} bytes")
     try:
         return json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(f"{name}: its answer is no JSON") from None
 
 

@@ -184,24 +184,21 @@ class Lane:
 
     async def _take_up_by_place(self, fresh: Sequence[OutboxItem]) -> int:
         """Begin what goes to a place that is free, and let storms have what is theirs."""
-        assert self._notifier is not None  # noqa: S101 - it is paced
-        found: list[tuple[OutboxItem, RunView | None, str]] = []
-        for item in fresh:
-            view = await self._journal.view(item.note.run_id)
-            context = self._context_for(item.note.run_id, {"notifier": item.notifier})
-            place = self._notifier.place(view, item.ref, context) if view else ""
-            found.append((item, view, place))
+        views = await asyncio.gather(*(self._journal.view(item.note.run_id) for item in fresh))
+        found = [
+            (item, view, self._place(item, view) if view else "")
+            for item, view in zip(fresh, views, strict=True)
+        ]
         firsts = Counter(place for item, view, place in found if view and item.ref is None)
+        shared: list[Coroutine[Any, Any, None]] = []
         begun = 0
         for item, view, place in found:
             first = view is not None and item.ref is None
-            if (
-                first
-                and self._storms
-                and await self._storms.share(item, place, beside=firsts[place])
-            ):
-                begun += 1
-                continue
+            if first and self._storms is not None:
+                write = await self._storms.share(item, place, beside=firsts[place])
+                if write is not None:
+                    shared.append(write)
+                    continue
             firsts[place] -= first
             if not self._places.free(place):
                 metrics.LIMIT_HIT.labels(limit="notes_pace").inc()
@@ -212,7 +209,13 @@ class Lane:
             self._places.begin(place, first=first and not item.storm)
             self._begin(item, place)
             begun += 1
-        return begun
+        await asyncio.gather(*shared)
+        return begun + len(shared)
+
+    def _place(self, item: OutboxItem, view: RunView) -> str:
+        assert self._notifier is not None  # noqa: S101 - it is paced
+        context = self._context_for(item.note.run_id, {"notifier": item.notifier})
+        return self._notifier.place(view, item.ref, context)
 
     def _begin(self, item: OutboxItem, place: str = "") -> None:
         self._work(_key(item), self._deliver(item, place), f"note {item.id} to {item.notifier}")

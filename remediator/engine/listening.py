@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from remediator.engine import retry
 from remediator.engine.ports import ContextFor
+from remediator.model.clock import Clock
 from remediator.observe import logs
 from remediator.plugin.notifier import Desk, Notifier
 
@@ -24,11 +25,19 @@ class Listening:
     """Runs every notifier's `listen` until stopped."""
 
     def __init__(
-        self, notifiers: Mapping[str, Notifier], desk: Desk, context_for: ContextFor
+        self,
+        notifiers: Mapping[str, Notifier],
+        desk: Desk,
+        context_for: ContextFor,
+        clock: Clock,
+        *,
+        stop_within_s: float = _STOP_WITHIN_S,
     ) -> None:
         self._notifiers = notifiers
         self._desk = desk
         self._context_for = context_for
+        self._clock = clock
+        self._stop_within_s = stop_within_s
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -43,7 +52,7 @@ class Listening:
         """Take nothing new; what is in hand may finish for a while. Idempotent."""
         self._stopping.set()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_STOP_WITHIN_S)
+            await asyncio.wait(self._tasks, timeout=self._stop_within_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -61,8 +70,14 @@ class Listening:
                 log.exception(
                     "a notifier stopped listening", notifier=notifier.name, retry_in=str(delay)
                 )
-                try:
-                    async with asyncio.timeout(delay.total_seconds()):
-                        await self._stopping.wait()
-                except TimeoutError:
-                    continue
+                await self._nap(delay)
+
+    async def _nap(self, span: timedelta) -> None:
+        """Sleep, or until `stop`."""
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(span.total_seconds()))
+        try:
+            await asyncio.wait({stopped, slept}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            slept.cancel()

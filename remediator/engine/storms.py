@@ -5,9 +5,12 @@ survive is in the journal (`journal.storms`), and is read back when the duty com
 `StormBar`: what the message says, the notifier does.
 """
 
+import asyncio
 import secrets
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
@@ -23,6 +26,7 @@ log = logs.get(__name__)
 # By name in the message; the rest is counted.
 _MOST_NAMED = 10
 _CALLS_A_PERSON = frozenset({NoteKind.APPROVAL, NoteKind.ESCALATION})
+_TELL_WITHIN_S = 30.0
 # A message that Slack, say, took offence at is not tried with every look.
 _REFUSED_AGAIN = timedelta(minutes=5)
 
@@ -69,8 +73,10 @@ class Storms:
         marks = await self._journal.storms(self._notifier.name)
         self._storms = {mark.id: _Storm(mark) for mark in marks}
 
-    async def share(self, item: OutboxItem, place: str, *, beside: int) -> bool:
-        """Let a storm's message tell this note, where there is a storm; returns whether it does.
+    async def share(
+        self, item: OutboxItem, place: str, *, beside: int
+    ) -> Coroutine[Any, Any, None] | None:
+        """Return the write that lets a storm's message tell this note, where there is a storm.
 
         Args:
             item: the note; of a run that has no message of its own yet.
@@ -78,15 +84,15 @@ class Storms:
             beside: how many first messages are due there, this one too.
         """
         storm = await self._storm_for(item, place, beside)
-        if storm is None:
-            return False
+        return None if storm is None else self._share(item, storm)
+
+    async def _share(self, item: OutboxItem, storm: _Storm) -> None:
         at = self._clock.now()
         await self._journal.storm_shares(item, storm.mark.id, at=at)
         metrics.NOTES.labels(notifier=item.notifier, result="shared").inc()
         storm.news = True
         if not item.storm:
             storm.mark = replace(storm.mark, joined_at=at)
-        return True
 
     async def _storm_for(self, item: OutboxItem, place: str, beside: int) -> _Storm | None:
         if item.storm:
@@ -170,13 +176,23 @@ class Storms:
             return
         context = self._context_for("", {"notifier": self._notifier.name, "storm": storm_id})
         try:
-            ref = await self._notifier.announce_storm(stands, storm.mark.ref, context)
+            async with asyncio.timeout(_TELL_WITHIN_S):
+                ref = await self._notifier.announce_storm(stands, storm.mark.ref, context)
+        except TimeoutError:
+            self._later(storm, f"no answer within {_TELL_WITHIN_S:.0f}s", None)
+            return
         except Undelivered as error:
+            if error.after is not None:
+                self._places.hold(storm.mark.place, error.after)
             self._later(storm, str(error), error.after)
             return
         except Refused as error:
             log.error("a storm's message was refused", storm=storm_id, error=str(error))
             self._later(storm, str(error), _REFUSED_AGAIN)
+            return
+        except Exception as error:
+            log.exception("a notifier broke", storm=storm_id)
+            self._later(storm, type(error).__name__, _REFUSED_AGAIN)
             return
         storm.mark = replace(storm.mark, ref=ref)
         ended = stands.ended and not storm.news
@@ -188,8 +204,6 @@ class Storms:
         storm.news = True
         wait = max(after or self._bar.apart, self._bar.apart)
         storm.not_before_s = self._clock.monotonic() + wait.total_seconds()
-        if after is not None:
-            self._places.hold(storm.mark.place, after)
         log.warning("a storm's message is not up to date", storm=storm.mark.id, error=error)
 
     def _over(self, storm: _Storm) -> bool:

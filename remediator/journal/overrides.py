@@ -84,7 +84,33 @@ def _start_again(env: Env, run: Run, wanted: Override, again: RunStart) -> Opera
     yield from runs.insert([fresh])
     given = replace(wanted, id=env.ids.new(), run_id=fresh.id)
     yield from _insert(env, given, fresh)
+    yield from _carry_on(run, given)
     return Granted(GrantOutcome.STARTED, given)
+
+
+def _carry_on(run: Run, given: Override) -> Operation[None]:
+    """Let what nobody used of the ended run's overrides go along: it was refused by another
+    guardrail, and to lift one after the other must come to an end."""
+    rows = yield Query(
+        "UPDATE overrides SET run_id = $2 WHERE run_id = $1 AND state = 'open'"  # noqa: S608 - constants
+        f" AND expires_us > $3 AND guardrail <> $4 RETURNING {_COLUMNS}",
+        (run.id, given.run_id, to_us(given.created_at), given.guardrail),
+    )
+    if rows:
+        moved = sorted((_from_row(row) for row in rows), key=lambda one: one.id)
+        yield Record(
+            [
+                AuditEntry(
+                    "override.carried_on",
+                    given.by,
+                    given.created_at,
+                    {"id": one.id, "guardrail": one.guardrail, "by": one.by, "from": run.id},
+                    run_id=given.run_id,
+                    incident_id=run.incident_id,
+                )
+                for one in moved
+            ]
+        )
 
 
 def _on_the_way(run: Run, incident_id: str | None) -> Operation[str]:
@@ -192,11 +218,9 @@ def use(used: Sequence[tuple[Run, Override]], *, at: datetime) -> Operation[None
 
 
 def expire(at: datetime) -> Operation[int]:
-    """Put on record what nobody used in time, or whose run ended; returns how many."""
+    """Put on record what nobody used in time; returns how many."""
     rows = yield Query(
-        "UPDATE overrides SET state = 'expired' WHERE state = 'open' AND (expires_us <= $1"  # noqa: S608 - constants
-        " OR run_id IN (SELECT id FROM runs WHERE ended_us IS NOT NULL"
-        " AND id IN (SELECT run_id FROM overrides WHERE state = 'open')))"
+        "UPDATE overrides SET state = 'expired' WHERE state = 'open' AND expires_us <= $1"  # noqa: S608 - constants
         f" RETURNING {_COLUMNS}",
         (to_us(at),),
     )

@@ -19,7 +19,7 @@ class OverrideState(StrEnum):
 
     OPEN = "open"
     USED = "used"
-    EXPIRED = "expired"  # nobody used it in time, or its run ended without
+    EXPIRED = "expired"  # nobody used it in time
 
 
 @dataclass(frozen=True, slots=True)

@@ -413,16 +413,24 @@ class Trust(Frozen):
 
 
 NEVER_OVERRIDDEN = frozenset(
-    {"scope", "protected", "kill_switch", "still_firing", "one_run_per_target", "trust", "mode"}
+    {
+        "scope",
+        "protected",
+        "kill_switch",
+        "still_firing",
+        "maintenance",
+        "one_run_per_target",
+        "trust",
+        "mode",
+    }
 )
-"""Guardrails that nobody lifts for one run: what they stand for is no matter of judgement, or an
-approval lifts it."""
+"""Guardrails that nobody lifts for one run: what they stand for is no matter of judgement (under
+maintenance people are at work there), or an approval lifts it."""
 OVERRIDABLE = frozenset(
     {
         "forbidden",
         "flapping",
         "freeze",
-        "maintenance",
         "bounds",
         "impact",
         "budget",

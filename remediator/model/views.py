@@ -48,6 +48,25 @@ class RunView:
             return False
         return self.acknowledged is None or self.acknowledged.at < self.called_at
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The alert's labels; of a run without an incident those that it was started with."""
+        if self.incident is not None:
+            return self.incident.labels
+        return self._alert.get("labels", {})
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The alert's annotations, likewise."""
+        if self.incident is not None:
+            return self.incident.annotations
+        return self._alert.get("annotations", {})
+
+    @property
+    def _alert(self) -> Mapping[str, Mapping[str, str]]:
+        alert: Mapping[str, Mapping[str, str]] = self.run.context.get("alert", {})
+        return alert
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:

@@ -187,6 +187,8 @@ SCHEMAS: Mapping[str, Schema] = {
             ),
         },
         overrides=_list("Override"),
+        liftable={**_TEXTS, "description": "Guardrails that say no and may be overridden."},
+        people={**_TEXTS, "description": "Whom the policy names for overrides."},
         nothing={**_TEXT, "description": "Why no plan is judged; empty where one is."},
     ),
     "Override": _object(

@@ -2,9 +2,11 @@
 groups, changed policies, snoozes and restarts: nothing is applied without a quorum of distinct
 people, in their group at the deciding moment, for that very digest; or by silence where runbook and
 policy allowed it from the question to its end. The oracle keeps books of its own.
+`REMEDIATOR_TEST_EXAMPLES=1000` looks at more.
 """
 
 import asyncio
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
@@ -53,6 +55,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("fire"), st.none(), st.none()),
 )
 YES = True
+_EXAMPLES = int(os.environ.get("REMEDIATOR_TEST_EXAMPLES", "80"))
 _ALICE: tuple[str, object, object] = ("answer", "slack:U1", YES)
 _BOB: tuple[str, object, object] = ("answer", "api:bob", YES)
 _SILENT: list[tuple[str, object, object]] = [
@@ -244,7 +247,10 @@ async def tell(operations: list[tuple[str, object, object]]) -> int:
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=_EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
 )
 @given(st.lists(OPERATIONS, min_size=3, max_size=14))
 @example([_ALICE, ("answer", "api:alice", YES), _BOB])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.engine import guardrails
@@ -226,6 +226,7 @@ def test_a_manual_run_needs_no_firing_alert() -> None:
     assert guardrails.still_firing(ask(signal=None, manual=True)).ruling is Ruling.ALLOW
 
 
+@settings(deadline=None)  # a slow machine is no finding
 @given(
     limits=st.lists(
         st.builds(Rate, st.integers(0, 5), st.timedeltas(timedelta(seconds=1), timedelta(hours=2))),

@@ -153,6 +153,24 @@ async def test_a_call_that_reaches_nobody_brings_the_next_forward(place: Place) 
     assert await told(journal) == [("pagerduty", NoteKind.ESCALATION)]
 
 
+async def test_one_of_a_call_that_is_lost_calls_nobody_else_while_another_is_told(
+    place: Place,
+) -> None:
+    journal = await opened(place)
+    run = await make.claimed(journal)
+    run = await make.move(journal, run, RunState.PLANNING)
+    chain = (Call(to=("opsgenie", "email")), Call(to=("pagerduty",), after=timedelta(minutes=10)))
+    notes = escalation.notes(chain, run.id, "a person must look", T0)
+    await journal.write(make.update(run, RunState.FAILED, notes=notes))
+    both = await journal.outbox_due(at=T0, limit=10, besides=("slack",))
+    one, other = sorted(both, key=lambda item: item.notifier)
+    await journal.outbox_delivered(other, None)
+    instead = Note(NoteKind.ESCALATION, run.id, "meant for email", T0, ("slack",))
+    await journal.outbox_refused(one, at=T0, error="no such address", instead=instead)
+    assert await told(journal) == []
+    assert await told(journal, minutes=10) == [("pagerduty", NoteKind.ESCALATION)]
+
+
 async def test_a_call_that_waits_already_is_not_made_twice(place: Place) -> None:
     journal = await opened(place)
     run = await called(journal, to=RunState.APPLYING)

@@ -190,11 +190,34 @@ async def test_what_nobody_used_is_put_on_record_as_expired(journal: Journal) ->
     assert await begin(journal, fresh) is Written.GUARDED
 
 
-async def test_one_whose_run_ended_is_expired_early(journal: Journal) -> None:
+async def test_what_was_not_used_goes_along_when_another_guardrail_refused(
+    journal: Journal,
+) -> None:
     run = await refused(journal)
-    await journal.grant_override(wanted(run), AGAIN)
-    await make.resolve(journal)  # cancels the new run: it has not begun to change anything
-    assert await journal.expire_overrides(at=after(minutes=11)) == 1
+    first = await journal.grant_override(wanted(run), AGAIN)
+    (fresh,) = await journal.claim(at=T0, limit=1)
+    fresh = await make.move(
+        journal,
+        fresh,
+        RunState.PLANNING,
+        RunState.SUPPRESSED,
+        reason=Reason.GUARDRAIL_REFUSES,
+        verdicts=(replace(REFUSED, rule="rate"),),
+    )
+    second = await journal.grant_override(wanted(fresh, "rate"), AGAIN)
+    assert first.override is not None
+    assert second.override is not None
+    both = await journal.overrides(second.override.run_id)
+    assert [(one.guardrail, one.state) for one in both] == [
+        ("cooldown", OverrideState.OPEN),
+        ("rate", OverrideState.OPEN),
+    ]
+    assert both[0].id == first.override.id
+    kinds = [r.entry.kind for r in await journal.audit(run_id=second.override.run_id)]
+    assert kinds.count("override.carried_on") == 1
+    (last,) = await journal.claim(at=T0, limit=1)
+    last = await make.move(journal, last, RunState.PLANNING)
+    assert await begin(journal, last) is Written.DONE
 
 
 async def test_one_given_under_a_clock_that_was_ahead_does_not_last_longer(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.clients.slack.client import SlackClient, signed
+from remediator.clients.slack.client import SlackClient
+from remediator.clients.slack.signing import signed
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.notify.slack import interactions
 from remediator.plugin.notifier import Answered

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.slack import demo
+from tests.slack import demo, pictures
 from tests.slack.any_app import (
     AnyApp,
     Heard,
@@ -237,6 +237,14 @@ async def test_the_demo_shows_everything_that_the_app_says(chromium: Browser) ->
     for words in ("Approval needed: api-latency-scale-out", "Succeeded: api", "Denied", "@Anna"):
         assert words in seen, words
     assert "62 runs" in seen
+
+
+async def test_the_documents_picture_is_taken_anew_by_one_command(tmp_path: Path) -> None:
+    picture = await pictures.document(tmp_path)
+
+    assert picture.name == "slack-run.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert 20_000 < picture.stat().st_size < 100_000
 
 
 async def test_a_page_that_is_not_there_is_404(workspace: Slack) -> None:

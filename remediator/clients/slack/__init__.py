@@ -1,2 +1,2 @@
-"""The Slack app: `client` (the Web API, and whether a request is Slack's), `socket` (Socket Mode),
-`pace` (how much Slack takes)."""
+"""The Slack app: `client` (the Web API), `socket` (Socket Mode), `pace` (how much Slack takes),
+`faults` (what its refusals mean), `signing` (is a request Slack's?), `routing` (channels)."""

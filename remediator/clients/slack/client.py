@@ -10,24 +10,21 @@ daemons without it, start without its cost.
 """
 
 import asyncio
-import hashlib
-import hmac
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from remediator.clients.errors import ClientError, Refused, Unavailable
-from remediator.clients.slack import faults
+from remediator.clients.slack import faults, routing, signing
 from remediator.clients.slack.pace import Pace
+from remediator.clients.slack.routing import Route
 from remediator.clients.slack.socket import Handle, Socket
-from remediator.model import matchers
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import aware
-from remediator.model.matchers import Matcher
 from remediator.observe import logs, metrics
 from remediator.settings import SlackSettings
 
@@ -35,9 +32,6 @@ if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
 log = logs.get(__name__)
-
-SIGNATURE_WINDOW = timedelta(minutes=5)
-"""Slack's own advice; an older request may be a replay."""
 
 # Three calls fit into the time that the outbox gives one delivery.
 _TIMEOUT_S = 9.0
@@ -62,29 +56,13 @@ class Posted:
     ts: str
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Which runs are told in which channel, as the settings have it.
-
-    Args:
-        match: any line, all of its matchers; empty matches every run.
-        channel: the channel's id.
-        mention: who is rung when a person is needed, in Slack's own ids.
-        schedules: names of on-call schedules; whoever is on call then is rung as well.
-    """
-
-    match: tuple[tuple[Matcher, ...], ...]
-    channel: str
-    mention: tuple[str, ...]
-    schedules: tuple[str, ...] = ()
-
-
 class SlackClient:
     """One Slack app in one workspace. Connects when first used.
 
     Args:
         settings: the app's.
         groups: the settings' groups, for whom a route rings.
+        people: the settings' people, likewise.
         timeout_s: for one call.
         monotonic: the clock that the pace is measured by.
     """
@@ -93,6 +71,7 @@ class SlackClient:
         self,
         settings: SlackSettings,
         groups: Mapping[str, Sequence[str]] | None = None,
+        people: Mapping[str, Sequence[str]] | None = None,
         *,
         timeout_s: float = _TIMEOUT_S,
         monotonic: Callable[[], float] = time.monotonic,
@@ -104,7 +83,9 @@ class SlackClient:
         self._answers: set[asyncio.Task[None]] = set()
         self._pace = Pace(monotonic)
         self._may_read = True
-        self.routes: tuple[Route, ...] = tuple(_routes(settings, groups or {}))
+        self.routes: tuple[Route, ...] = tuple(
+            routing.of_settings(settings, groups or {}, people or {})
+        )
         """The last one matches every run."""
         self.on_call: OnCall | None = None
         """Who is on call by the schedules of these names, as identities; `app` sets it."""
@@ -370,7 +351,7 @@ class SlackClient:
         if not secret:
             log.warning("a Slack request was refused: set slack.signing_secret")
             return False
-        return signed(
+        return signing.signed(
             body,
             timestamp=headers.get("x-slack-request-timestamp", ""),
             signature=headers.get("x-slack-signature", ""),
@@ -468,48 +449,6 @@ class SlackClient:
                 trust_env=True,
             )
         return self._session
-
-
-def signed(body: bytes, *, timestamp: str, signature: str, secret: str, now: datetime) -> bool:
-    """Whether `signature` is Slack's for this body, and `timestamp` is within five minutes of now.
-
-    Source: Slack's «Verifying requests from Slack», version v0: HMAC-SHA256 of
-    `v0:timestamp:body`. Our own rather than slack_sdk's verifier, which raises on a timestamp that
-    is no number and on a signature beyond ASCII, and reads the clock by itself.
-    """
-    # Ten digits last until 2286; more would only make the arithmetic overflow.
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 10):
-        return False
-    age_s = abs(aware(now).timestamp() - int(timestamp))
-    if age_s > SIGNATURE_WINDOW.total_seconds():
-        return False
-    signed_part = b"v0:" + timestamp.encode() + b":" + body
-    expected = "v0=" + hmac.new(secret.encode(), signed_part, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.encode(errors="replace"))
-
-
-def _routes(settings: SlackSettings, groups: Mapping[str, Sequence[str]]) -> list[Route]:
-    given = [(one.match, one.channel, one.mention) for one in settings.routes]
-    given.append(((), settings.channel, settings.mention))
-    return [
-        Route(
-            match=tuple(matchers.parse(line) for line in lines),
-            channel=channel or settings.channel,
-            mention=_named(mention, groups, "slack", "slack-group"),
-            schedules=tuple(f"schedule:{one}" for one in _named(mention, groups, "schedule")),
-        )
-        for lines, channel, mention in given
-    ]
-
-
-def _named(
-    mention: Sequence[str], groups: Mapping[str, Sequence[str]], *kinds: str
-) -> tuple[str, ...]:
-    """Return what these kinds of names are called, each once; groups are opened. An identity that
-    Slack does not know can't be rung there."""
-    members = (one for name in mention for one in groups.get(name, (name,)))
-    parts = (member.partition(":") for member in members)
-    return tuple(dict.fromkeys(name for kind, _, name in parts if kind in kinds and name))
 
 
 def _key_of(message: Any) -> str:

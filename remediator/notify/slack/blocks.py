@@ -110,9 +110,9 @@ def _summary(view: RunView) -> str:
 
 
 def _labels(view: RunView) -> list[JSONObject]:
-    if view.incident is None or not view.incident.labels:
+    labels = view.labels
+    if not labels:
         return []
-    labels = view.incident.labels
     names = [name for name in _LABELS_FIRST if name in labels]
     names += sorted(set(labels) - set(names))
     shown = names if len(names) <= _MAX_LABELS else names[: _MAX_LABELS - 1]
