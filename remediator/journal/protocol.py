@@ -2,8 +2,8 @@
 
 Every method that writes returns after its commit. Each write is one operation inside a shared
 transaction (group commit); what belongs together (state, steps, locks, notes, audit) is in one
-operation. Engines: `sqlite` now, PostgreSQL under the same code. `engine` and `web` import this
-module and nothing else of the journal.
+operation. Engines: `sqlite` and `postgres`, under the same code. `engine` and `web` import this
+module, `values` (what goes in and comes out), and nothing else of the journal.
 """
 
 from collections.abc import Collection, Mapping, Sequence
