@@ -286,7 +286,7 @@ class Lane:
         if self._notifier is None:
             return self._refused(item, f"no notifier {item.notifier!r} is configured")
         context = self._context_for(item.note.run_id, {"notifier": item.notifier})
-        note = replace(item.note, again=self._maybe_told(item))
+        note = replace(item.note, again=self._maybe_told(item), shared=bool(item.storm))
         try:
             async with asyncio.timeout(_DELIVER_WITHIN_S):
                 ref = await self._notifier.announce(note, view, item.ref, context)

@@ -104,6 +104,7 @@ class Note:
     when to tell it at the earliest, None at once; it may be dropped before. `id` is the same each
     time that this note is told to one notifier; the journal gives it. `again` says that an earlier
     attempt may have succeeded without our knowing: whoever can look, looks before it is told.
+    `shared` says that a storm's message told of the run first, and called people for it.
     """
 
     kind: NoteKind
@@ -114,6 +115,7 @@ class Note:
     due: datetime | None = None
     id: str = field(default="", compare=False)
     again: bool = field(default=False, compare=False)
+    shared: bool = field(default=False, compare=False)
 
 
 def how_to_resume(run_id: str) -> str:
