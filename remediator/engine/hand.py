@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from remediator.engine import ports
-from remediator.journal.protocol import (
+from remediator.journal.values import (
     AuditEntry,
     JournalUnavailable,
     Overloaded,

@@ -19,7 +19,8 @@ from remediator.engine.hint import Hint
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
 from remediator.engine.storms import Storms
-from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, OutboxItem, Overloaded
 from remediator.model.clock import Clock
 from remediator.model.views import Note, RunView
 from remediator.observe import logs, metrics

@@ -28,7 +28,7 @@ from remediator.engine.ending import break_off, failed, failing, refused
 from remediator.engine.hand import Fenced, Hand, count_verdicts
 from remediator.engine.library import RunbookGone
 from remediator.engine.ports import Ports
-from remediator.journal.protocol import RunUpdate
+from remediator.journal.values import RunUpdate
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.canonical import JSON
 from remediator.model.history import History

@@ -12,7 +12,8 @@ from datetime import timedelta
 from remediator.engine import retry
 from remediator.engine.hand import Hand
 from remediator.engine.ports import Silencer
-from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.model import silences
 from remediator.model.clock import Clock
 from remediator.model.matchers import Matcher

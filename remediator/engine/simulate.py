@@ -14,7 +14,8 @@ from remediator.engine import guardrails, matching, planning, step, track
 from remediator.engine.hand import Hand
 from remediator.engine.library import Library
 from remediator.engine.ports import AlertSignal, ContextFor, Pace, Ports
-from remediator.journal.protocol import Candidate, Journal, RunStart
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Candidate, RunStart
 from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import Clock
 from remediator.model.history import History

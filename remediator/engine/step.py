@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from remediator.engine import guardrails, planning, retry, within
 from remediator.engine.hand import Hand, asks_alertmanager, row_for
-from remediator.journal.protocol import Guard
+from remediator.journal.values import Guard
 from remediator.model.canonical import JSONObject
 from remediator.model.history import History, LookBack, begun
 from remediator.model.plans import Fact, Plan, Progress

@@ -14,7 +14,8 @@ from typing import Any
 
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
-from remediator.journal.protocol import Journal, OutboxItem
+from remediator.journal.protocol import Journal
+from remediator.journal.values import OutboxItem
 from remediator.model.clock import Clock
 from remediator.model.storms import StormMark
 from remediator.model.views import NoteKind

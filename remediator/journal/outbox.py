@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from remediator.journal import coding
-from remediator.journal.protocol import AuditEntry, Due, OutboxItem
 from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row, Wake
 from remediator.journal.times import from_us, to_us
+from remediator.journal.values import AuditEntry, Due, OutboxItem
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind
 

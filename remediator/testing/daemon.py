@@ -23,7 +23,8 @@ from remediator.engine.reconcile import Reconciler
 from remediator.engine.silences import Remover
 from remediator.engine.worker import Worker
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditRecord, Due, Journal, Opening, Receipt
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditRecord, Due, Opening, Receipt
 from remediator.model import escalation
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer

@@ -7,7 +7,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from remediator.journal.protocol import CancelOutcome, ResumeHow
+from remediator.journal.values import CancelOutcome, ResumeHow
 from remediator.model.approvals import (
     Answer,
     ApprovalRequest,

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from remediator.engine.guardrails import BreakerState
-from remediator.journal.protocol import CancelOutcome
+from remediator.journal.values import CancelOutcome
 from remediator.model.approvals import (
     Answer,
     ApprovalStatus,

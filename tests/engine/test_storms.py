@@ -12,7 +12,8 @@ import pytest
 from remediator.engine.places import Places
 from remediator.engine.storms import Storms
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Journal, Opening
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Opening
 from remediator.model.canonical import JSONObject
 from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView

@@ -5,7 +5,8 @@ likewise of silences, that each is on record from before it is set until it is g
 
 from datetime import timedelta
 
-from remediator.journal.protocol import Journal, OutboxItem
+from remediator.journal.protocol import Journal
+from remediator.journal.values import OutboxItem
 from remediator.model import escalation
 from remediator.model.escalation import AcknowledgeOutcome, Call
 from remediator.model.reasons import Reason

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.journal.protocol import AuditEntry, Candidate, Expiry, Guard, Journal, Written
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, Candidate, Expiry, Guard, Written
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.history import LookBack
 from remediator.model.plans import Fact

@@ -16,13 +16,8 @@ from pathlib import Path
 import pytest
 
 from remediator.journal import verify
-from remediator.journal.protocol import (
-    AuditEntry,
-    Journal,
-    JournalUnavailable,
-    NodeDead,
-    Written,
-)
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, JournalUnavailable, NodeDead, Written
 from remediator.model import escalation
 from remediator.model.escalation import AcknowledgeOutcome, Call
 from remediator.model.incidents import Fate

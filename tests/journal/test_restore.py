@@ -12,10 +12,11 @@ from remediator.journal import restoring, verify
 from remediator.journal.copies import Copy, Restored
 from remediator.journal.ids import Ids
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditEntry, Expiry, Journal, Opening
+from remediator.journal.protocol import Journal
 from remediator.journal.restoring import Mark
 from remediator.journal.sqlite import copying, offline
 from remediator.journal.statements import Env
+from remediator.journal.values import AuditEntry, Expiry, Opening
 from remediator.model import escalation
 from remediator.model.escalation import Call
 from remediator.model.history import Control, LookBack

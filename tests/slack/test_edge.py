@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from remediator.journal.protocol import JournalUnavailable
+from remediator.journal.values import JournalUnavailable
 from remediator.model.approvals import Answer
 from tests.notify.views import APPROVAL_ID
 from tests.slack.conftest import App

@@ -16,7 +16,7 @@ from remediator.engine.simulate import Answer as Simulation
 from remediator.engine.simulate import Passed
 from remediator.engine.track import Breaker, Line, Proposal, Report
 from remediator.engine.verdicts import Explanation, Judged
-from remediator.journal.protocol import (
+from remediator.journal.values import (
     AuditEntry,
     AuditRecord,
     Backlog,
