@@ -189,7 +189,7 @@ def test_a_freeze_says_which_window_and_until_when() -> None:
     frozen = guardrails.freeze(ask(policy=policy(freeze=[night]), now=saturday))
     assert frozen.ruling is Ruling.REFUSE
     assert frozen.reason == (
-        "it is frozen by the policy (weekend) until 2026-03-02 07:00:00 UTC: "
+        "changes are frozen by the policy (weekend) until 2026-03-02 07:00:00 UTC: "
         "nobody is in the office"
     )
     assert frozen.lifted_by == "waiting until 2026-03-02 07:00:00 UTC"
