@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.engine import retry
+from remediator.engine import retry, within
 from remediator.engine.hint import Hint
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
@@ -346,17 +346,7 @@ class Lane:
             attempt += 1
             delay = min(retry.next_delay(attempt, _FIRST_RETRY), _SLOWEST_RECORD)
             log.warning("the outbox can't be written", error=said, retry_in=str(delay))
-            await self._nap(delay)
-
-    async def _nap(self, span: timedelta) -> None:
-        """Sleep, or until `stop`."""
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        slept = asyncio.ensure_future(self._clock.sleep(span.total_seconds()))
-        try:
-            await asyncio.wait({stopped, slept}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            slept.cancel()
+            await within.nap(self._clock, delay, self._stopping)
 
 
 def _key(item: OutboxItem) -> Key:
