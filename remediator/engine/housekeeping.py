@@ -11,7 +11,8 @@ from remediator.journal.protocol import Journal
 from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.model import promotion
 from remediator.model.clock import Clock
-from remediator.model.policy import Limits, Policy
+from remediator.model.limits import Limits
+from remediator.model.policy import Policy
 
 log = structlog.get_logger(__name__)
 

@@ -32,8 +32,8 @@ from remediator.journal.values import RunUpdate
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.canonical import JSON
 from remediator.model.history import History
+from remediator.model.limits import Mode
 from remediator.model.plans import Plan
-from remediator.model.policy import Mode
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger

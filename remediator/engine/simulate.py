@@ -20,8 +20,9 @@ from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import Clock
 from remediator.model.history import History
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.limits import Mode
 from remediator.model.matchers import Matcher
-from remediator.model.policy import Mode, Policy
+from remediator.model.policy import Policy
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from remediator.model.clock import aware
-from remediator.model.policy import Frozen
+from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration, format_duration
 
 MOST_SHIFTS = 2000

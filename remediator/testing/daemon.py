@@ -29,7 +29,8 @@ from remediator.model import escalation
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer
 from remediator.model.escalation import Call
-from remediator.model.policy import Mode, Policy
+from remediator.model.limits import Mode
+from remediator.model.policy import Policy
 from remediator.model.runs import Run, Step
 from remediator.model.views import RunView
 from remediator.plugin.action import AnyOperation

@@ -15,7 +15,7 @@ from remediator.model.approvals import (
     SnoozeOutcome,
 )
 from remediator.model.escalation import AcknowledgeOutcome
-from remediator.model.policy import Frozen
+from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration
 from remediator.model.runs import Run, RunState
 from remediator.plugin.source import Rejected

@@ -15,8 +15,8 @@ from remediator.model.approvals import (
 )
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, IncidentStatus
+from remediator.model.limits import Mode
 from remediator.model.overrides import GrantOutcome, OverrideState
-from remediator.model.policy import Mode
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState, Trigger
 from remediator.model.verdicts import Ruling

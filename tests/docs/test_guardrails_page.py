@@ -9,15 +9,9 @@ import pytest
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
 from remediator.model.history import History, PastChange
+from remediator.model.limits import Limits, Mode
 from remediator.model.plans import Change, Impact, Plan, Target
-from remediator.model.policy import (
-    NEVER_OVERRIDDEN,
-    OVERRIDABLE,
-    Limits,
-    Mode,
-    Override,
-    Policy,
-)
+from remediator.model.policy import NEVER_OVERRIDDEN, OVERRIDABLE, Override, Policy
 from remediator.model.verdicts import Ruling, Verdict
 from remediator.runbook import policy_file
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from remediator.model.history import LookBack
-from remediator.model.policy import Breaker, Flapping, Mode, Policy, Rates, Storm
+from remediator.model.limits import Mode
+from remediator.model.policy import Breaker, Flapping, Policy, Rates, Storm
 from remediator.model.runs import Run, RunState
 from remediator.testing import InProcessDaemon, Setup
 from tests.engine.world import Pager, Recorder, World, operations

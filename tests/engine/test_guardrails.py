@@ -12,17 +12,9 @@ from hypothesis import strategies as st
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
 from remediator.model.history import Control, History, PastChange
+from remediator.model.limits import Limits, MaxImpact, Mode
 from remediator.model.plans import Change, Impact, Plan, Target
-from remediator.model.policy import (
-    Bounds,
-    Limits,
-    MaxImpact,
-    Mode,
-    Policy,
-    Protected,
-    Rates,
-    Scope,
-)
+from remediator.model.policy import Bounds, Policy, Protected, Rates, Scope
 from remediator.model.quantities import Rate, Share
 from remediator.model.signals import Signal
 from remediator.model.verdicts import Ruling, heaviest

@@ -8,8 +8,9 @@ import pytest
 
 from remediator.engine import guardrails
 from remediator.model.history import GoingOn, History
+from remediator.model.limits import MaxImpact
 from remediator.model.plans import Impact, Target
-from remediator.model.policy import NEVER_OVERRIDDEN, OVERRIDABLE, MaxImpact
+from remediator.model.policy import NEVER_OVERRIDDEN, OVERRIDABLE
 from remediator.model.quantities import Share
 from remediator.model.verdicts import Ruling
 from tests.engine.asking import NOW, TARGET, ask, changed, history, plan, policy, told

@@ -6,7 +6,7 @@ They hold; a person's yes to this very plan lifts them.
 from remediator.engine.guardrails import breaker, earned
 from remediator.engine.guardrails.question import Question, allow, hold, key, refuse, show
 from remediator.engine.guardrails.when import maintenance
-from remediator.model.policy import Mode, lower_mode
+from remediator.model.limits import Mode, lower_mode
 from remediator.model.quantities import format_duration
 from remediator.model.verdicts import Ruling, Verdict
 
