@@ -81,3 +81,24 @@ def test_passwords_in_addresses_are_shown_nowhere(tmp_path: Path) -> None:
     assert "hunter2" not in shown
     assert "s3cret" not in shown
     assert {"hunter2", "s3cret"} <= set(logs.secrets_in(found))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (
+            "{name: a, token: abcd1}, {name: a, token: abcd2, role: admin}",
+            "a has tokens of different roles",
+        ),
+        ("{name: a, token: abcd1}, {name: b, token: abcd1}", "a and b have the same token"),
+    ],
+)
+def test_a_token_is_one_holders_with_one_role(tmp_path: Path, tokens: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as refused:
+        load(tmp_path, f"api: {{tokens: [{tokens}]}}")
+    assert "abcd" not in str(refused.value)
+
+
+def test_a_name_may_have_two_tokens_while_one_replaces_the_other(tmp_path: Path) -> None:
+    text = "api: {tokens: [{name: a, token: abcd1}, {name: a, token: abcd2}]}"
+    assert len(load(tmp_path, text).api.tokens) == 2

@@ -164,6 +164,7 @@ class Daemon:
             default_approvers=settings.default_approvers,
             escalate_to=settings.escalate_to,
             silencer=silencer,
+            reaches_nobody=frozenset(notifiers) - parts.people_reached(notifiers),
             on_call=directory.on_call,
         )
 

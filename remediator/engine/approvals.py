@@ -159,7 +159,9 @@ async def _not_by_silence(held: Hand, request: ApprovalRequest) -> str | None:
         return "the policy no longer takes silence for a yes"
     if held.now - request.expires_at > SILENCE_GRACE:
         return "the daemon was not there when the time was over, so silence says nothing"
-    if not await held.ports.journal.told(run.id, since=request.created_at):
+    if not await held.ports.journal.told(
+        run.id, since=request.created_at, besides=held.ports.reaches_nobody
+    ):
         return "nobody could be told, so silence says nothing"
     return None
 

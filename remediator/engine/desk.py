@@ -114,7 +114,7 @@ class PeopleDesk:
         question = view.approval if view else None
         operator = await self._has(actor, Role.OPERATOR)
         if not operator and not (
-            question is not None and await self._approvals.may_answer(actor, question)
+            question is not None and await self._approvals.may_answer(actor, question, fresh=True)
         ):
             await self._refuse(actor, "acknowledge", run_id=view.run.id if view else "")
         if view is None:

@@ -94,6 +94,8 @@ class Ports:
     escalate_to: tuple[Call, ...]
     silencer: Silencer | None = None
     """Sets silences around changes; None where nobody does."""
+    reaches_nobody: frozenset[str] = frozenset()
+    """Notifiers that tell no person: what they were told, nobody has heard."""
     on_call: Callable[[Sequence[str]], Awaitable[Sequence[str]]] = nobody_on_call
     """Who is on call by the schedules among these names, to be told; `engine.people` knows."""
 

@@ -170,9 +170,9 @@ class Handle:
         """See `Journal.answers`."""
         return await self._engine.read(lambda: approvals.decisions_of(approval_id))
 
-    async def told(self, run_id: str, *, since: datetime) -> bool:
+    async def told(self, run_id: str, *, since: datetime, besides: Collection[str] = ()) -> bool:
         """See `Journal.told`."""
-        return await self._engine.read(lambda: outbox.told(run_id, since=since))
+        return await self._engine.read(lambda: outbox.told(run_id, since=since, besides=besides))
 
     async def snooze(
         self, approval_id: str, *, by: str, reason: str, via: str, at: datetime, until: datetime

@@ -286,12 +286,13 @@ def refused(
         )
 
 
-def told(run_id: str, *, since: datetime) -> Operation[bool]:
-    """Whether a note that asks for approval, made since then, was delivered to anybody."""
+def told(run_id: str, *, since: datetime, besides: Iterable[str]) -> Operation[bool]:
+    """Whether a note that asks for approval, made since then, was delivered by any notifier
+    besides those."""
     rows = yield Query(
         "SELECT 1 FROM outbox WHERE run_id = $1 AND kind = $2 AND at_us >= $3"
-        " AND state = 'delivered' LIMIT 1",
-        (run_id, NoteKind.APPROVAL.value, to_us(since)),
+        " AND state = 'delivered' AND notifier NOT IN (SELECT value FROM each($4) AS i) LIMIT 1",
+        (run_id, NoteKind.APPROVAL.value, to_us(since), coding.dumps(sorted(besides))),
     )
     return bool(rows)
 

@@ -134,8 +134,9 @@ class Journal(Protocol):
         """Return the answers to a question, in order."""
         ...
 
-    async def told(self, run_id: str, *, since: datetime) -> bool:
-        """Whether anybody got a note of a run that asks for approval, made since then."""
+    async def told(self, run_id: str, *, since: datetime, besides: Collection[str] = ()) -> bool:
+        """Whether anybody got a note of a run that asks for approval, made since then, by any
+        notifier besides those, which reach nobody."""
         ...
 
     async def snooze(

@@ -126,11 +126,11 @@ def _events(parsed: Sequence[ParsedEvent], zone: ZoneInfo) -> list[_Event]:
             if one.errors:
                 raise ValueError(f"{one.errors[0][0]}: {one.errors[0][1]}")
             event = _event(one, title, zone)
-            instead = one.get("RECURRENCE-ID")
+            instead = _only(one, "RECURRENCE-ID")
             if instead is not None:
                 if "RANGE" in instead.params:
                     raise ValueError("RANGE=THISANDFUTURE is not understood; split the event")
-                wall = _wall(instead.dt, zone)[0]
+                wall = _start(instead, zone)[0]
                 moved.setdefault(str(one.get("UID", "")), set()).add(wall)
         except ValueError as error:
             raise ValueError(f"event {title!r}: {error}") from None
@@ -145,14 +145,16 @@ def _events(parsed: Sequence[ParsedEvent], zone: ZoneInfo) -> list[_Event]:
 
 def _event(one: ParsedEvent, title: str, zone: ZoneInfo) -> _Event | None:
     """Return the event; None for one that counts for nothing."""
-    given = one.get("DTSTART")
+    given = _only(one, "DTSTART")
     if given is None:
         raise ValueError("it has no DTSTART")
-    starts, own_zone = _wall(given.dt, zone)
-    end, duration = one.get("DTEND"), one.get("DURATION")
+    starts, own_zone = _start(given, zone)
+    if starts.year not in wall_clock.YEARS:
+        raise ValueError(f"it starts in the year {starts.year}")
+    end, duration = _only(one, "DTEND"), _only(one, "DURATION")
     all_day = not isinstance(given.dt, datetime)
     if end is not None:
-        closes, end_zone = _wall(end.dt, zone)
+        closes, end_zone = _start(end, zone)
         if end_zone is not own_zone and str(end_zone) != str(own_zone):
             closes = closes.replace(tzinfo=end_zone).astimezone(own_zone).replace(tzinfo=None)
         lasts = closes - starts
@@ -190,9 +192,12 @@ def _rule(one: ParsedEvent, starts: datetime, zone: tzinfo) -> tuple[str, Sequen
         raise ValueError(f"it recurs {frequency or 'without FREQ'}; DAILY is the finest")
     _refuse_what_takes_long(frequency, parts)
     count, until = parts.pop("COUNT", None), parts.pop("UNTIL", None)
+    if int(parts.get("INTERVAL", [1])[0]) < 1:
+        raise ValueError("its RRULE has an INTERVAL below 1")  # it would never come to an end
     text = type(given)(parts).to_ical().decode()
     if until:
-        text = f"{text};UNTIL={_until(until[0], zone):%Y%m%dT%H%M%S}"
+        last = _until(until[0], zone)
+        text = f"{text};UNTIL={last.year:04}{last:%m%dT%H%M%S}"
     try:
         rule: Any = rrulestr(text, dtstart=starts)
     except (ValueError, TypeError) as error:
@@ -227,7 +232,10 @@ def _until(last: date | datetime, zone: tzinfo) -> datetime:
     """Return UNTIL, which is in UTC where the start has a zone, by the wall clock."""
     if not isinstance(last, datetime):
         return datetime.combine(last, datetime.max.time())
-    return last.astimezone(zone).replace(tzinfo=None) if last.tzinfo else last
+    try:
+        return last.astimezone(zone).replace(tzinfo=None) if last.tzinfo else last
+    except OverflowError:  # at the end of all years, as some programs write «for ever»
+        return last.replace(tzinfo=None)
 
 
 def _dates(one: ParsedEvent, name: str, zone: ZoneInfo) -> Iterator[datetime]:
@@ -236,7 +244,7 @@ def _dates(one: ParsedEvent, name: str, zone: ZoneInfo) -> Iterator[datetime]:
         for value in line.dts:
             if isinstance(value.dt, tuple):
                 raise ValueError(f"{name} by periods is not understood; write dates")
-            yield _wall(value.dt, zone)[0]
+            yield _wall(value.dt, zone, line.params.get("TZID"))[0]
 
 
 @lru_cache(maxsize=64)
@@ -277,10 +285,30 @@ def _recurring(event: _Event, earliest: datetime, latest: datetime) -> Sequence[
     return list(rule.replace(until=end).between(earliest, latest, inc=True))
 
 
-def _wall(value: date | datetime, zone: ZoneInfo) -> tuple[datetime, tzinfo]:
-    """Return a date or time as a wall clock, and the zone of that wall."""
+def _only(one: ParsedEvent, name: str) -> Any:
+    """Return a property that an event has at most once, None where it has none."""
+    given = one.get(name)
+    if isinstance(given, list):
+        raise ValueError(f"it has more than one {name}")
+    return given
+
+
+def _start(given: Any, zone: ZoneInfo) -> tuple[datetime, tzinfo]:
+    return _wall(given.dt, zone, given.params.get("TZID"))
+
+
+def _wall(value: Any, zone: ZoneInfo, named: str | None) -> tuple[datetime, tzinfo]:
+    """Return a date or time as a wall clock, and the zone of that wall.
+
+    Args:
+        named: the zone that the file names; one that nobody knows must not be read as another.
+    """
+    if not isinstance(value, date):
+        raise ValueError("it has a time that is neither a date nor a date with a time")
     if not isinstance(value, datetime):
         return datetime.combine(value, datetime.min.time()), zone
     if value.tzinfo is None:
+        if named:
+            raise ValueError(f"nobody knows the time zone {named!r}, and the file does not say it")
         return value, zone
     return value.replace(tzinfo=None), value.tzinfo

@@ -8,6 +8,9 @@ by a stop-watch.
 
 from datetime import UTC, datetime, timedelta, tzinfo
 
+YEARS = range(1600, 9000)
+"""Beyond these the arithmetic of dates overflows somewhere, and nobody plans a window."""
+
 
 def span(starts: datetime, lasts: timedelta, zone: tzinfo) -> tuple[datetime, datetime]:
     """Return from when to when (UTC) a window is open that starts at a wall clock."""

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -54,7 +55,14 @@ def _point(value: object) -> object:
     raise ValueError(f"{value!s} has no time of day; write it like 2026-12-24T18:00:00")
 
 
-Point = Annotated[datetime, BeforeValidator(_point)]
+def _within_reach(value: datetime) -> datetime:
+    years = wall_clock.YEARS
+    if value.year not in years:
+        raise ValueError(f"the year {value.year} is not within {years[0]} to {years[-1]}")
+    return value
+
+
+Point = Annotated[datetime, BeforeValidator(_point), AfterValidator(_within_reach)]
 
 
 class Window(BaseModel):

@@ -22,7 +22,7 @@ PASSWORD_IN_URL = re.compile(r"(?P<before>\b\w+://[^\s/?#:@]*:)(?P<password>[^\s
 From the beginning of a word only: else a long word is read again from each of its letters."""
 
 _NAME = (
-    r"token|secret|passw(?:or)?d|passphrase|authorization|credentials?|api[_-]?key|private[_-]?key"
+    r"token|secret(?:[_-]?key)?|passw(?:or)?d|passphrase|authorization|credentials?|api[_-]?key|private[_-]?key"
     r"|signing[_-]?key|access[_-]?key|cookie"
 )
 _SECRET_NAME = re.compile(
@@ -42,8 +42,22 @@ _LOOKS_SECRET = re2.compile(
     r"|\bsk_(?:live|test)_[A-Za-z0-9]{16,}|\bhvs\.[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
     r"|\bhttps://hooks\.slack\.com/[A-Za-z0-9/]+"
-    rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})[\"']?\s?[=:]\s?))"
-    r"(?:\"[^\"]{4,}\"|'[^']{4,}'|[^\s\"',;&⏎]{4,})"  # ⏎ stands where a line ended
+    # What signs a link, and what was made to open it; a user in a URL that is as long as a token.
+    r"|(?P<query>[?&](?i:[\w-]{0,20}signature|sig|key|code|pwd)=)[^\s\"'&⏎]{6,}"
+    r"|(?P<link>\bhttps?://)[^\s/?#:@⏎]{16,}@"
+    # `name: DB_PASSWORD` and its `value: x`, as Kubernetes writes the environment.
+    r"|(?P<pair>(?i:\bname\\{0,3}[\"']?[ \t]?:[ \t]?\\{0,3}[\"']?[\w.-]{0,60}"
+    rf"(?:{_NAME})[\w.-]{{0,20}}"
+    r"\\{0,3}[\"']?,?[\s⏎]{0,20}\\{0,3}[\"']?value\\{0,3}[\"']?[ \t]?:[ \t]?))"
+    r"(?:\"(?:[^\"\\]|\\.)+\"|'[^']+'|[^\s'},⏎]+)"
+    # As a field, `--password x` among arguments, or with quotes that were escaped once more.
+    rf"|(?P<named>(?i:\b[\w.-]{{0,40}}(?:{_NAME})(?:\\{{0,3}}[\"']?[ \t]{{0,9}}[=:]\s?[ \t]{{0,8}}"
+    r"\\{0,3})|--[\w-]{0,40}"
+    rf"(?:{_NAME})[ \t]{{1,9}}))"
+    # `Authorization: Bearer x`: the scheme is no secret, what follows it is.
+    r"(?:(?i:bearer|basic|token|negotiate|apikey)\s+[^\s\"',;&⏎]+"
+    r"|\"(?:[^\"\\]|\\.){4,}\"|\"[^\"]{4,}\"|'[^']{4,}'"
+    r"|[^\s\"',;&⏎]{4,})"  # ⏎ stands where a line ended
 )
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -97,4 +111,5 @@ def secret_name(name: str) -> bool:
 
 
 def _starred(found: Any) -> str:
-    return str(found["bearer"] or found["named"] or "") + MASK
+    kept = found["bearer"] or found["named"] or found["query"] or found["pair"] or ""
+    return f"{found['link']}{MASK}@" if found["link"] else f"{kept}{MASK}"

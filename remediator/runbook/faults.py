@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from remediator.runbook import value_types
+from remediator.model import complaints
 from remediator.runbook.document import Document, Path
 from remediator.runbook.findings import Finding, RunbookErrors, did_you_mean
 
@@ -48,7 +48,7 @@ def _explain(doc: Document, model: type[BaseModel], fault: Any) -> Finding:
         return doc.finding(path, "unknown-key", f'unknown key "{path[-1]}"', hint, key=True)
     if kind == "missing":
         return doc.finding(path[:-1], "missing-key", f'the key "{path[-1]}" is missing')
-    message = value_types.plain(fault["msg"])
+    message = complaints.plain(fault["msg"])
     name = ".".join(str(part) for part in path)
     return doc.finding(path, "invalid", f"{name}: {message}" if name else message)
 

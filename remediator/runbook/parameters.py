@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from remediator.model import complaints
 from remediator.plugin.action import AnyOperation
 from remediator.runbook import value_types
 from remediator.runbook.document import Path, Reporter
@@ -112,7 +113,7 @@ def _check_together(
             if whole := [fault for fault in faults if not fault["loc"]]:
                 continue
         return
-    report.fault(path, "invalid-parameter", value_types.plain(whole[0]["msg"]))
+    report.fault(path, "invalid-parameter", complaints.plain(whole[0]["msg"]))
 
 
 _SAMPLES: tuple[Any, ...] = ("x", 1, "1", True, "1m", "+1", ["x"], {"x": "x"}, 10**6, "1000000")
@@ -144,7 +145,7 @@ def _try(report: Reporter, validate: Callable[[], object], path: Path) -> None:
                 continue  # each branch of a union has its own complaint; one will do
             said.add(at)
             name = ".".join(str(p) for p in at[at.index("with") + 1 :])
-            text = value_types.plain(fault["msg"])
+            text = complaints.plain(fault["msg"])
             report.fault(at, "invalid-parameter", f"{name}: {text}" if name else text)
 
 

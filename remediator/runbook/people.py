@@ -135,6 +135,9 @@ def faults(settings: Settings, names: Names) -> Iterator[str]:
     for group, members in names.groups.items():
         if not members:
             yield f"groups.{group}: nobody is in it; name somebody, or leave the group out"
+        if ":" in group or group == "local":
+            # Whoever names the identity would mean the group.
+            yield f"groups.{group}: an identity is called so; name it like sre or team-shop"
         if group in names.people:
             yield f"groups.{group}: a person is called so too; one of the two needs another name"
         yield from _bad_names(f"groups.{group}", members, names, in_group=True)

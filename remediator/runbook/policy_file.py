@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from remediator.model import canonical
+from remediator.model import canonical, complaints
 from remediator.model.policy import Policy
 from remediator.model.quantities import YamlSchema
-from remediator.runbook import document, faults, value_types
+from remediator.runbook import document, faults
 from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 
@@ -56,7 +56,7 @@ def read_again(policy: Policy) -> PolicySource:
         return of_settings(policy.with_calendars_read_again())
     except ValidationError as error:
         faults_found = [
-            _fault(Path("settings"), "invalid", value_types.plain(one["msg"]))
+            _fault(Path("settings"), "invalid", complaints.plain(one["msg"]))
             for one in error.errors(include_url=False, include_input=False)
         ]
         raise RunbookErrors(faults_found) from None

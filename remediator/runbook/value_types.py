@@ -58,25 +58,6 @@ def _is_metadata(value: Any) -> bool:
     return not isinstance(value, type) and not hasattr(value, "__origin__") and value is not None
 
 
-def plain(message: str) -> str:
-    """Return pydantic's sentence in the words of YAML."""
-    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    for python, yaml in _WORDS:
-        text = text.replace(python, yaml)
-    return text.replace("Input should be", "it should be")
-
-
-_WORDS = (
-    ("a valid tuple", "a list"),
-    ("a valid list", "a list"),
-    ("a valid dictionary", "a mapping"),
-    ("a valid string", "text"),
-    ("a valid integer", "a whole number"),
-    ("a valid number", "a number"),
-    ("a valid boolean", "true or false"),
-)
-
-
 def people(kind: str) -> str:
     """Return a CEL type in plain words."""
     words = {

@@ -24,6 +24,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
+from remediator.model import complaints
 from remediator.model.escalation import Calls
 from remediator.model.policy import Policy
 from remediator.model.quantities import Duration, format_duration
@@ -279,7 +280,7 @@ def explain(error: ValidationError) -> list[str]:
             hint = f"; did you mean {near[0]}?" if near else ""
             lines.append(f"{key}: unknown key{hint}")
         else:
-            lines.append(f"{key}: {fault['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{key}: {complaints.plain(fault['msg'])}")
     return lines
 
 

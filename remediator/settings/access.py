@@ -37,6 +37,19 @@ class Api(Section):
 
     tokens: tuple[ApiToken, ...] = ()
 
+    @model_validator(mode="after")
+    def _one_holder(self) -> "Api":
+        """A token is one holder's; a name may have several, while one replaces the other."""
+        roles: dict[str, Role] = {}
+        holders: dict[str, str] = {}
+        for token in self.tokens:
+            if roles.setdefault(token.name, token.role) is not token.role:
+                raise ValueError(f"{token.name} has tokens of different roles; name one otherwise")
+            holder = holders.setdefault(token.token.get_secret_value(), token.name)
+            if holder != token.name:
+                raise ValueError(f"{holder} and {token.name} have the same token")
+        return self
+
 
 class Roles(Section):
     """Who has which role besides API tokens, which have their own: identities (`slack:U0123`),

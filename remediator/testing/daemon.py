@@ -176,6 +176,7 @@ class InProcessDaemon:
             default_approvers=setup.default_approvers,
             escalate_to=escalation.calls(*setup.escalate_to),
             silencer=setup.silencer,
+            reaches_nobody=frozenset(n for n, one in notifiers.items() if not one.reaches_people),
             on_call=directory.on_call,
         )
         await self.reconciler.close_what_ended()

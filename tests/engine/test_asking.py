@@ -17,7 +17,7 @@ from remediator.model.views import NoteKind
 from remediator.plugin.notifier import NotAuthorised
 from remediator.settings import Role
 from tests.engine.conftest import FREE, Begin, Scene
-from tests.engine.world import runbook, setting
+from tests.engine.world import Recorder, runbook, setting
 
 
 def asking(*steps: dict[str, object], **approval: object) -> str:
@@ -285,6 +285,23 @@ async def test_silence_of_people_who_were_never_told_is_no_yes(begin: Begin) -> 
     scene = await begin(SILENT, policy=rule("a", on_expiry="approve"), fire=False)
     scene.recorder.down = 10_000
     await scene.fire()
+    await scene.advance(minutes=11)
+    run = await scene.run()
+    assert (run.state, scene.world.made) == (RunState.EXPIRED, [])
+    assert "nobody could be told" in run.message
+
+
+class Graph(Recorder):
+    """Shows what happens, and calls nobody to look."""
+
+    name = "graph"
+    reaches_people = False
+
+
+async def test_silence_is_no_yes_where_only_a_graph_was_told(begin: Begin) -> None:
+    graph, allowed = Graph(), rule("a", on_expiry="approve")
+    scene = await begin(SILENT, policy=allowed, notifiers=(graph,), escalate_to=())
+    assert [note.kind for note in graph.told] == [NoteKind.APPROVAL]
     await scene.advance(minutes=11)
     run = await scene.run()
     assert (run.state, scene.world.made) == (RunState.EXPIRED, [])

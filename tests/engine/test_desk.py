@@ -128,3 +128,14 @@ async def test_how_things_stand_in_words(begin: Begin) -> None:
     )
     none, sentence = await scene.daemon.desk.start("repare", {}, actor="api:ci", via="test")
     assert (none, "repare" in sentence) == ("", True)
+
+
+async def test_who_left_a_moment_ago_acknowledges_no_more(begin: Begin) -> None:
+    duty = Duty("slack:U1")
+    scene = await begin(asking(approvers=["schedule:sre"]), rosters={"schedule": duty})
+    run_id = (await scene.run()).id
+    desk = scene.daemon.desk
+    assert len(await desk.waiting_for("slack:U1")) == 1  # remembered, for what is shown
+    duty.who = frozenset()
+    with pytest.raises(NotAuthorised):
+        await desk.acknowledge(run_id, actor="slack:U1", reason="", via="test")

@@ -206,6 +206,7 @@ async def test_told_is_who_got_a_note_that_asks(journal: Journal) -> None:
     await journal.outbox_delivered(item, None)
     assert await journal.told(run.id, since=T0)
     assert not await journal.told(run.id, since=after(minutes=2))
+    assert not await journal.told(run.id, since=T0, besides={item.notifier})
 
 
 # ------------------------------------------------------------------------------ snoozing

@@ -181,3 +181,37 @@ def test_a_file_is_read_relative_to_the_folder_of_the_policy_and_bounded(tmp_pat
     (tmp_path / "large.ics").write_bytes(b" " * ((1 << 20) + 1))
     with pytest.raises(ValueError, match="larger than 1048576 bytes"):
         Window.model_validate({"calendar": "large.ics"}, context={"folder": tmp_path})
+
+
+_HOUR = "DTSTART:20260101T000000Z\nDURATION:PT1H"
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (f"{_HOUR}\nRRULE:FREQ=DAILY;INTERVAL=0", "INTERVAL below 1"),
+        (f"{_HOUR}\nRRULE:FREQ=MONTHLY;INTERVAL=0", "INTERVAL below 1"),
+        (f"{_HOUR}\nRRULE:FREQ=DAILY;INTERVAL=-1", "INTERVAL below 1"),
+        (f"{_HOUR}\nDTSTART:20270101T000000Z", "more than one DTSTART"),
+        (f"{_HOUR}\nDURATION:PT2H", "more than one DURATION"),
+        ("DTSTART:99901231T230000Z\nDURATION:P300D\nRRULE:FREQ=DAILY;COUNT=9", "the year 9990"),
+        ("DTSTART;VALUE=TIME:101010\nDURATION:PT1H", "neither a date nor"),
+        ("DTSTART;VALUE=PERIOD:20260101T000000Z/PT1H", "neither a date nor"),
+        ("DTSTART;TZID=Nowhere/Else:20260101T000000\nDURATION:PT1H", "zone 'Nowhere/Else'"),
+        (
+            f"{_HOUR}\nRRULE:FREQ=DAILY\nEXDATE;TZID=Nowhere/Else:20260102T000000",
+            "zone 'Nowhere/Else'",
+        ),
+    ],
+)
+def test_what_would_never_end_or_be_misread_is_refused(event: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        calendars.parse(ics(event), BERLIN)
+
+
+def test_a_rule_until_the_end_of_all_years_is_one_for_ever() -> None:
+    raw = ics(
+        "SUMMARY:Night\nDTSTART;TZID=Europe/Berlin:20260101T000000\nDURATION:PT1H\n"
+        "RRULE:FREQ=DAILY;UNTIL=99991231T235959Z"
+    )
+    assert open_at(raw, "2026-06-30 22:30") == ["Night until 30 23:00"]

@@ -117,6 +117,10 @@ def test_dates_without_an_offset_are_read_in_the_zone() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        (
+            {"since": "2026-01-01T00:00", "until": "9999-12-31T23:59", "timezone": "America/Lima"},
+            "the year 9999 is not within 1600 to 8999",
+        ),
         ({}, "it has none of them"),
         ({"start": "0 9 * * *"}, "by start and lasts needs both"),
         ({"since": "2026-01-01T00:00:00"}, "by since and until needs both"),

@@ -102,6 +102,8 @@ def test_a_quorum_is_of_different_people(
         ({"groups": {"sre": ["slack-group:sre"]}}, "write it like slack-group:S0123"),
         ({"groups": {"sre": ["schedule:dty"]}}, 'did you mean "duty"?'),
         ({"groups": {"alice": ["slack:U2"]}}, "a person is called so too"),
+        ({"groups": {"slack:U1": ["slack:U2"]}}, "groups.slack:U1: an identity is called so"),
+        ({"groups": {"local": ["slack:U2"]}}, "groups.local: an identity is called so"),
         ({"groups": {"sre": ["alic"]}}, 'did you mean "alice"?'),
         ({"default_approvers": ["sre"]}, 'default_approvers.0: "sre" is no group or person'),
         ({"roles": {"admin": ["sre"]}}, 'roles.admin.0: "sre" is no group or person'),

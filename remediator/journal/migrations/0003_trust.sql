@@ -97,3 +97,4 @@ CREATE TABLE storm_runs (
     PRIMARY KEY (notifier, run_id)
 );
 CREATE INDEX storm_runs_by_storm ON storm_runs (storm_id);
+CREATE INDEX storm_runs_by_run ON storm_runs (run_id); -- for the end of a run that is pruned
