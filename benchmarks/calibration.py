@@ -21,7 +21,8 @@ from remediator.engine.clock import SystemClock
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Journal, Opening
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Opening
 from remediator.observe import metrics
 from remediator.plugin import registry as plugins
 from remediator.plugin.registry import Registry

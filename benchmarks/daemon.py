@@ -26,6 +26,9 @@ AUTO: Mapping[str, Any] = {
     "mode": "auto",
     "cooldown": "0s",
     "rate": {"per_runbook": [], "total": []},
+    "storm": {"opened": None},
+    "breaker": {"failures": None},
+    "flapping": {"treated": None},
 }
 
 

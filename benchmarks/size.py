@@ -16,7 +16,8 @@ from statistics import median
 from benchmarks.measure import Bench, Curve, Figure, Measured, Target, ratios
 from remediator.engine.clock import SystemClock
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditEntry, Journal, Opening, RunbookRecord, RunStart
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, Opening, RunbookRecord, RunStart
 from remediator.model.incidents import IncidentStatus
 from remediator.model.runs import Trigger
 

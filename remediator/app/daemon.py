@@ -41,14 +41,8 @@ from remediator.engine.trust import TrustDesk
 from remediator.engine.worker import Worker
 from remediator.journal import anchors
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import (
-    AuditEntry,
-    Due,
-    Journal,
-    JournalUnavailable,
-    Opening,
-    Overloaded,
-)
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, Due, JournalUnavailable, Opening, Overloaded
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.observe import logs, masking

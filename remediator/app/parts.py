@@ -3,6 +3,7 @@
 Called by `daemon`, and by `cli` where it needs the same without a daemon.
 """
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -41,7 +42,7 @@ def make_clients(settings: Settings, clock: Clock | None = None) -> "dict[type, 
         Alertmanagers(settings.senders),
         HttpClient(),
         ProcessRunner(settings.exec),
-        SlackClient(settings.slack, settings.groups, monotonic=ticking.monotonic),
+        SlackClient(settings.slack, settings.groups, settings.people, monotonic=ticking.monotonic),
         PagerDutyClient(settings.pagerduty),
         OpsgenieClient(settings.opsgenie),
         TeamsClient(settings.teams),
@@ -120,9 +121,11 @@ def configured_notifiers(settings: Settings, registry: Registry) -> Mapping[str,
     callable_ = people_reached(configured)
     for name in escalation.names(settings.escalate_to):
         if name not in callable_:
+            near = difflib.get_close_matches(name, callable_, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(
                 f"escalate_to: {name!r} is not configured, or reaches nobody; these do: "
-                f"{', '.join(sorted(callable_)) or 'none'}"
+                f"{', '.join(sorted(callable_)) or 'none'}{hint}"
             )
     return configured
 

@@ -10,10 +10,7 @@ from pathlib import Path
 
 from remediator.app.parts import configured_notifiers, people_reached
 from remediator.engine.library import Library
-from remediator.journal.protocol import (
-    JournalUnavailable,
-    Overloaded,
-)
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.policy import Policy

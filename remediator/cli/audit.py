@@ -13,7 +13,8 @@ from remediator.cli.failure import Failure
 from remediator.cli.signed_heads import Heads
 
 if TYPE_CHECKING:
-    from remediator.journal.protocol import AuditRecord, Journal
+    from remediator.journal.protocol import Journal
+    from remediator.journal.values import AuditRecord
     from remediator.journal.verify import Verification
     from remediator.settings import Settings
 
@@ -196,7 +197,7 @@ async def _open(settings: "Settings") -> "Journal":
     from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
     from remediator.journal.opening import open_journal  # noqa: PLC0415
-    from remediator.journal.protocol import Opening  # noqa: PLC0415
+    from remediator.journal.values import Opening  # noqa: PLC0415 - keeps --help quick
 
     try:
         return await open_journal(

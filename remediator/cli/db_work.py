@@ -172,7 +172,7 @@ async def prune(
     from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
     from remediator.journal import opening, urls  # noqa: PLC0415
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-    from remediator.journal.protocol import Opening  # noqa: PLC0415
+    from remediator.journal.values import Opening  # noqa: PLC0415 - keeps --help quick
 
     if not urls.is_postgres(settings.journal):
         path = urls.sqlite_path(settings.journal)
@@ -213,7 +213,7 @@ def told(do: Callable[[], T], in_use: str = "stop it first") -> T:
     """
     from remediator.journal.copies import BadCopy  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen, InUse  # noqa: PLC0415
-    from remediator.journal.protocol import JournalUnavailable  # noqa: PLC0415
+    from remediator.journal.values import JournalUnavailable  # noqa: PLC0415 - keeps --help quick
     from remediator.settings import SettingsError  # noqa: PLC0415
 
     try:

@@ -32,3 +32,6 @@ def command(scope: str, url: str, output: str) -> None:
         show.as_json(lifted)
         return
     click.echo(f"lifted the pause of {'everything' if scope == '*' else scope}")
+    left = [one["scope"] for one in daemon.get("/api/v1/controls")["items"]]
+    if left:
+        click.echo(f"still paused: {', '.join('everything' if s == '*' else s for s in left)}")

@@ -193,6 +193,8 @@ def _next(view: Item) -> Iterator[Text]:
         hint = (
             f"look at the target, then: remediator runs resume {view['id']} --how done|repeat|undo"
         )
+    elif view["reason"] == "guardrail_refuses":
+        hint = f"every guardrail's verdict: remediator policy explain {view['id']}"
     if hint:
         yield Text()
         yield Text(hint, style="bold")

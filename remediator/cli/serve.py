@@ -112,7 +112,7 @@ def start_errors() -> tuple[type[Exception], ...]:
     """Return what a start may raise for reasons that the operator can act on."""
     from remediator.journal.anchors import BadKey  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
-    from remediator.journal.protocol import JournalUnavailable  # noqa: PLC0415
+    from remediator.journal.values import JournalUnavailable  # noqa: PLC0415 - keeps --help quick
     from remediator.plugin.registry import DuplicatePlugin  # noqa: PLC0415
     from remediator.runbook.store import RunbookErrors  # noqa: PLC0415
     from remediator.settings import SettingsError  # noqa: PLC0415

@@ -162,8 +162,8 @@ async def _journal(settings: "Settings") -> Any:
     from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
     from remediator.journal.errors import CannotOpen  # noqa: PLC0415
     from remediator.journal.opening import open_journal  # noqa: PLC0415
-    from remediator.journal.protocol import Opening  # noqa: PLC0415
     from remediator.journal.urls import is_postgres, sqlite_path  # noqa: PLC0415
+    from remediator.journal.values import Opening  # noqa: PLC0415 - keeps --help quick
 
     try:
         url = settings.journal

@@ -23,6 +23,18 @@ def of_run(value: Item) -> Group:
         parts += [Text(), Text(show.clean(value["nothing"]), style="yellow")]
     if value["overrides"]:
         parts += [Text(), *_overrides(value["overrides"])]
+    if value["liftable"]:
+        who = ", ".join(value["people"])
+        parts += [
+            Text(),
+            Text(
+                show.clean(
+                    f"{who} may lift {', '.join(value['liftable'])} for it, once: remediator"
+                    f" override {value['run_id']} --guardrail {value['liftable'][0]} --reason …"
+                ),
+                style="bold",
+            ),
+        ]
     return Group(*parts)
 
 

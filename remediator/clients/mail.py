@@ -88,4 +88,4 @@ class MailClient:
         if password is not None:
             text = text.replace(password.get_secret_value(), "***")
         text = "".join(c if c.isprintable() else " " for c in text)
-        return f"mail: {text[:_LONGEST_REASON]}"
+        return f"mail by {self.settings.host}: {text[:_LONGEST_REASON]}"

@@ -39,13 +39,20 @@ class AlertmanagerSilences:
         """Let the connections go. Idempotent."""
         await self._http.close()
 
+    def allowed(self, sender: str) -> bool:
+        """Whether silences may be set at this sender's Alertmanagers, if it has any."""
+        known = self._senders.get(sender)
+        return known is not None and bool(known.alertmanager) and known.silences
+
     async def silence(self, wanted: Silence) -> Silenced:
         """Set a silence at the first peer that takes it, or find it where it was set before."""
+        if self._peers(wanted.sender) and not self.allowed(wanted.sender):
+            return Silenced(error=f"senders.{wanted.sender}.silences is off in the settings")
         error = _NOT_CONFIGURED
         for url in self._peers(wanted.sender):
             try:
-                known = await self._ours(url, wanted)
-                return Silenced(id=known[0] if known else await self._create(url, wanted))
+                ours = await self._ours(url, wanted)
+                return Silenced(id=ours[0] if ours else await self._create(url, wanted))
             except ClientError as failure:
                 error = str(failure)
         return Silenced(error=error)

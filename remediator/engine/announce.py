@@ -17,7 +17,8 @@ from remediator.engine.hint import Hint
 from remediator.engine.lane import Lane, Wanted
 from remediator.engine.links import Links
 from remediator.engine.ports import ContextFor
-from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, OutboxItem, Overloaded
 from remediator.model import escalation
 from remediator.model.clock import Clock
 from remediator.model.escalation import Call

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from remediator.engine.people import Asked, CannotTell, Directory
-from remediator.journal.protocol import AuditEntry, Journal
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry
 from remediator.model.approvals import (
     Answer,
     ApprovalRequest,

@@ -18,7 +18,7 @@ from remediator.engine import (
 )
 from remediator.engine.ending import failing, refused
 from remediator.engine.hand import Hand, is_action, row_for, unused
-from remediator.journal.protocol import AuditEntry, Expiry, RunUpdate, UpdateOutcome, Written
+from remediator.journal.values import AuditEntry, Expiry, RunUpdate, UpdateOutcome, Written
 from remediator.model.plans import Fact, Plan
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason

@@ -14,7 +14,7 @@ from typing import Any
 from remediator.engine import differing, guardrails, recheck, silences, step, terms
 from remediator.engine.ending import failing
 from remediator.engine.hand import Hand
-from remediator.journal.protocol import RunUpdate
+from remediator.journal.values import RunUpdate
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus, OnExpiry
 from remediator.model.canonical import JSONObject
 from remediator.model.history import History

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from remediator.engine import matching
 from remediator.engine.library import Library
-from remediator.journal.protocol import CancelOutcome, Journal, ResumeHow, RunStart
+from remediator.journal.protocol import Journal
+from remediator.journal.values import CancelOutcome, ResumeHow, RunStart
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.history import Control

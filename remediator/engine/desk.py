@@ -12,7 +12,8 @@ from typing import NoReturn
 from remediator.engine.answers import ApprovalDesk, Snoozed
 from remediator.engine.control import PauseControl, RunControl
 from remediator.engine.people import CannotTell, Directory
-from remediator.journal.protocol import AuditEntry, CancelOutcome, Journal
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, CancelOutcome
 from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus
 from remediator.model.clock import Clock, to_minute
 from remediator.model.escalation import AcknowledgeOutcome

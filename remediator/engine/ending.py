@@ -7,7 +7,7 @@ from typing import Any
 
 from remediator.engine.hand import Hand, may_have_changed
 from remediator.engine.ports import Ports
-from remediator.journal.protocol import RunUpdate
+from remediator.journal.values import RunUpdate
 from remediator.model import escalation
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from remediator.engine import ports
-from remediator.journal.protocol import (
+from remediator.engine import ports, within
+from remediator.journal.values import (
     AuditEntry,
     JournalUnavailable,
     Overloaded,
@@ -180,20 +180,7 @@ class Hand:
 
     async def pause(self) -> bool:
         """Wait a little between two looks. Returns whether the daemon stops."""
-        span_s = self.ports.pace.poll.total_seconds()
-        if self.stopping is None:
-            await self.ports.clock.sleep(span_s)
-            return False
-        if self.stops:
-            return True
-        sleep = asyncio.ensure_future(self.ports.clock.sleep(span_s))
-        stop = asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            stop.cancel()
-        return self.stops
+        return await within.nap(self.ports.clock, self.ports.pace.poll, self.stopping)
 
     def update(self, to: RunState, reason: Reason, message: str, **more: Any) -> RunUpdate:
         """Start a transition from the run as it is in hand; it wakes at once unless told later."""

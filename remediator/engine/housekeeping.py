@@ -7,10 +7,12 @@ import structlog
 
 from remediator.engine import guardrails, tripped
 from remediator.engine.library import Library
-from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.model import promotion
 from remediator.model.clock import Clock
-from remediator.model.policy import Limits, Policy
+from remediator.model.limits import Limits
+from remediator.model.policy import Policy
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,8 @@ import structlog
 
 from remediator.engine import matching
 from remediator.engine.library import Library
-from remediator.journal.protocol import Candidate, Intake, Journal, Overloaded, Receipt
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Candidate, Intake, Overloaded, Receipt
 from remediator.model.alerts import Notification
 from remediator.model.incidents import Incident
 from remediator.model.reasons import Reason

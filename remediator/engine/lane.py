@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.engine import retry
+from remediator.engine import retry, within
 from remediator.engine.hint import Hint
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
 from remediator.engine.storms import Storms
-from remediator.journal.protocol import Journal, JournalUnavailable, OutboxItem, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, OutboxItem, Overloaded
 from remediator.model.clock import Clock
 from remediator.model.views import Note, RunView
 from remediator.observe import logs, metrics
@@ -285,7 +286,7 @@ class Lane:
         if self._notifier is None:
             return self._refused(item, f"no notifier {item.notifier!r} is configured")
         context = self._context_for(item.note.run_id, {"notifier": item.notifier})
-        note = replace(item.note, again=self._maybe_told(item))
+        note = replace(item.note, again=self._maybe_told(item), shared=bool(item.storm))
         try:
             async with asyncio.timeout(_DELIVER_WITHIN_S):
                 ref = await self._notifier.announce(note, view, item.ref, context)
@@ -345,17 +346,7 @@ class Lane:
             attempt += 1
             delay = min(retry.next_delay(attempt, _FIRST_RETRY), _SLOWEST_RECORD)
             log.warning("the outbox can't be written", error=said, retry_in=str(delay))
-            await self._nap(delay)
-
-    async def _nap(self, span: timedelta) -> None:
-        """Sleep, or until `stop`."""
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        slept = asyncio.ensure_future(self._clock.sleep(span.total_seconds()))
-        try:
-            await asyncio.wait({stopped, slept}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            slept.cancel()
+            await within.nap(self._clock, delay, self._stopping)
 
 
 def _key(item: OutboxItem) -> Key:

@@ -3,7 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-from remediator.journal.protocol import Journal, RunbookRecord
+from remediator.journal.protocol import Journal
+from remediator.journal.values import RunbookRecord
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook
 

@@ -5,7 +5,6 @@ Called by the announcer for every note, so that all notifiers show the same. Pur
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from remediator.model import links
 from remediator.model.views import RunView
@@ -28,22 +27,13 @@ class Links:
 
     def added(self, view: RunView) -> RunView:
         """Return the run with its links; what a runbook names itself stays as it is."""
-        labels, annotations = _of_alert(view)
         found: dict[str, str] = {}
         for name, template in self.templates.items():
-            url = links.expand(template, labels)
-            if url is not None:
-                found[name] = url
+            if filled := links.expand(template, view.labels):
+                found[name] = filled
         for annotation, name in _ANNOTATIONS.items():
-            if annotations.get(annotation):
-                found[name] = annotations[annotation]
+            if url := view.annotations.get(annotation):
+                found[name] = url
         if self.external_url:
             found["run"] = f"{self.external_url.rstrip('/')}/api/v1/runs/{view.run.id}"
         return replace(view, links={**found, **view.links})
-
-
-def _of_alert(view: RunView) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    if view.incident is not None:
-        return view.incident.labels, view.incident.annotations
-    alert: Any = view.run.context.get("alert", {})
-    return alert.get("labels", {}), alert.get("annotations", {})

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
-from remediator.engine import retry
+from remediator.engine import retry, within
 from remediator.engine.ports import ContextFor
 from remediator.model.clock import Clock
 from remediator.observe import logs
@@ -70,14 +70,4 @@ class Listening:
                 log.exception(
                     "a notifier stopped listening", notifier=notifier.name, retry_in=str(delay)
                 )
-                await self._nap(delay)
-
-    async def _nap(self, span: timedelta) -> None:
-        """Sleep, or until `stop`."""
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        slept = asyncio.ensure_future(self._clock.sleep(span.total_seconds()))
-        try:
-            await asyncio.wait({stopped, slept}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-            slept.cancel()
+                await within.nap(self._clock, delay, self._stopping)

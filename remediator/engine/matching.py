@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from remediator.journal.protocol import Candidate, RunStart
+from remediator.journal.values import Candidate, RunStart
 from remediator.model import clock
 from remediator.model.alerts import GROUP, Alert, AlertStatus, Notification
 from remediator.model.canonical import JSONObject

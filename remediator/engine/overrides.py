@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from remediator.engine.library import Library
 from remediator.engine.people import CannotTell, Directory
-from remediator.journal.protocol import AuditEntry, Journal, RunStart
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, RunStart
 from remediator.model.clock import Clock
 from remediator.model.overrides import Granted, GrantOutcome, Override, OverrideState
 from remediator.model.policy import NEVER_OVERRIDDEN, Policy

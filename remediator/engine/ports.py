@@ -44,6 +44,10 @@ class AlertSignal(Protocol):
 class Silencer(Protocol):
     """Speaks to the Alertmanagers of a sender; never raises for what they do."""
 
+    def allowed(self, sender: str) -> bool:
+        """Whether silences may be set at this sender's Alertmanagers, if it has any."""
+        ...
+
     async def silence(self, wanted: Silence) -> Silenced:
         """Set a silence, or find it where it was set before."""
         ...

@@ -16,7 +16,8 @@ import structlog
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.ports import AlertSignal
-from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded, Truncated
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, Overloaded, Truncated
 from remediator.model.alerts import GROUP, Alert, AlertStatus, Notification
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock, to_text

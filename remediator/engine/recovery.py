@@ -6,7 +6,7 @@ begun.
 from dataclasses import replace
 
 from remediator.engine.hand import Hand
-from remediator.journal.protocol import RunUpdate
+from remediator.journal.values import RunUpdate
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, Step, StepState
 from remediator.model.views import how_to_resume

@@ -28,12 +28,12 @@ from remediator.engine.ending import break_off, failed, failing, refused
 from remediator.engine.hand import Fenced, Hand, count_verdicts
 from remediator.engine.library import RunbookGone
 from remediator.engine.ports import Ports
-from remediator.journal.protocol import RunUpdate
+from remediator.journal.values import RunUpdate
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.canonical import JSON
 from remediator.model.history import History
+from remediator.model.limits import Mode
 from remediator.model.plans import Plan
-from remediator.model.policy import Mode
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger

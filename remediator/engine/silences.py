@@ -12,7 +12,8 @@ from datetime import timedelta
 from remediator.engine import retry
 from remediator.engine.hand import Hand
 from remediator.engine.ports import Silencer
-from remediator.journal.protocol import Journal, JournalUnavailable, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.model import silences
 from remediator.model.clock import Clock
 from remediator.model.matchers import Matcher
@@ -55,8 +56,8 @@ async def ensure(held: Hand) -> None:
 
 def promised(held: Hand) -> str:
     """Return what the run will silence, for those who are asked to approve; empty for nothing."""
-    spec = held.runbook.silence
-    if spec is None or held.ports.silencer is None:
+    spec, silencer = held.runbook.silence, held.ports.silencer
+    if spec is None or silencer is None or not silencer.allowed(_sender(held)):
         return ""
     made = [silences.written(one) for _, one in _narrowed(held, spec) if not isinstance(one, str)]
     if not made:
@@ -72,8 +73,12 @@ def _narrowed(
         yield number, silences.narrowed(line, spec.equal, labels)
 
 
+def _sender(held: Hand) -> str:
+    return held.incident.sender if held.incident is not None else "default"
+
+
 def _wanted(held: Hand, spec: silences.Silencing) -> tuple[Silence, ...]:
-    sender = held.incident.sender if held.incident is not None else "default"
+    sender = _sender(held)
     found = []
     for number, made in _narrowed(held, spec):
         if isinstance(made, str):

@@ -14,13 +14,15 @@ from remediator.engine import guardrails, matching, planning, step, track
 from remediator.engine.hand import Hand
 from remediator.engine.library import Library
 from remediator.engine.ports import AlertSignal, ContextFor, Pace, Ports
-from remediator.journal.protocol import Candidate, Journal, RunStart
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Candidate, RunStart
 from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import Clock
 from remediator.model.history import History
 from remediator.model.incidents import Incident, IncidentStatus
+from remediator.model.limits import Mode
 from remediator.model.matchers import Matcher
-from remediator.model.policy import Mode, Policy
+from remediator.model.policy import Policy
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, Trigger

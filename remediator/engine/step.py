@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 
 from remediator.engine import guardrails, planning, retry, within
 from remediator.engine.hand import Hand, asks_alertmanager, row_for
-from remediator.journal.protocol import Guard
+from remediator.journal.values import Guard
 from remediator.model.canonical import JSONObject
 from remediator.model.history import History, LookBack, begun
+from remediator.model.limits import Mode, lower_mode
 from remediator.model.plans import Fact, Plan, Progress
-from remediator.model.policy import Mode, lower_mode
 from remediator.model.reasons import Reason
 from remediator.model.runs import Step, StepState
 from remediator.model.signals import Signal

@@ -5,6 +5,7 @@ survive is in the journal (`journal.storms`), and is read back when the duty com
 `StormBar`: what the message says, the notifier does.
 """
 
+import asyncio
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from typing import Any
 
 from remediator.engine.places import Places
 from remediator.engine.ports import ContextFor
-from remediator.journal.protocol import Journal, OutboxItem
+from remediator.journal.protocol import Journal
+from remediator.journal.values import OutboxItem
 from remediator.model.clock import Clock
 from remediator.model.storms import StormMark
 from remediator.model.views import NoteKind
@@ -25,6 +27,7 @@ log = logs.get(__name__)
 # By name in the message; the rest is counted.
 _MOST_NAMED = 10
 _CALLS_A_PERSON = frozenset({NoteKind.APPROVAL, NoteKind.ESCALATION})
+_TELL_WITHIN_S = 30.0
 # A message that Slack, say, took offence at is not tried with every look.
 _REFUSED_AGAIN = timedelta(minutes=5)
 
@@ -174,13 +177,23 @@ class Storms:
             return
         context = self._context_for("", {"notifier": self._notifier.name, "storm": storm_id})
         try:
-            ref = await self._notifier.announce_storm(stands, storm.mark.ref, context)
+            async with asyncio.timeout(_TELL_WITHIN_S):
+                ref = await self._notifier.announce_storm(stands, storm.mark.ref, context)
+        except TimeoutError:
+            self._later(storm, f"no answer within {_TELL_WITHIN_S:.0f}s", None)
+            return
         except Undelivered as error:
+            if error.after is not None:
+                self._places.hold(storm.mark.place, error.after)
             self._later(storm, str(error), error.after)
             return
         except Refused as error:
             log.error("a storm's message was refused", storm=storm_id, error=str(error))
             self._later(storm, str(error), _REFUSED_AGAIN)
+            return
+        except Exception as error:
+            log.exception("a notifier broke", storm=storm_id)
+            self._later(storm, type(error).__name__, _REFUSED_AGAIN)
             return
         storm.mark = replace(storm.mark, ref=ref)
         ended = stands.ended and not storm.news
@@ -192,8 +205,6 @@ class Storms:
         storm.news = True
         wait = max(after or self._bar.apart, self._bar.apart)
         storm.not_before_s = self._clock.monotonic() + wait.total_seconds()
-        if after is not None:
-            self._places.hold(storm.mark.place, after)
         log.warning("a storm's message is not up to date", storm=storm.mark.id, error=error)
 
     def _over(self, storm: _Storm) -> bool:

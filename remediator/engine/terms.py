@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from remediator.model.approvals import OnExpiry, Terms
-from remediator.model.policy import Approval, ApprovalTerms
+from remediator.model.limits import Approval
+from remediator.model.policy import ApprovalTerms
 
 Blocks = Sequence[tuple[str, ApprovalTerms]]
 """What the policy asks for one plan: each with the name of its rule."""

@@ -16,7 +16,8 @@ from remediator.model import promotion
 from remediator.model.clock import Clock
 from remediator.model.evidence import RunCount, evidence
 from remediator.model.history import Reset
-from remediator.model.policy import Mode, Policy, Trust
+from remediator.model.limits import Mode
+from remediator.model.policy import Policy, Trust
 from remediator.model.promotion import Bar, Track
 from remediator.model.runs import RunState
 from remediator.runbook.runbook import Runbook

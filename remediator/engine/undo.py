@@ -11,7 +11,7 @@ from typing import Any
 from remediator.engine import recovery, retry, step, within
 from remediator.engine.ending import failed
 from remediator.engine.hand import Hand, may_have_changed
-from remediator.journal.protocol import RunUpdate, Written
+from remediator.journal.values import RunUpdate, Written
 from remediator.model.plans import Progress, Result
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason

@@ -15,7 +15,7 @@ from remediator.model.incidents import Incident
 from remediator.model.overrides import Override
 from remediator.model.plans import Plan
 from remediator.model.runs import Run, StepState
-from remediator.model.verdicts import Verdict
+from remediator.model.verdicts import Ruling, Verdict
 
 # What was changed, or is being taken back, is not judged any more.
 _JUDGED = frozenset({StepState.PLANNED, StepState.STARTED})
@@ -33,12 +33,20 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All of a run's judged plans; `nothing` says why there are none."""
+    """All of a run's judged plans; `nothing` says why there are none.
+
+    Args:
+        overrides: all that were given to the run.
+        liftable: guardrails that say no now, and that `people` may override.
+        people: whom the policy names for overrides.
+    """
 
     run: Run
     steps: tuple[Judged, ...]
     overrides: Sequence[Override]
     nothing: str = ""
+    liftable: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
 
 
 async def explain(ports: Ports, run: Run) -> Explanation:
@@ -74,7 +82,10 @@ async def explain(ports: Ports, run: Run) -> Explanation:
         Judged(ids[sequence], sequence, plan, verdicts[sequence])
         for sequence, plan in open_plans.items()
     )
-    return Explanation(run, judged, given)
+    policy = ports.policy.override
+    no = {v.rule for one in judged for v in one.verdicts if v.ruling is not Ruling.ALLOW}
+    liftable = tuple(name for name in policy.guardrails if name in no and policy.people)
+    return Explanation(run, judged, given, liftable=liftable, people=policy.people)
 
 
 def _why_none(held: hand.Hand) -> str:

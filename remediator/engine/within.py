@@ -1,7 +1,8 @@
-"""Time limits for calls into plugins, on the daemon's clock.
+"""Time limits for calls into plugins, and sleeps that end with the daemon, on its clock.
 
 A call that never returns would keep its run in hand for ever, beyond cancel, escalation and undo.
-Called by `planning`, `step`, `undo` and `verify` around every call of an action or a probe.
+Called by `planning`, `step`, `undo` and `verify` around every call of an action or a probe, and by
+whoever waits between two tries.
 """
 
 import asyncio
@@ -36,6 +37,23 @@ async def look(call: Awaitable[T], clock: Clock) -> T:
         return await within(call, LOOK, clock)
     except TimeoutError:
         raise Temporary(f"no answer within {format_duration(LOOK)}") from None
+
+
+async def nap(clock: Clock, span: timedelta, stopping: asyncio.Event | None = None) -> bool:
+    """Sleep for so long on the daemon's clock, or until it stops. Returns whether it stops."""
+    if stopping is None:
+        await clock.sleep(span.total_seconds())
+        return False
+    if stopping.is_set():
+        return True
+    sleep = asyncio.ensure_future(clock.sleep(span.total_seconds()))
+    stop = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sleep.cancel()
+        stop.cancel()
+    return stopping.is_set()
 
 
 async def within(call: Awaitable[T], limit: timedelta, clock: Clock) -> T:

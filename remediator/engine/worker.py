@@ -13,7 +13,7 @@ from remediator.engine import run as stages
 from remediator.engine.ending import break_off
 from remediator.engine.hint import Hint
 from remediator.engine.ports import Ports
-from remediator.journal.protocol import JournalUnavailable, Overloaded
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run
 from remediator.observe import metrics

@@ -5,8 +5,9 @@ generator of SQL statements (`statements`; one module per noun), so that the sam
 SQLite's writer thread and over PostgreSQL's asyncio driver; the engine (`engine`, `sqlite`) commits
 what has gathered in one transaction and appends its audit entries to the chain (`audit`, `chain`).
 
-Reading order: `protocol`, `statements`, `intake` (a notification), `updates` and `transitions` (a
-run's way), `decisions` and `interventions` (people), `sqlite.writer` (group commit). Offline proof:
-`verify`, `anchors`. Copies: `copies`, `restoring`, and each engine's own (`sqlite.copying`,
-`sqlite.offline`, `postgres.dumping`).
+Reading order: `protocol` and `values`, `statements`, `intake` (a notification), `updates` and
+`transitions` (a run's way), `history` (what limits look back on), `decisions` and `interventions`
+(people), `outbox` (notes), `sqlite.writer` (group commit). Offline proof: `verify`, `anchors`.
+Copies: `copies`, `restoring`, and each engine's own (`sqlite.copying`, `sqlite.offline`,
+`postgres.dumping`).
 """

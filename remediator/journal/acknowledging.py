@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from remediator.journal import coding, outbox, runs
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Execute, Operation, Query, Record
 from remediator.journal.times import from_us, to_us
+from remediator.journal.values import AuditEntry
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState

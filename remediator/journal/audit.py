@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from remediator.journal import chain, coding
-from remediator.journal.protocol import AuditEntry, AuditRecord
 from remediator.journal.statements import Execute, Many, Operation, Query, Record, Row
 from remediator.journal.times import from_us, to_us
+from remediator.journal.values import AuditEntry, AuditRecord
 from remediator.model.clock import to_text
 
 # A page of the chain is read into memory whole.

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from remediator.journal.protocol import JournalUnavailable, Overloaded
 from remediator.journal.statements import Operation, Together
+from remediator.journal.values import JournalUnavailable, Overloaded
 
 # Bounds of one transaction: others wait for it, and its answers come at its end.
 MAX_BATCH = 512

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from remediator.journal import coding, steps
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Execute, Operation, Query, Record
 from remediator.journal.times import from_us, to_us
+from remediator.journal.values import AuditEntry
 from remediator.model.history import Outcome, Reset
 from remediator.model.runs import RunState, Trigger
 

@@ -10,7 +10,7 @@ from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from remediator.journal import coding
-from remediator.journal.protocol import AuditEntry, AuditRecord
+from remediator.journal.values import AuditEntry, AuditRecord
 from remediator.model.clock import from_text, to_text
 
 EMPTY_HEAD = (0, "0" * 64)

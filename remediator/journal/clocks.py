@@ -7,9 +7,9 @@ minutes now. Called when a journal is opened and by housekeeping.
 
 from datetime import datetime, timedelta
 
-from remediator.journal.protocol import AuditEntry, Due
 from remediator.journal.statements import Execute, Operation, Record, Wake
 from remediator.journal.times import to_us
+from remediator.journal.values import AuditEntry, Due
 
 # Replicas' clocks differ by a little, and a run that was moved by another must not be touched.
 SLACK = timedelta(minutes=1)

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Execute, Operation, Query, Record
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
+from remediator.journal.values import AuditEntry
 from remediator.model.clock import to_text
 from remediator.model.history import Control
 

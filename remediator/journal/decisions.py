@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from remediator.journal import acknowledging, approvals, outbox, runs, steps, transitions
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
+from remediator.journal.values import AuditEntry
 from remediator.model.approvals import (
     Answer,
     ApprovalRequest,

@@ -1,4 +1,4 @@
-"""Errors of opening and using a journal, beside the outcomes in `protocol`."""
+"""Errors of opening and using a journal, beside the outcomes in `values`."""
 
 
 class CannotOpen(Exception):

@@ -36,7 +36,8 @@ from remediator.journal import intake as intakes
 from remediator.journal import runbooks as versions
 from remediator.journal.engine import Engine
 from remediator.journal.intake import Taken
-from remediator.journal.protocol import (
+from remediator.journal.statements import Env, Together
+from remediator.journal.values import (
     AuditEntry,
     AuditRecord,
     Backlog,
@@ -53,7 +54,6 @@ from remediator.journal.protocol import (
     Truncated,
     UpdateOutcome,
 )
-from remediator.journal.statements import Env, Together
 from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from remediator.journal import breakers, controls, incidents, locks, overrides, steps
-from remediator.journal.protocol import RunUpdate
 from remediator.journal.statements import Operation, Query
+from remediator.journal.values import RunUpdate
 from remediator.model.history import (
     Control,
     GoingOn,

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from remediator.journal import coding, steps
 from remediator.journal.paging import bounded, page_of
-from remediator.journal.protocol import Page
 from remediator.journal.statements import Many, Operation, Query, Row
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
+from remediator.journal.values import Page
 from remediator.model.incidents import Incident, IncidentStatus
 
 COLUMNS = (

@@ -21,10 +21,10 @@ from remediator.journal import (
     transitions,
 )
 from remediator.journal.notifications import StoredBody
-from remediator.journal.protocol import AuditEntry, Candidate, Due, Intake, Receipt, RunStart
 from remediator.journal.statements import Env, Many, Operation, Record, Wake
 from remediator.journal.times import to_us
 from remediator.journal.transitions import Move
+from remediator.journal.values import AuditEntry, Candidate, Due, Intake, Receipt, RunStart
 from remediator.model.alerts import Alert
 from remediator.model.clock import to_text
 from remediator.model.incidents import Fate, Incident, fold

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from remediator.journal import acknowledging, runs, steps, transitions
-from remediator.journal.protocol import AuditEntry, CancelOutcome, ResumeHow, RunStart
 from remediator.journal.statements import Env, Execute, Operation, Record
 from remediator.journal.transitions import Move
+from remediator.journal.values import AuditEntry, CancelOutcome, ResumeHow, RunStart
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from remediator.journal import coding, runs
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Execute, Operation, Query, Record
 from remediator.journal.times import to_us
+from remediator.journal.values import AuditEntry
 
 
 def beat(env: Env, at: datetime) -> Operation[None]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from remediator.journal.protocol import Intake, Truncated
 from remediator.journal.statements import Execute, Many, Operation, Query
 from remediator.journal.times import to_us
+from remediator.journal.values import Intake, Truncated
 
 # The fastest level: bodies are repetitive JSON, and level 1 already makes them ten times smaller.
 _LEVEL = 1

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from remediator.journal.errors import CannotOpen
 from remediator.journal.handle import Handle
 from remediator.journal.ids import Ids
-from remediator.journal.protocol import Journal, Opening
+from remediator.journal.protocol import Journal
 from remediator.journal.sqlite import engine as sqlite_engine
 from remediator.journal.statements import Env
 from remediator.journal.urls import is_postgres, sqlite_path
+from remediator.journal.values import Opening
 from remediator.model.clock import Clock
 from remediator.settings import PostgresSettings
 

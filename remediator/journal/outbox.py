@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from remediator.journal import coding
-from remediator.journal.protocol import AuditEntry, Due, OutboxItem
 from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row, Wake
 from remediator.journal.times import from_us, to_us
+from remediator.journal.values import AuditEntry, Due, OutboxItem
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind
 
@@ -141,6 +141,21 @@ def _bring_forward(run_id: str, at: datetime) -> Operation[bool]:
     return changed > 0
 
 
+def _others_called(item: OutboxItem) -> Operation[bool]:
+    """Whether another notifier was told of the same call, or waits to be."""
+    rows = yield Query(
+        "SELECT 1 FROM outbox WHERE run_id = $1 AND kind = 'escalation' AND at_us = $2"
+        " AND recipients = $3 AND id <> $4 AND state IN ('waiting', 'delivered') LIMIT 1",
+        (
+            item.note.run_id,
+            to_us(item.note.at),
+            coding.dumps(list(item.note.to)),
+            item.id,
+        ),
+    )
+    return bool(rows)
+
+
 def _later(run_ids: Iterable[str]) -> Operation[set[tuple[str, str]]]:
     ids = sorted(set(run_ids))
     if not ids:
@@ -243,8 +258,8 @@ def refused(
 ) -> Operation[None]:
     """Give a note up, on the record; `instead` is queued with it, so that it can't be lost.
 
-    Where nobody of a call is left, the escalation's next call goes out at once, in place of
-    `instead`.
+    Where another of the same call was told, or still may be, nobody else is called. Where nobody
+    of it is left, the escalation's next call goes out at once, in place of `instead`.
     """
     changed = yield Execute(
         "UPDATE outbox SET state = 'refused', attempts = attempts + 1, error = $4"
@@ -252,10 +267,10 @@ def refused(
         (*_key(item), error[:MAX_ERROR]),
     )
     if changed:
-        last = item.notifier not in item.note.to[:-1]
-        called = item.note.kind is NoteKind.ESCALATION
-        if called and last and (yield from _bring_forward(item.note.run_id, at)):
-            instead = None
+        if item.note.kind is NoteKind.ESCALATION:
+            others = yield from _others_called(item)
+            if others or (yield from _bring_forward(item.note.run_id, at)):
+                instead = None
         if instead is not None:
             yield from put(env, [instead])
         details = {

@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from remediator.journal import coding, incidents, interventions, outbox, runs
-from remediator.journal.protocol import AuditEntry, Due, RunStart
 from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row, Wake
 from remediator.journal.times import from_us, from_us_or_none, to_us
+from remediator.journal.values import AuditEntry, Due, RunStart
 from remediator.model.overrides import Granted, GrantOutcome, Override, OverrideState
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from remediator.journal.protocol import Page, T
+from remediator.journal.values import Page, T
 
 # A page is held in memory and rendered whole.
 MAX_ITEMS = 1000

@@ -12,9 +12,9 @@ went, and what is left goes on from there (`verify`).
 
 from datetime import datetime
 
-from remediator.journal.protocol import AuditEntry, Prunable
 from remediator.journal.statements import Execute, Operation, Query, Record
 from remediator.journal.times import to_us
+from remediator.journal.values import AuditEntry, Prunable
 from remediator.journal.verify import PRUNED
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text

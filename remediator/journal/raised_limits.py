@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from remediator.journal import runs, steps, transitions
-from remediator.journal.protocol import Expiry, RunUpdate
 from remediator.journal.statements import Env, Operation, Query
 from remediator.journal.transitions import Move
+from remediator.journal.values import Expiry, RunUpdate
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState, Trigger
 

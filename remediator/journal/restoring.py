@@ -20,9 +20,9 @@ from typing import TypeAlias
 
 from remediator.journal import controls, nodes, outbox, overrides, runs, steps, storms, transitions
 from remediator.journal.copies import Copy, Restored
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
+from remediator.journal.values import AuditEntry
 from remediator.journal.verify import RESTORED
 from remediator.model import escalation
 from remediator.model.canonical import JSONObject

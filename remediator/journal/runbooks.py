@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from remediator.journal import coding
-from remediator.journal.protocol import RunbookRecord
 from remediator.journal.statements import Many, Operation, Query
 from remediator.journal.times import to_us
+from remediator.journal.values import RunbookRecord
 
 _COLUMNS = "version, name, file, source, description, owner, links, substance"
 

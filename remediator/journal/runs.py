@@ -7,9 +7,9 @@ from remediator.journal import coding
 from remediator.journal.ids import ALPHABET
 from remediator.journal.ids import LENGTH as ID_LENGTH
 from remediator.journal.paging import bounded, page_of
-from remediator.journal.protocol import AuditEntry, Due, Page
 from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row, Wake
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
+from remediator.journal.values import AuditEntry, Due, Page
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger
 from remediator.model.verdicts import Verdict

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from remediator.journal import coding, outbox, runs
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Execute, Many, Operation, Query, Record, Row
 from remediator.journal.times import from_us, to_us
+from remediator.journal.values import AuditEntry
 from remediator.model.clock import to_text
 from remediator.model.silences import Silence, SilenceState
 from remediator.model.views import Note, NoteKind

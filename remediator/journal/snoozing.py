@@ -7,9 +7,9 @@ back, not stand half done for hours.
 from datetime import datetime
 
 from remediator.journal import acknowledging, approvals, runs, steps, transitions
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
+from remediator.journal.values import AuditEntry
 from remediator.model.approvals import ApprovalRequest, ApprovalStatus, SnoozeOutcome
 from remediator.model.clock import to_minute, to_text
 from remediator.model.reasons import Reason

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from remediator.journal.ids import Ids
-from remediator.journal.protocol import AuditEntry, Due
+from remediator.journal.values import AuditEntry, Due
 
 P = TypeVar("P")
 T = TypeVar("T")

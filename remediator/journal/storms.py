@@ -7,9 +7,9 @@ either, since those that call a person go out anew when the storm is over.
 from datetime import datetime
 
 from remediator.journal import coding
-from remediator.journal.protocol import AuditEntry, Due, OutboxItem
 from remediator.journal.statements import Execute, Operation, Query, Record, Wake
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
+from remediator.journal.values import AuditEntry, Due, OutboxItem
 from remediator.model.canonical import JSONObject
 from remediator.model.runs import RunState
 from remediator.model.storms import Storm, StormMark, StormRun

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from remediator.journal import approvals, clocks, coding, locks, outbox, silences
-from remediator.journal.protocol import AuditEntry, Due
 from remediator.journal.statements import Env, Many, Operation, Record, Wake
 from remediator.journal.times import to_us, to_us_or_none
+from remediator.journal.values import AuditEntry, Due
 from remediator.model import runs
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.reasons import Reason

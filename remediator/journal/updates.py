@@ -22,9 +22,9 @@ from remediator.journal import (
     transitions,
 )
 from remediator.journal.history import Past
-from remediator.journal.protocol import RunUpdate, UpdateOutcome, Written
 from remediator.journal.statements import Env, Operation
 from remediator.journal.transitions import Move
+from remediator.journal.values import RunUpdate, UpdateOutcome, Written
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.runs import Run, RunState
 from remediator.model.verdicts import Ruling, Verdict

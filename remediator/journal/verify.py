@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from remediator.journal import anchors, chain
 from remediator.journal.anchors import SignedHead
-from remediator.journal.protocol import AuditRecord
+from remediator.journal.values import AuditRecord
 
 PRUNED = "audit.pruned"
 """The kind of the record that names the last of those that retention deleted."""

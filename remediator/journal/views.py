@@ -1,8 +1,8 @@
 """Reads that put several tables together: a run as people see it, and the figures for metrics."""
 
 from remediator.journal import acknowledging, approvals, incidents, outbox, runbooks, runs, steps
-from remediator.journal.protocol import Backlog
 from remediator.journal.statements import Operation
+from remediator.journal.values import Backlog
 from remediator.model.views import RunView
 
 

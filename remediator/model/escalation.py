@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
-from remediator.model.policy import Frozen
+from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration
 from remediator.model.views import Note, NoteKind
 

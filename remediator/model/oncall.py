@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from remediator.model import wall_clock
 from remediator.model.clock import aware
-from remediator.model.policy import Frozen
+from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration, format_duration
 
 MOST_SHIFTS = 2000

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from remediator.model.canonical import JSONObject
 from remediator.model.evidence import Evidence
-from remediator.model.policy import Mode, Trust
+from remediator.model.limits import Mode
+from remediator.model.policy import Trust
 from remediator.model.quantities import Share, format_duration
 
 

@@ -48,6 +48,25 @@ class RunView:
             return False
         return self.acknowledged is None or self.acknowledged.at < self.called_at
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The alert's labels; of a run without an incident those that it was started with."""
+        if self.incident is not None:
+            return self.incident.labels
+        return self._alert.get("labels", {})
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The alert's annotations, likewise."""
+        if self.incident is not None:
+            return self.incident.annotations
+        return self._alert.get("annotations", {})
+
+    @property
+    def _alert(self) -> Mapping[str, Mapping[str, str]]:
+        alert: Mapping[str, Mapping[str, str]] = self.run.context.get("alert", {})
+        return alert
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -85,6 +104,7 @@ class Note:
     when to tell it at the earliest, None at once; it may be dropped before. `id` is the same each
     time that this note is told to one notifier; the journal gives it. `again` says that an earlier
     attempt may have succeeded without our knowing: whoever can look, looks before it is told.
+    `shared` says that a storm's message told of the run first, and called people for it.
     """
 
     kind: NoteKind
@@ -95,6 +115,7 @@ class Note:
     due: datetime | None = None
     id: str = field(default="", compare=False)
     again: bool = field(default=False, compare=False)
+    shared: bool = field(default=False, compare=False)
 
 
 def how_to_resume(run_id: str) -> str:

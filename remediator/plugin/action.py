@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
+from remediator.model.limits import Frozen
 from remediator.model.plans import Plan, Result, Settled
-from remediator.model.policy import Frozen
 from remediator.plugin.context import Context
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from remediator.model import clock
+from remediator.model.limits import Approval, Limits, Mode
 from remediator.model.matchers import Matcher
-from remediator.model.policy import Approval, Limits, Mode
 from remediator.model.silences import Silencing
 from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
 from remediator.runbook.expressions import Expression, ExpressionFailed, Template

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from remediator.model.escalation import Calls
-from remediator.model.policy import Approval, Frozen, Limits, Mode
+from remediator.model.limits import Approval, Frozen, Limits, Mode
 from remediator.model.quantities import Duration, YamlSchema
 from remediator.model.silences import LONGEST, MOST_LINES
 from remediator.plugin.registry import Registry

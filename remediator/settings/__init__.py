@@ -196,10 +196,11 @@ class Settings(BaseSettings):
                 kind, colon, _ = name.partition(":")
                 if colon and kind not in ("slack", "slack-group", "schedule"):
                     raise ValueError(f"slack: {name!r} can't be mentioned in Slack")
-                if not colon and name not in self.groups:
-                    near = difflib.get_close_matches(name, self.groups, n=1)
+                known = [*self.groups, *self.people]
+                if not colon and name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
                     hint = f"; did you mean {near[0]}?" if near else ""
-                    raise ValueError(f"slack: mention: there is no group {name!r}{hint}")
+                    raise ValueError(f"slack: mention: there is no group or person {name!r}{hint}")
         return self
 
     @model_validator(mode="after")

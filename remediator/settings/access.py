@@ -90,6 +90,8 @@ class Sender(Section):
     alertmanager: tuple[str, ...] = ()
     """Base URLs of all its peers, asked before anything is changed whether the alert still fires.
     Without one, remediator has only the last webhook's word for it."""
+    silences: bool = True
+    """Whether runbooks may silence the noise of their changes there (`silence:`)."""
     alertmanager_warmup: Duration = timedelta(minutes=2)
     """An Alertmanager forgets its alerts when it restarts, and hears of them again with its
     senders' next round. Until it is this old, its silence about an alert proves nothing."""

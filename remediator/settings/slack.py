@@ -20,7 +20,7 @@ class SlackRoute(Section):
     channel: ChannelId = ""
     """The channel's id; empty: `slack.channel`."""
     mention: tuple[Mention, ...] = ()
-    """Whom a question or an escalation rings: groups of the settings, `slack:U0123`,
+    """Whom a question or an escalation rings: groups and people of the settings, `slack:U0123`,
     `slack-group:S0123`, `schedule:NAME` for whoever is on call then. Nothing else rings anybody."""
 
     @field_validator("match")

@@ -23,12 +23,14 @@ from remediator.engine.reconcile import Reconciler
 from remediator.engine.silences import Remover
 from remediator.engine.worker import Worker
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditRecord, Due, Journal, Opening, Receipt
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditRecord, Due, Opening, Receipt
 from remediator.model import escalation
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer
 from remediator.model.escalation import Call
-from remediator.model.policy import Mode, Policy
+from remediator.model.limits import Mode
+from remediator.model.policy import Policy
 from remediator.model.runs import Run, Step
 from remediator.model.views import RunView
 from remediator.plugin.action import AnyOperation

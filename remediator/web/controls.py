@@ -6,7 +6,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from remediator.model.policy import Frozen
+from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration
 from remediator.runbook.findings import did_you_mean
 from remediator.web import bodies, keys, paging, problems, render

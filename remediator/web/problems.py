@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from remediator.journal.protocol import JournalUnavailable, Overloaded
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.observe import logs
 from remediator.plugin.notifier import NotAuthorised
 from remediator.plugin.source import Rejected

@@ -6,7 +6,7 @@ Times are RFC 3339 in UTC; what is not known is null, never left out.
 from collections.abc import Sequence
 from datetime import datetime
 
-from remediator.journal.protocol import AuditRecord
+from remediator.journal.values import AuditRecord
 from remediator.model.approvals import ApprovalRequest, Decision
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text

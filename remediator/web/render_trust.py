@@ -41,6 +41,8 @@ def explanation(value: Explanation) -> JSONObject:
             for one in value.steps
         ],
         "overrides": [one.to_json() for one in value.overrides],
+        "liftable": list(value.liftable),
+        "people": list(value.people),
         "nothing": value.nothing,
     }
 

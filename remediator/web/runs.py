@@ -7,7 +7,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from remediator.journal.protocol import CancelOutcome, ResumeHow
+from remediator.journal.values import CancelOutcome, ResumeHow
 from remediator.model.approvals import (
     Answer,
     ApprovalRequest,
@@ -15,7 +15,7 @@ from remediator.model.approvals import (
     SnoozeOutcome,
 )
 from remediator.model.escalation import AcknowledgeOutcome
-from remediator.model.policy import Frozen
+from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration
 from remediator.model.runs import Run, RunState
 from remediator.plugin.source import Rejected

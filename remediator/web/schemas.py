@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from remediator.engine.guardrails import BreakerState
-from remediator.journal.protocol import CancelOutcome
+from remediator.journal.values import CancelOutcome
 from remediator.model.approvals import (
     Answer,
     ApprovalStatus,
@@ -15,8 +15,8 @@ from remediator.model.approvals import (
 )
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.incidents import Fate, IncidentStatus
+from remediator.model.limits import Mode
 from remediator.model.overrides import GrantOutcome, OverrideState
-from remediator.model.policy import Mode
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState, Trigger
 from remediator.model.verdicts import Ruling
@@ -187,6 +187,8 @@ SCHEMAS: Mapping[str, Schema] = {
             ),
         },
         overrides=_list("Override"),
+        liftable={**_TEXTS, "description": "Guardrails that say no and may be overridden."},
+        people={**_TEXTS, "description": "Whom the policy names for overrides."},
         nothing={**_TEXT, "description": "Why no plan is judged; empty where one is."},
     ),
     "Override": _object(

@@ -12,14 +12,7 @@ from remediator.engine.overrides import Overriding
 from remediator.engine.simulate import Answer
 from remediator.engine.track import Breaker, Report
 from remediator.engine.verdicts import Explanation
-from remediator.journal.protocol import (
-    AuditRecord,
-    Backlog,
-    CancelOutcome,
-    Page,
-    Receipt,
-    ResumeHow,
-)
+from remediator.journal.values import AuditRecord, Backlog, CancelOutcome, Page, Receipt, ResumeHow
 from remediator.model.approvals import SnoozeOutcome
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
@@ -42,7 +35,7 @@ class Intake(Protocol):
 
         Raises:
             remediator.plugin.source.Rejected: it can never be accepted; answered 400.
-            remediator.journal.protocol.Overloaded, JournalUnavailable: later; answered 503.
+            remediator.journal.values.Overloaded, JournalUnavailable: later; answered 503.
         """
         ...
 

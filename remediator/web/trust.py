@@ -9,8 +9,8 @@ from aiohttp import web
 from pydantic import Field
 
 from remediator.model.canonical import JSONObject
+from remediator.model.limits import Frozen
 from remediator.model.overrides import GrantOutcome
-from remediator.model.policy import Frozen
 from remediator.model.quantities import parse_duration
 from remediator.plugin.source import Rejected
 from remediator.web import bodies, keys, paging, problems, render_trust

@@ -8,7 +8,7 @@ from collections import Counter
 
 from aiohttp import web
 
-from remediator.journal.protocol import JournalUnavailable, Overloaded
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.observe import logs, metrics
 from remediator.plugin.notifier import Callback, Notifier
 from remediator.plugin.source import Rejected

@@ -19,7 +19,7 @@ import pytest
 
 from remediator.journal import schema
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditEntry, Opening
+from remediator.journal.values import AuditEntry, Opening
 from tests.cli.commands import ROOT, Box, asked, db, done, refused, remediator, serving
 from tests.journal.factories import HandClock
 

@@ -101,7 +101,14 @@ def test_explain_shows_every_verdict_of_a_run(trusted: Box) -> None:
     item = trusted.item()
     run = suppressed(trusted, item)
     page = done(trusted.cli("policy", "explain", run[-10:]))
-    head, _, step, columns, *rows = page.splitlines()
+    head, _, step, columns, *rows, _, way = page.splitlines()
+    assert way == (
+        f"local may lift cooldown for it, once: remediator override {run} --guardrail cooldown"
+        " --reason …"
+    )
+    assert done(trusted.cli("runs", "show", run)).splitlines()[-1] == (
+        f"every guardrail's verdict: remediator policy explain {run}"
+    )
     assert head == f"run {run}  acts-alone  suppressed"
     assert step == f"step turn  command box/{item}: switch {item} off → on"
     assert columns.split() == ["GUARDRAIL", "VERDICT", "BY", "WHY", "LIFTED", "BY"]
@@ -279,6 +286,12 @@ def test_pauses_are_listed_and_lifted_by_their_scope(trusted: Box) -> None:
         assert "runbook:only-*" in wrong
         unknown = refused(trusted.cli("pause", "--scope", "runbook:only-look"))
         assert "did you mean only-looks?" in unknown
+        done(trusted.cli("pause", "--scope", "scope:nowhere"))
+        lifted = done(trusted.cli("resume", "--scope", "scope:nowhere"))
+        assert lifted.splitlines() == [
+            "lifted the pause of scope:nowhere",
+            "still paused: runbook:only-*",
+        ]
     finally:
         done(trusted.cli("resume", "--scope", "runbook:only-*"))
     assert "only-*" not in trusted.cli("pause", "--list").stdout

@@ -114,6 +114,15 @@ async def test_nobody_answers(server: Alertmanager, silences: AlertmanagerSilenc
     assert "no alertmanager" in (await nowhere.silence(wanted())).error
 
 
+async def test_an_operator_may_forbid_it(server: Alertmanager) -> None:
+    sender = Sender(alertmanager=(server.url,), silences=False)
+    forbidden = AlertmanagerSilences({"default": sender}, SystemClock())
+    told = await forbidden.silence(wanted())
+    assert told.error == "senders.default.silences is off in the settings"
+    assert active(server) == []
+    await forbidden.close()
+
+
 async def test_what_alertmanager_refuses_is_told(silences: AlertmanagerSilences) -> None:
     told = await silences.silence(wanted(seconds=-60))
     assert "HTTP 400" in told.error

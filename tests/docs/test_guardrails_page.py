@@ -9,20 +9,18 @@ import pytest
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
 from remediator.model.history import History, PastChange
+from remediator.model.limits import Limits, Mode
 from remediator.model.plans import Change, Impact, Plan, Target
-from remediator.model.policy import (
-    NEVER_OVERRIDDEN,
-    OVERRIDABLE,
-    Limits,
-    Mode,
-    Override,
-    Policy,
-)
+from remediator.model.policy import NEVER_OVERRIDDEN, OVERRIDABLE, Override, Policy
 from remediator.model.verdicts import Ruling, Verdict
 from remediator.runbook import policy_file
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/guardrails.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^### (.+?)\n.*?^```yaml policy\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+EXAMPLES = re.findall(
+    r"^### (.+?)\n.*?^```yaml policy\n(.*?)^```",
+    PAGE.partition("\n## Rules")[2].partition("\n## ")[0],
+    re.MULTILINE | re.DOTALL,
+)
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)
 MONTHS_END = datetime(2026, 11, 30, 22, tzinfo=UTC)
 
@@ -122,6 +120,19 @@ def test_never_databases() -> None:
     assert "schemas do not roll back; call the database team" in never.reason
     held = said(policy, plan("web", tier="database"))["mode"]
     assert (held.ruling, held.by) == (Ruling.HOLD, "policy rule databases-ask")
+
+
+def test_every_policy_on_the_page_is_good() -> None:
+    blocks = re.findall(r"^```yaml policy\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > len(EXAMPLES)
+    for text in blocks:
+        assert policy_file.parse(text, "guardrails.md").rules
+
+
+def test_the_table_has_every_guardrail_in_order() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\| (never|yes) \|$", PAGE, re.MULTILINE)
+    assert [name for name, _, _ in rows] == [v.rule for v in guardrails.judge(_any_question())]
+    assert {name for name, _, override in rows if override == "yes"} == OVERRIDABLE
 
 
 def test_what_is_never_overridden_is_told() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from remediator.engine.guardrails import NO_HISTORY, Question
 from remediator.model.history import History, PastChange
+from remediator.model.limits import Limits, Mode
 from remediator.model.plans import Change, Impact, Plan, Target
-from remediator.model.policy import Limits, Mode, Policy
+from remediator.model.policy import Policy
 from remediator.model.signals import Signal
 from remediator.model.verdicts import Verdict
 

@@ -30,16 +30,11 @@ from remediator.engine.worker import Worker
 from remediator.journal import audit, nodes
 from remediator.journal.handle import Handle
 from remediator.journal.ids import Ids
-from remediator.journal.protocol import (
-    AuditRecord,
-    Journal,
-    JournalUnavailable,
-    UpdateOutcome,
-    Written,
-)
+from remediator.journal.protocol import Journal
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import migrate
 from remediator.journal.statements import Env, Operation, P, Together
+from remediator.journal.values import AuditRecord, JournalUnavailable, UpdateOutcome, Written
 from remediator.model.plans import Plan, Result
 from remediator.plugin.action import Stale
 from remediator.plugin.context import Context

@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 
 from remediator.model.history import LookBack
-from remediator.model.policy import Mode, Policy, Rates
+from remediator.model.limits import Mode
+from remediator.model.policy import Breaker, Flapping, Policy, Rates, Storm
 from remediator.model.runs import Run, RunState
 from remediator.testing import InProcessDaemon, Setup
 from tests.engine.world import Pager, Recorder, World, operations
 
-FREE = Policy(mode=Mode.AUTO, cooldown=timedelta(), rate=Rates(per_runbook=(), total=()))
+FREE = Policy(
+    mode=Mode.AUTO,
+    cooldown=timedelta(),
+    rate=Rates(per_runbook=(), total=()),
+    storm=Storm(opened=None),
+    breaker=Breaker(failures=None),
+    flapping=Flapping(treated=None),
+)
 """A policy that limits nothing, for tests about something else."""
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from remediator.engine.people import Known
 from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
-from remediator.model.policy import ApprovalTerms, Mode, Policy, Rule
+from remediator.model.limits import Mode
+from remediator.model.policy import ApprovalTerms, Policy, Rule
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.views import NoteKind

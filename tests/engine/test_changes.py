@@ -5,7 +5,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from remediator.journal.protocol import ResumeHow
+from remediator.journal.values import ResumeHow
 from remediator.model.alerts import AlertStatus
 from remediator.model.plans import Progress
 from remediator.model.reasons import Reason

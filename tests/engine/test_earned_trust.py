@@ -12,8 +12,9 @@ from remediator.engine.guardrails import NO_HISTORY, Question
 from remediator.engine.housekeeping import kept_from
 from remediator.model.approvals import Answer
 from remediator.model.evidence import NO_EVIDENCE, Evidence
+from remediator.model.limits import Limits, Mode
 from remediator.model.plans import Progress
-from remediator.model.policy import Limits, Mode, Policy
+from remediator.model.policy import Policy
 from remediator.model.promotion import Track
 from remediator.model.runs import RunState
 from remediator.model.verdicts import Ruling, Verdict

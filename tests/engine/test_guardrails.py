@@ -6,23 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
 from remediator.model.history import Control, History, PastChange
+from remediator.model.limits import Limits, MaxImpact, Mode
 from remediator.model.plans import Change, Impact, Plan, Target
-from remediator.model.policy import (
-    Bounds,
-    Limits,
-    MaxImpact,
-    Mode,
-    Policy,
-    Protected,
-    Rates,
-    Scope,
-)
+from remediator.model.policy import Bounds, Policy, Protected, Rates, Scope
 from remediator.model.quantities import Rate, Share
 from remediator.model.signals import Signal
 from remediator.model.verdicts import Ruling, heaviest
@@ -226,6 +218,7 @@ def test_a_manual_run_needs_no_firing_alert() -> None:
     assert guardrails.still_firing(ask(signal=None, manual=True)).ruling is Ruling.ALLOW
 
 
+@settings(deadline=None)  # a slow machine is no finding
 @given(
     limits=st.lists(
         st.builds(Rate, st.integers(0, 5), st.timedeltas(timedelta(seconds=1), timedelta(hours=2))),

@@ -8,8 +8,9 @@ import pytest
 
 from remediator.engine import guardrails
 from remediator.model.history import GoingOn, History
+from remediator.model.limits import MaxImpact
 from remediator.model.plans import Impact, Target
-from remediator.model.policy import NEVER_OVERRIDDEN, OVERRIDABLE, MaxImpact
+from remediator.model.policy import NEVER_OVERRIDDEN, OVERRIDABLE
 from remediator.model.quantities import Share
 from remediator.model.verdicts import Ruling
 from tests.engine.asking import NOW, TARGET, ask, changed, history, plan, policy, told
@@ -189,7 +190,7 @@ def test_a_freeze_says_which_window_and_until_when() -> None:
     frozen = guardrails.freeze(ask(policy=policy(freeze=[night]), now=saturday))
     assert frozen.ruling is Ruling.REFUSE
     assert frozen.reason == (
-        "it is frozen by the policy (weekend) until 2026-03-02 07:00:00 UTC: "
+        "changes are frozen by the policy (weekend) until 2026-03-02 07:00:00 UTC: "
         "nobody is in the office"
     )
     assert frozen.lifted_by == "waiting until 2026-03-02 07:00:00 UTC"

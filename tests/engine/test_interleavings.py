@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from remediator.journal import verify
-from remediator.journal.protocol import JournalUnavailable, ResumeHow
+from remediator.journal.values import JournalUnavailable, ResumeHow
 from remediator.model.alerts import Alert, AlertStatus, Notification, fingerprint
 from remediator.model.approvals import Answer
 from remediator.model.reasons import Reason

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.journal import verify
-from remediator.journal.protocol import ResumeHow
+from remediator.journal.values import ResumeHow
 from remediator.model.approvals import Answer
 from remediator.model.history import LookBack
 from remediator.model.plans import Progress

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from remediator.journal import verify
-from remediator.journal.protocol import AuditEntry, Overloaded
+from remediator.journal.values import AuditEntry, Overloaded
 from remediator.model.escalation import Call
 from remediator.model.plans import Progress
 from remediator.model.reasons import Reason

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.journal.protocol import CancelOutcome
+from remediator.journal.values import CancelOutcome
 from remediator.model.plans import Progress
 from remediator.model.policy import Rates
 from remediator.model.quantities import Rate

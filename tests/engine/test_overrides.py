@@ -8,7 +8,7 @@ from remediator.engine.overrides import OverrideControl
 from remediator.engine.people import Directory, Known
 from remediator.model.overrides import GrantOutcome, OverrideState
 from remediator.model.plans import Progress
-from remediator.model.policy import Policy
+from remediator.model.policy import NEVER_OVERRIDDEN, Policy
 from remediator.model.runs import Run, RunState, Trigger
 from remediator.plugin.notifier import NotAuthorised
 from remediator.plugin.source import Rejected
@@ -177,9 +177,7 @@ async def test_only_named_people_with_a_reason(begin: Begin) -> None:
     assert await grant(scene, run, actor="api:alice") is GrantOutcome.STARTED
 
 
-@pytest.mark.parametrize(
-    "guardrail", ["scope", "protected", "kill_switch", "still_firing", "one_run_per_target", "mode"]
-)
+@pytest.mark.parametrize("guardrail", sorted(NEVER_OVERRIDDEN))
 async def test_some_guardrails_are_never_overridden(begin: Begin, guardrail: str) -> None:
     scene, run = await refused(begin)
     with pytest.raises(Rejected, match=f"{guardrail} is never overridden"):

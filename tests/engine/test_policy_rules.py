@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from remediator.engine import guardrails
+from remediator.model.limits import Mode
 from remediator.model.plans import Target
-from remediator.model.policy import Mode, Policy
+from remediator.model.policy import Policy
 from remediator.model.verdicts import Ruling, Verdict, heaviest
 from tests.engine.asking import NOW, TARGET, ask, changed, history, plan, policy, told
 

@@ -1,6 +1,6 @@
 """A raised limit comes down again, however its run ends; and only that one."""
 
-from remediator.journal.protocol import ResumeHow
+from remediator.journal.values import ResumeHow
 from remediator.model.plans import Progress
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Trigger

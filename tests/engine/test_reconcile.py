@@ -10,7 +10,7 @@ from datetime import timedelta
 from remediator.engine.hint import Hint
 from remediator.engine.reconcile import Reconciler
 from remediator.journal import notifications
-from remediator.journal.protocol import JournalUnavailable
+from remediator.journal.values import JournalUnavailable
 from remediator.model.alerts import AlertStatus
 from remediator.model.incidents import Fate, IncidentStatus
 from remediator.model.reasons import Reason

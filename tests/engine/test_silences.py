@@ -28,6 +28,10 @@ class Board:
     loses: bool = False
     """The next one is set, and its answer is lost."""
 
+    def allowed(self, sender: str) -> bool:
+        """See `Silencer.allowed`."""
+        return sender == "default"
+
     async def silence(self, wanted: Silence) -> Silenced:
         """See `Silencer.silence`."""
         if self.down:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from remediator.engine import terms
 from remediator.model.approvals import OnExpiry, Terms
-from remediator.model.policy import Approval, ApprovalTerms
+from remediator.model.limits import Approval
+from remediator.model.policy import ApprovalTerms
 
 MINUTE = timedelta(minutes=1)
 _NAMES = st.lists(st.sampled_from(["sre", "dba", "api:al", "slack:U1"]), max_size=2).map(tuple)

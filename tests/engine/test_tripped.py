@@ -7,7 +7,7 @@ import pytest
 
 from remediator.engine.housekeeping import kept_from
 from remediator.engine.tripped import Watch
-from remediator.journal.protocol import CancelOutcome
+from remediator.journal.values import CancelOutcome
 from remediator.model.history import Reset
 from remediator.model.plans import Progress
 from remediator.model.policy import Policy

@@ -15,7 +15,8 @@ import pytest
 
 from remediator.journal.opening import open_journal, postgres_access
 from remediator.journal.postgres import migrate
-from remediator.journal.protocol import Due, Journal, Opening
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Due, Opening
 from remediator.settings import PostgresSettings
 from tests.journal import factories as make
 from tests.journal.factories import T0, HandClock

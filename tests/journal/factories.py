@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from remediator.journal.protocol import (
+from remediator.journal.protocol import Journal
+from remediator.journal.values import (
     Candidate,
     Guard,
     Intake,
-    Journal,
     Receipt,
     RunbookRecord,
     RunStart,

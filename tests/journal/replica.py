@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import structlog
 
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Guard, Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Guard, JournalUnavailable, Opening
 from remediator.model.history import History
 from remediator.model.runs import Run, RunState
 from remediator.model.verdicts import Verdict

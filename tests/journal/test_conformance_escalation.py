@@ -5,7 +5,8 @@ likewise of silences, that each is on record from before it is set until it is g
 
 from datetime import timedelta
 
-from remediator.journal.protocol import Journal, OutboxItem
+from remediator.journal.protocol import Journal
+from remediator.journal.values import OutboxItem
 from remediator.model import escalation
 from remediator.model.escalation import AcknowledgeOutcome, Call
 from remediator.model.reasons import Reason
@@ -151,6 +152,24 @@ async def test_a_call_that_reaches_nobody_brings_the_next_forward(place: Place) 
     instead = Note(NoteKind.ESCALATION, run.id, "meant for slack", T0, ("email",))
     await journal.outbox_refused(item, at=T0, error="no such channel", instead=instead)
     assert await told(journal) == [("pagerduty", NoteKind.ESCALATION)]
+
+
+async def test_one_of_a_call_that_is_lost_calls_nobody_else_while_another_is_told(
+    place: Place,
+) -> None:
+    journal = await opened(place)
+    run = await make.claimed(journal)
+    run = await make.move(journal, run, RunState.PLANNING)
+    chain = (Call(to=("opsgenie", "email")), Call(to=("pagerduty",), after=timedelta(minutes=10)))
+    notes = escalation.notes(chain, run.id, "a person must look", T0)
+    await journal.write(make.update(run, RunState.FAILED, notes=notes))
+    both = await journal.outbox_due(at=T0, limit=10, besides=("slack",))
+    one, other = sorted(both, key=lambda item: item.notifier)
+    await journal.outbox_delivered(other, None)
+    instead = Note(NoteKind.ESCALATION, run.id, "meant for email", T0, ("slack",))
+    await journal.outbox_refused(one, at=T0, error="no such address", instead=instead)
+    assert await told(journal) == []
+    assert await told(journal, minutes=10) == [("pagerduty", NoteKind.ESCALATION)]
 
 
 async def test_a_call_that_waits_already_is_not_made_twice(place: Place) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from remediator.journal.protocol import Journal, RunStart
+from remediator.journal.protocol import Journal
+from remediator.journal.values import RunStart
 from remediator.model.approvals import Answer
 from remediator.model.evidence import Evidence, RunCount, evidence
 from remediator.model.reasons import Reason

@@ -8,7 +8,8 @@ import random
 import pytest
 
 from remediator.journal import verify
-from remediator.journal.protocol import Candidate, Journal, RunbookRecord, Written
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Candidate, RunbookRecord, Written
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.incidents import Fate, IncidentStatus
 from remediator.model.reasons import Reason

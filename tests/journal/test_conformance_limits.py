@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from remediator.engine import guardrails
 from remediator.journal.errors import InUse
-from remediator.journal.protocol import Candidate, Expiry, Guard, Journal, RunbookRecord, Written
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Candidate, Expiry, Guard, RunbookRecord, Written
 from remediator.model.history import GoingOn, History, LookBack, Reset
 from remediator.model.plans import Impact, Plan
 from remediator.model.policy import Policy

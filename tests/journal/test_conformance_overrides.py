@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from remediator.journal.protocol import Guard, Journal, Written
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Guard, Written
 from remediator.model.history import History, LookBack
 from remediator.model.overrides import Granted, GrantOutcome, Override, OverrideState, lifting
 from remediator.model.reasons import Reason

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from remediator.journal.protocol import CancelOutcome, Expiry, Guard, Journal, ResumeHow, Written
+from remediator.journal.protocol import Journal
+from remediator.journal.values import CancelOutcome, Expiry, Guard, ResumeHow, Written
 from remediator.model.approvals import Answer, ApprovalStatus, DecisionOutcome
 from remediator.model.history import Control, LookBack
 from remediator.model.reasons import Reason

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from remediator.journal import verify
-from remediator.journal.protocol import AuditEntry, Due, Journal, JournalUnavailable, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, Due, JournalUnavailable, Overloaded
 from remediator.model.incidents import Fate
 from remediator.model.plans import Fact
 from remediator.model.runs import Run, RunState, Trigger

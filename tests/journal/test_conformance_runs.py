@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from remediator.journal.protocol import (
+from remediator.journal.protocol import Journal
+from remediator.journal.values import (
     AuditEntry,
     CancelOutcome,
     Candidate,
     Expiry,
     Guard,
-    Journal,
     Written,
 )
 from remediator.model.approvals import ApprovalStatus

@@ -2,7 +2,8 @@
 what goes out by itself when it is over, and that nothing of it is left after its runs are pruned.
 """
 
-from remediator.journal.protocol import Journal, OutboxItem
+from remediator.journal.protocol import Journal
+from remediator.journal.values import OutboxItem
 from remediator.model.runs import Run, RunState
 from remediator.model.storms import StormMark
 from remediator.model.views import Note, NoteKind

@@ -13,7 +13,8 @@ import pytest
 
 from remediator.journal import verify
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditRecord, Journal, Opening
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditRecord, Opening
 from remediator.model.runs import RunState, StepState
 from tests.journal.factories import HandClock, after
 

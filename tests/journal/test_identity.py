@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from remediator.journal import verify
-from remediator.journal.protocol import Candidate, Receipt
+from remediator.journal.values import Candidate, Receipt
 from remediator.model.alerts import Alert
 from remediator.model.incidents import Fate, Incident, IncidentStatus, fold
 from tests.journal import factories as make

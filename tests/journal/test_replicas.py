@@ -10,18 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from remediator.journal import verify
-from remediator.journal.protocol import (
-    AuditEntry,
-    Journal,
-    JournalUnavailable,
-    NodeDead,
-    Written,
-)
+from remediator.journal.protocol import Journal
+from remediator.journal.values import AuditEntry, JournalUnavailable, NodeDead, Written
+from remediator.model import escalation
+from remediator.model.escalation import AcknowledgeOutcome, Call
 from remediator.model.incidents import Fate
 from remediator.model.runs import Run, RunState
 from remediator.settings import PostgresSettings
@@ -243,6 +241,35 @@ async def test_shuffled_duplicates_at_two_replicas_neither_deadlock_nor_double(
     assert (await replicas[0].backlog()).open_incidents == 1000
     assert _deadlocks(postgres, place) == before
     await _whole(replicas[1])
+
+
+async def test_a_later_call_comes_due_or_is_dropped_whichever_replica_is_first(
+    place: Place,
+) -> None:
+    pagers = ("pagerduty",)
+    one = await place.open(node="one", pagers=pagers)
+    two = await place.open(node="two", pagers=pagers)
+    at = make.after(minutes=10)
+    chain = (Call(to=pagers, after=timedelta(minutes=10)),)
+    for number in range(12):
+        run = await make.claimed(one, f"n{number}")
+        run = await make.move(one, run, RunState.PLANNING)
+        notes = escalation.notes(chain, run.id, "a person must look", T0)
+        await one.write(make.update(run, RunState.FAILED, notes=notes))
+        outcome, *_ = await asyncio.gather(
+            two.acknowledge(run.id, by="api:al", reason="", at=at),
+            one.calls_due(at=at),
+            two.calls_due(at=at),
+        )
+        assert outcome is AcknowledgeOutcome.ACKNOWLEDGED
+        due = await one.outbox_due(at=at, limit=100, notifier="pagerduty")
+        calls = [item for item in due if item.note.run_id == run.id]
+        kinds = [record.entry.kind for record in await one.audit(run_id=run.id)]
+        dropped = kinds.count("escalation.dropped")
+        # Dropped, or told: once, and never both.
+        assert (len(calls), dropped) in ((1, 0), (0, 1))
+        for item in calls:
+            await two.outbox_delivered(item, None)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

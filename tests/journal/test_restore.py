@@ -3,6 +3,7 @@ is carried on by itself, nothing that was begun is let go, and people are told.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from remediator.journal import restoring, verify
 from remediator.journal.copies import Copy, Restored
 from remediator.journal.ids import Ids
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import AuditEntry, Expiry, Journal, Opening
+from remediator.journal.protocol import Journal
 from remediator.journal.restoring import Mark
 from remediator.journal.sqlite import copying, offline
 from remediator.journal.statements import Env
+from remediator.journal.values import AuditEntry, Expiry, Opening
 from remediator.model import escalation
+from remediator.model.escalation import Call
 from remediator.model.history import Control, LookBack
 from remediator.model.overrides import Override, OverrideState
 from remediator.model.reasons import Reason
@@ -115,6 +118,23 @@ async def test_an_override_that_nobody_had_used_is_void(tmp_path: Path) -> None:
         assert kept.state is OverrideState.EXPIRED
         kinds = [record.entry.kind for record in await journal.audit(run_id=run.id)]
         assert "override.expired" in kinds
+    finally:
+        await journal.close()
+
+
+async def test_calls_that_were_due_later_are_dropped_like_every_note(tmp_path: Path) -> None:
+    journal = await _open(tmp_path / "journal.db")
+    run = await make.claimed(journal)
+    later = Call(to=("pagerduty",), after=timedelta(minutes=10))
+    notes = escalation.notes((later,), run.id, "a person must look", after())
+    run = await make.move(journal, run, S.PLANNING)
+    await journal.write(make.update(run, S.FAILED, notes=notes))
+    await journal.close()
+    _restore(tmp_path)
+    journal = await _open(tmp_path / "new" / "journal.db")
+    try:
+        assert await journal.calls_due(at=after(days=1)) is None
+        assert not await journal.outbox_due(at=after(days=1), limit=10)
     finally:
         await journal.close()
 

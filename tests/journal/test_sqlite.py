@@ -17,9 +17,10 @@ import pytest
 from remediator.journal import schema
 from remediator.journal.errors import CannotOpen, ReadOnly
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Due, Guard, Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Journal
 from remediator.journal.sqlite import connection
 from remediator.journal.urls import sqlite_path
+from remediator.journal.values import Due, Guard, JournalUnavailable, Opening
 from remediator.model.history import History
 from remediator.model.incidents import Fate
 from remediator.model.runs import RunState, StepState

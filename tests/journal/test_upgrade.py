@@ -17,8 +17,9 @@ import asyncpg
 from remediator.journal import chain, schema, verify
 from remediator.journal.opening import open_journal, postgres_access
 from remediator.journal.postgres import dialect, migrate
-from remediator.journal.protocol import AuditEntry, Journal, Opening
+from remediator.journal.protocol import Journal
 from remediator.journal.times import to_us
+from remediator.journal.values import AuditEntry, Opening
 from remediator.model.runs import Run, RunState
 from tests.cli.commands import CONFIG, Box, db, done, refused, serve_refused
 from tests.journal import factories as make

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.journal import anchors, chain, verify
-from remediator.journal.protocol import AuditEntry, AuditRecord
+from remediator.journal.values import AuditEntry, AuditRecord
 from remediator.model import canonical
 from remediator.model.clock import to_text
 from tests.journal.factories import T0, after

@@ -14,7 +14,8 @@ import sys
 from datetime import UTC, datetime
 
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Journal, JournalUnavailable, Opening
+from remediator.journal.protocol import Journal
+from remediator.journal.values import JournalUnavailable, Opening
 from remediator.model.runs import RunState, StepState
 from tests.journal import factories as make
 from tests.journal.factories import RUNBOOK, T0

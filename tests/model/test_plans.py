@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -81,3 +82,25 @@ def test_the_share_is_what_is_down_at_once() -> None:
     out = Impact(pods=5, of_pods=10, down=0)
     assert (out.share, str(out)) == (0.0, "5 pods, 0 of 10 down at once (0%)")
     assert str(Impact(pods=2, of_pods=4, down=2)) == "2 pods of 4 (50%)"
+
+
+def test_a_plan_with_all_that_guardrails_ask_for_is_read_back_and_older_daemons_read_it() -> None:
+    target = Target("aws", "Group", "prod", "web", "u", {"a": "b"}, {"c": "d"}, "123", "eu-west-1")
+    impact = Impact(
+        pods=1, part_of="k", of_nodes=4, instances=3, cost_per_hour=Decimal("1.50"), nodes=1
+    )
+    plan = Plan("aws.scale", target, (Change("x", 1, 2),), impact, "x")
+    written = json.loads(json.dumps(plan.to_json()))
+    assert Plan.from_json(written) == plan
+    # A daemon of the version before reads these two whole, and knows no other keys.
+    assert set(written["target"]) == {"system", "kind", "scope", "name", "uid", "labels"}
+    assert set(written["impact"]) == {"pods", "of_pods", "nodes", "replicas", "note", "down"}
+    plain = Plan("x", Target("s", "K", "n", "x"), (Change("x", 1, 2),), Impact(pods=1), "x")
+    assert not {"target_more", "impact_more"} & plain.to_json().keys()
+    # Money and machines are part of what people approve; where the target is, is not.
+    moved = replace(plan, target=replace(target, region="us-east-1", annotations={}))
+    assert moved.digest == plan.digest
+    dearer = replace(plan, impact=replace(impact, cost_per_hour=Decimal("1.60")))
+    assert dearer.digest != plan.digest
+    same = replace(plan, impact=replace(impact, cost_per_hour=Decimal("1.5")))
+    assert same.digest == plan.digest

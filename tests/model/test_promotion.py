@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from remediator.model.evidence import NO_EVIDENCE, Evidence
-from remediator.model.policy import Mode, Trust
+from remediator.model.limits import Mode
+from remediator.model.policy import Trust
 from remediator.model.promotion import Track, bars, earned, following, missing
 
 TRUST = Trust.model_validate(

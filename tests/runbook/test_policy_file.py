@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from remediator.model.policy import Mode, Policy
+from remediator.model.limits import Mode
+from remediator.model.policy import Policy
 from remediator.runbook import policy_file
 from remediator.runbook.findings import RunbookErrors
 

@@ -229,3 +229,7 @@ def test_a_cut_keeps_its_limit_and_loses_no_count(words: str, limit: int) -> Non
     if len(text.line(words)) > limit:
         assert shown.endswith("characters)")
     assert not any(c in shown for c in "<>\n")
+
+
+def test_a_foreign_star_or_backtick_in_bold_text_is_shown_and_styles_nothing() -> None:
+    assert text.bold("command a*b `c`", 80) == "*command a∗b ˋcˋ*"

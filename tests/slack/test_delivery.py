@@ -23,7 +23,8 @@ from remediator.engine.announce import Announcer
 from remediator.engine.context import PluginContext
 from remediator.engine.hint import Hint
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import Journal, Opening, Overloaded
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Opening, Overloaded
 from remediator.model import escalation
 from remediator.model.canonical import JSONObject
 from remediator.model.runs import Run

@@ -21,7 +21,7 @@ from tests.slack.workspace import Message
 
 SHOP, DATABASE = "C0SHOPTEAM", "C0DBATEAM1"
 GROUPS = {
-    "shop-oncall": ("slack:U0SHOP1", "slack:U0SHOP2", "api:bot"),
+    "shop-oncall": ("slack:U0SHOP1", "slack:U0SHOP2", "api:bot", "carol"),
     "dba": ("slack-group:S0DBA",),
 }
 ROUTES: tuple[dict[str, Any], ...] = (
@@ -42,7 +42,8 @@ async def routed(app: App, **changes: Any) -> None:
     routes = tuple(SlackRoute(**one) for one in ROUTES)
     given = settings(app.server, routes=routes, mention=("dba",), **changes)
     await app.client.close()
-    app.client = SlackClient(given, GROUPS, monotonic=app.server.clock.now)
+    people = {"carol": ("api:carol", "slack:U0CAROL")}
+    app.client = SlackClient(given, GROUPS, people, monotonic=app.server.clock.now)
     app.context.clients = {SlackClient: app.client}
 
 
@@ -102,7 +103,7 @@ async def test_only_when_a_person_is_needed_is_anybody_rung(app: App) -> None:
 
     everything = app.server.channel(SHOP).everything
     rung = {m.words.split(" @")[0]: m.mentions for m in everything if m.mentions}
-    both = ["@U0SHOP1", "@U0SHOP2"]
+    both = ["@U0CAROL", "@U0SHOP1", "@U0SHOP2"]
     assert {words: who for words, who in rung.items() if who != ["@U0ANNA"]} == {
         "✋ asks <!channel>": both,
         "✋ reminder: 10m are left": both,

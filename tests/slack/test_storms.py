@@ -154,6 +154,23 @@ async def test_when_it_is_over_what_needs_a_person_has_its_own_message(desk: Des
     assert await desk.waiting() == 0
 
 
+async def test_after_a_storm_nobody_is_called_again_for_what_it_called_for(desk: Desk) -> None:
+    ringing = settings(desk.slack, mention=("slack:U0ANNA",))
+    desk.client = SlackClient(ringing, monotonic=desk.clock.monotonic)
+    message = await storm(desk)
+    for number in range(3):
+        await ask(desk, f"run-{number}")
+    await desk.note("run-20", "run-20 failed: look", kind=NoteKind.ESCALATION)
+    await desk.pass_(_OVER_S + 2 * _APART_S + 20)
+
+    alone = [m for m in desk.channel.messages if m is not message and not m.broadcast]
+    asked = [m for m in alone if m.buttons and "run-20" not in m.words]
+    assert len(asked) == 3
+    assert not any("@U0ANNA" in m.words for m in asked), "the storm's message called them"
+    rung = [m for m in desk.channel.messages if m.broadcast and "@U0ANNA" in m.words]
+    assert [m.words for m in rung] == ["✋ 4 runs wait for a person @U0ANNA"]
+
+
 async def test_a_storm_survives_a_crash(desk: Desk) -> None:
     message = await storm(desk)
     await ask(desk, "run-0")

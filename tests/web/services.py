@@ -16,7 +16,7 @@ from remediator.engine.simulate import Answer as Simulation
 from remediator.engine.simulate import Passed
 from remediator.engine.track import Breaker, Line, Proposal, Report
 from remediator.engine.verdicts import Explanation, Judged
-from remediator.journal.protocol import (
+from remediator.journal.values import (
     AuditEntry,
     AuditRecord,
     Backlog,
@@ -39,9 +39,10 @@ from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.evidence import Evidence
 from remediator.model.history import Control, Reset
 from remediator.model.incidents import Fate, Incident, IncidentStatus
+from remediator.model.limits import Mode
 from remediator.model.overrides import GrantOutcome, Override, OverrideState
 from remediator.model.plans import Change, Impact, Plan, Target, WayBack
-from remediator.model.policy import Mode, Policy
+from remediator.model.policy import Policy
 from remediator.model.promotion import Bar, Track
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, Step, StepState, Trigger

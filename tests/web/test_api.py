@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from remediator.journal.protocol import CancelOutcome
+from remediator.journal.values import CancelOutcome
 from remediator.model.approvals import DecisionOutcome, SnoozeOutcome
 from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.reasons import Reason

@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 
 from remediator.journal.opening import open_journal
-from remediator.journal.protocol import (
-    Candidate,
-    Intake,
-    Journal,
-    Opening,
-    Receipt,
-    RunbookRecord,
-    RunStart,
-)
+from remediator.journal.protocol import Journal
+from remediator.journal.values import Candidate, Intake, Opening, Receipt, RunbookRecord, RunStart
 from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.sources.alertmanager import Alertmanager

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from remediator.journal.protocol import Overloaded
+from remediator.journal.values import Overloaded
 from remediator.observe import metrics
 from remediator.settings import Settings
 from remediator.web.server import MOST_CONNECTIONS, Address, ListenError, Server, parse_listen

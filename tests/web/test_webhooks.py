@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from remediator.journal.protocol import JournalUnavailable, Overloaded
+from remediator.journal.values import JournalUnavailable, Overloaded
 from remediator.observe import metrics
 from remediator.web import bodies, problems
 

@@ -10,8 +10,10 @@ from remediator.model.quantities import Money
 COST = "remediator.dev/cost-per-replica-hour"
 """On a workload: what one more replica costs by the hour, in the operator's currency, like 0.12."""
 
-LONGEST = 1000
-"""Annotations with a longer value are left out of plans: documents that tools keep there."""
+LONGEST = 253
+"""Annotations with a longer value are left out of plans, as long as a name may be in Kubernetes.
+What is longer is a document that a tool keeps there; kubectl keeps the whole manifest, with the
+values of its environment."""
 
 
 def target_of(kind: str, raw: Object) -> Target:
@@ -26,9 +28,14 @@ def target_of(kind: str, raw: Object) -> Target:
         uid=str(metadata["uid"]),
         labels=dict(metadata.get("labels") or {}),
         annotations={
-            name: str(value) for name, value in annotations.items() if len(str(value)) <= LONGEST
+            name: str(value) for name, value in annotations.items() if not _document(str(value))
         },
     )
+
+
+def _document(value: str) -> bool:
+    """Whether an annotation's value is a document that a tool keeps there, and may hold secrets."""
+    return len(value) > LONGEST or value.lstrip().startswith(("{", "["))
 
 
 def added_cost(raw: Object, replicas: int) -> Decimal | None:

@@ -62,6 +62,7 @@ class SlackClient:
     Args:
         settings: the app's.
         groups: the settings' groups, for whom a route rings.
+        people: the settings' people, likewise.
         timeout_s: for one call.
         monotonic: the clock that the pace is measured by.
     """
@@ -70,6 +71,7 @@ class SlackClient:
         self,
         settings: SlackSettings,
         groups: Mapping[str, Sequence[str]] | None = None,
+        people: Mapping[str, Sequence[str]] | None = None,
         *,
         timeout_s: float = _TIMEOUT_S,
         monotonic: Callable[[], float] = time.monotonic,
@@ -81,7 +83,9 @@ class SlackClient:
         self._answers: set[asyncio.Task[None]] = set()
         self._pace = Pace(monotonic)
         self._may_read = True
-        self.routes: tuple[Route, ...] = tuple(routing.of_settings(settings, groups or {}))
+        self.routes: tuple[Route, ...] = tuple(
+            routing.of_settings(settings, groups or {}, people or {})
+        )
         """The last one matches every run."""
         self.on_call: OnCall | None = None
         """Who is on call by the schedules of these names, as identities; `app` sets it."""

@@ -28,26 +28,29 @@ class Route:
     schedules: tuple[str, ...] = ()
 
 
-def of_settings(settings: SlackSettings, groups: Mapping[str, Sequence[str]]) -> list[Route]:
+def of_settings(
+    settings: SlackSettings,
+    groups: Mapping[str, Sequence[str]],
+    people: Mapping[str, Sequence[str]],
+) -> list[Route]:
     """Return the routes, and last the one for every run that none matches."""
     given = [(one.match, one.channel, one.mention) for one in settings.routes]
     given.append(((), settings.channel, settings.mention))
+
+    def named(mention: Sequence[str], *kinds: str) -> tuple[str, ...]:
+        """Return what these kinds of names are called, each once, groups and people opened. An
+        identity that Slack does not know can't be rung there."""
+        members = (one for name in mention for one in groups.get(name, (name,)))
+        identities = (one for member in members for one in people.get(member, (member,)))
+        parts = (one.partition(":") for one in identities)
+        return tuple(dict.fromkeys(name for kind, _, name in parts if kind in kinds and name))
+
     return [
         Route(
             match=tuple(matchers.parse(line) for line in lines),
             channel=channel or settings.channel,
-            mention=_named(mention, groups, "slack", "slack-group"),
-            schedules=tuple(f"schedule:{one}" for one in _named(mention, groups, "schedule")),
+            mention=named(mention, "slack", "slack-group"),
+            schedules=tuple(f"schedule:{one}" for one in named(mention, "schedule")),
         )
         for lines, channel, mention in given
     ]
-
-
-def _named(
-    mention: Sequence[str], groups: Mapping[str, Sequence[str]], *kinds: str
-) -> tuple[str, ...]:
-    """Return what these kinds of names are called, each once; groups are opened. An identity that
-    Slack does not know can't be rung there."""
-    members = (one for name in mention for one in groups.get(name, (name,)))
-    parts = (member.partition(":") for member in members)
-    return tuple(dict.fromkeys(name for kind, _, name in parts if kind in kinds and name))

@@ -31,7 +31,8 @@ from remediator.engine.guardrails.trust import (
 from remediator.engine.guardrails.when import cooldown, flapping, freeze, maintenance, still_firing
 from remediator.engine.guardrails.where import forbidden, kill_switch, protected, scope
 from remediator.model.history import History, LookBack
-from remediator.model.policy import ApprovalTerms, Block, Limits, Mode, Policy, lower_mode
+from remediator.model.limits import Limits, Mode, lower_mode
+from remediator.model.policy import ApprovalTerms, Block, Policy
 from remediator.model.reasons import Reason
 from remediator.model.verdicts import Ruling, Verdict
 

@@ -8,7 +8,8 @@ nothing was shown. Pure.
 from remediator.engine.guardrails.question import Question, allow, hold, refuse
 from remediator.model import promotion
 from remediator.model.evidence import NO_EVIDENCE
-from remediator.model.policy import Mode, Trust, lower_mode
+from remediator.model.limits import Mode, lower_mode
+from remediator.model.policy import Trust
 from remediator.model.promotion import Track
 from remediator.model.verdicts import Verdict
 

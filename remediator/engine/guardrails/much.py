@@ -14,8 +14,9 @@ from remediator.engine.guardrails.question import (
     show,
 )
 from remediator.model.history import PastChange
+from remediator.model.limits import MaxImpact
 from remediator.model.plans import Plan
-from remediator.model.policy import Block, MaxImpact, UnknownCost
+from remediator.model.policy import Block, UnknownCost
 from remediator.model.quantities import Share, format_duration
 from remediator.model.verdicts import Verdict
 

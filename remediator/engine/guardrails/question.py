@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from remediator.model.history import History, PastChange
+from remediator.model.limits import Limits, Mode
 from remediator.model.plans import Plan, Target
-from remediator.model.policy import Block, Limits, Mode, Policy, Rule
+from remediator.model.policy import Block, Policy, Rule
 from remediator.model.promotion import Track
 from remediator.model.quantities import format_duration
 from remediator.model.signals import Signal

@@ -4,10 +4,9 @@ They hold; a person's yes to this very plan lifts them.
 """
 
 from remediator.engine.guardrails import breaker, earned
-from remediator.engine.guardrails.overriding import lift
 from remediator.engine.guardrails.question import Question, allow, hold, key, refuse, show
 from remediator.engine.guardrails.when import maintenance
-from remediator.model.policy import Mode, lower_mode
+from remediator.model.limits import Mode, lower_mode
 from remediator.model.quantities import format_duration
 from remediator.model.verdicts import Ruling, Verdict
 
@@ -94,10 +93,10 @@ def mode_ceiling(q: Question) -> Verdict:
 def mode_of(q: Question) -> Mode:
     """Return how far a run may go with this plan: the runbook's mode under every ceiling.
 
-    Under maintenance that only observes, no further than that, unless a person lifts it for the
-    run; nor further than it has earned, where the policy demands it.
+    Under maintenance that only observes, no further than that; nor further than it has earned,
+    where the policy demands it.
     """
-    if lift(q, maintenance(q)).ruling is Ruling.REFUSE:
+    if maintenance(q).ruling is Ruling.REFUSE:
         return Mode.OBSERVE
     return lower_mode(_mode(q)[0], earned.ceiling(q.track, q.policy.trust))
 

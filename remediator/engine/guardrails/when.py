@@ -66,7 +66,7 @@ def _frozen(q: Question, by: str, window: Freeze) -> Verdict | None:
     open_now = window.covers(q.now)
     if open_now is None:
         return None
-    reason, lifted = _told("frozen", by, window, open_now)
+    reason, lifted = _told("changes are frozen", by, window, open_now)
     more = {"by": by, "figure": open_now.name, "limit": f"until {show(open_now.until)}"}
     if window.then is FreezeRuling.REFUSE:
         return refuse("freeze", reason, lifted, **more)
@@ -87,7 +87,7 @@ def _maintained(q: Question, by: str, window: Maintenance) -> Verdict | None:
     open_now = window.covers(q.now)
     if open_now is None:
         return None
-    reason, lifted = _told("under maintenance", by, window, open_now)
+    reason, lifted = _told("it is under maintenance", by, window, open_now)
     more = {"by": by, "figure": open_now.name, "limit": f"until {show(open_now.until)}"}
     if window.then is MaintenanceRuling.OBSERVE:
         return refuse("maintenance", reason, lifted, **more)
@@ -100,7 +100,7 @@ def _told(what: str, by: str, window: Freeze | Maintenance, open_now: Cover) -> 
     why = f": {window.reason}" if window.reason else ""
     until = show(open_now.until)
     return (
-        f"it is {what} by the {by} ({open_now.name}) until {until}{why}",
+        f"{what} by the {by} ({open_now.name}) until {until}{why}",
         f"waiting until {until}",
     )
 

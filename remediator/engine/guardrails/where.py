@@ -69,9 +69,10 @@ def kill_switch(q: Question) -> Verdict:
     for control in q.history.controls:
         if _switched_off(control, q):
             until = f" until {control.until:%Y-%m-%d %H:%M} UTC" if control.until else ""
+            why = f": {control.reason}" if control.reason else ""
             return refuse(
                 "kill_switch",
-                f"{_show_scope(control.scope)} is paused{until} by {control.by}: {control.reason}",
+                f"{_show_scope(control.scope)} is paused{until} by {control.by}{why}",
                 f"remediator resume --scope {control.scope!r}",
                 by=control.by,
                 figure=control.scope,

@@ -14,8 +14,8 @@ import asyncpg
 from remediator.journal import urls
 from remediator.journal.errors import CannotOpen
 from remediator.journal.postgres import dialect
-from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable
 from remediator.journal.statements import Execute, Many, Operation, Query, Record, Wake
+from remediator.journal.values import AuditEntry, Due, JournalUnavailable
 
 T = TypeVar("T")
 

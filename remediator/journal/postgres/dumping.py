@@ -28,9 +28,9 @@ from remediator.journal.errors import CannotOpen
 from remediator.journal.postgres import connection as connections
 from remediator.journal.postgres import migrate
 from remediator.journal.postgres.connection import Access
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.restoring import Mark
 from remediator.journal.times import to_us
+from remediator.journal.values import AuditEntry
 
 _SCHEMA_DATA = re.compile(r"TABLE DATA \S+ schema_version ")
 _SCHEMA_ROWS = re.compile(

@@ -13,8 +13,8 @@ from remediator.journal.postgres import migrate
 from remediator.journal.postgres.connection import Access
 from remediator.journal.postgres.lease import Lease
 from remediator.journal.postgres.writer import Writer
-from remediator.journal.protocol import Due, JournalUnavailable, NodeDead, Opening, Overloaded
 from remediator.journal.statements import Env, Operation, P, Together
+from remediator.journal.values import Due, JournalUnavailable, NodeDead, Opening, Overloaded
 from remediator.model.clock import Clock
 from remediator.observe import logs
 

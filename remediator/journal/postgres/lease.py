@@ -23,9 +23,9 @@ from remediator.journal import nodes
 from remediator.journal.postgres import connection as connections
 from remediator.journal.postgres.connection import Access
 from remediator.journal.postgres.writer import Writer
-from remediator.journal.protocol import Due, JournalUnavailable, NodeDead, Overloaded
 from remediator.journal.statements import Env, Execute, Operation, Query
 from remediator.journal.times import to_us
+from remediator.journal.values import Due, JournalUnavailable, NodeDead, Overloaded
 from remediator.model.clock import Clock
 from remediator.observe import logs, metrics
 

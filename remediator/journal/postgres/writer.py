@@ -23,8 +23,8 @@ from remediator.journal import audit, batch
 from remediator.journal.batch import Job, Outcome
 from remediator.journal.postgres import connection as connections
 from remediator.journal.postgres.connection import Access
-from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable, NodeDead
 from remediator.journal.statements import Together
+from remediator.journal.values import AuditEntry, Due, JournalUnavailable, NodeDead
 from remediator.observe import logs, metrics
 
 log = logs.get(__name__)

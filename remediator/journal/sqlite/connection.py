@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from remediator.journal.errors import CannotOpen
-from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable
 from remediator.journal.statements import Execute, Many, Operation, Query, Record, Wake
+from remediator.journal.values import AuditEntry, Due, JournalUnavailable
 
 T = TypeVar("T")
 

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from remediator.journal import nodes
 from remediator.journal.errors import CannotOpen, ReadOnly
-from remediator.journal.protocol import JournalUnavailable, Opening
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import migrate
 from remediator.journal.sqlite.filelock import FileLock
 from remediator.journal.sqlite.writer import Writer
 from remediator.journal.statements import Env, Operation, P, Together
+from remediator.journal.values import JournalUnavailable, Opening
 from remediator.model.clock import Clock
 
 T = TypeVar("T")

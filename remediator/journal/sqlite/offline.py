@@ -9,11 +9,11 @@ from pathlib import Path
 from remediator.journal import audit, copies, schema
 from remediator.journal.copies import Restored
 from remediator.journal.errors import CannotOpen, InUse
-from remediator.journal.protocol import AuditEntry
 from remediator.journal.restoring import Mark
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.sqlite import copying, migrate
 from remediator.journal.sqlite.filelock import FileLock
+from remediator.journal.values import AuditEntry
 
 
 def upgrade(path: Path, at: datetime) -> list[str]:

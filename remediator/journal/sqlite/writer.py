@@ -17,9 +17,9 @@ from typing import Any
 
 from remediator.journal import audit, batch
 from remediator.journal.batch import Job, Outcome
-from remediator.journal.protocol import AuditEntry, Due, JournalUnavailable
 from remediator.journal.sqlite import connection as connections
 from remediator.journal.statements import Together
+from remediator.journal.values import AuditEntry, Due, JournalUnavailable
 from remediator.observe import metrics
 
 

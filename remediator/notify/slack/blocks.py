@@ -12,7 +12,7 @@ from remediator.model.views import Note, RunView
 from remediator.notify.slack import buttons as pressed
 from remediator.notify.slack import plans, text
 from remediator.notify.slack.buttons import open_question
-from remediator.notify.slack.text import code, cut, link, moment, person, section, size
+from remediator.notify.slack.text import bold, code, cut, link, moment, person, section, size
 from remediator.notify.slack.words import CLOSED, NOTES, RULINGS, STATES, what_next
 from remediator.observe import masking
 
@@ -97,7 +97,7 @@ _INCOMPLETE = "⚠️ *Not all of the plan fits in here.* Read it before you dec
 
 def _summary(view: RunView) -> str:
     run_ = view.run
-    parts = [f"*{cut(run_.target, 150)}*"] if run_.target else []
+    parts = [bold(run_.target, 150)] if run_.target else []
     if view.description:
         parts.append(cut(view.description, 200))
     # Where people are asked, the plan says it better; at the end the result does.
@@ -106,20 +106,17 @@ def _summary(view: RunView) -> str:
     if view.acknowledged is not None:
         since = moment(view.acknowledged.at)
         parts.append(f"👀 {person(view.acknowledged.by)} looks at it since {since}")
-    return "\n".join(parts) or f"*{cut(run_.runbook, 150)}*"
+    return "\n".join(parts) or bold(run_.runbook, 150)
 
 
 def _labels(view: RunView) -> list[JSONObject]:
-    if view.incident is None or not view.incident.labels:
+    labels = view.labels
+    if not labels:
         return []
-    labels = view.incident.labels
     names = [name for name in _LABELS_FIRST if name in labels]
     names += sorted(set(labels) - set(names))
     shown = names if len(names) <= _MAX_LABELS else names[: _MAX_LABELS - 1]
-    parts = [
-        f"*{cut(name, 40).replace('*', '∗')}* {code(masking.value(name, labels[name]), 60)}"
-        for name in shown
-    ]
+    parts = [f"{bold(name, 40)} {code(masking.value(name, labels[name]), 60)}" for name in shown]
     if len(shown) < len(names):
         parts.append(f"… and {len(names) - len(shown)} more labels")
     # On a line or two: the plan and the buttons are to stand on the same screen.

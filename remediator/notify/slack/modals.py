@@ -11,7 +11,7 @@ from remediator.model.canonical import JSONObject
 from remediator.model.views import RunView
 from remediator.notify.slack import buttons, plans, text
 from remediator.notify.slack.buttons import open_question
-from remediator.notify.slack.text import code, cut, moment, section
+from remediator.notify.slack.text import bold, code, cut, moment, section
 from remediator.notify.slack.words import STATES
 
 DENY = "remediator_deny_form"
@@ -144,7 +144,7 @@ def listed(views: Sequence[RunView]) -> list[JSONObject]:
         question, asked = open_question(view), view.approval
         if question is None or asked is None:
             continue
-        target = f"*{cut(view.run.target, 150)}* · " if view.run.target else ""
+        target = f"{bold(view.run.target, 150)} · " if view.run.target else ""
         lines = [
             f"✋ {target}{cut(view.run.runbook, 100)}",
             cut(plans.briefly(view), 400),

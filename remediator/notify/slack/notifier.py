@@ -127,12 +127,15 @@ class Slack(Notifier):
                 ctx.log.warning("the storm's message is gone from Slack; posting it again")
                 posted = await client.post(said.text, said.blocks, channel=one.place)
             called_for, called_at = _count(ref.get("called")), _moment(ref.get("called_at"))
-            due = called_at is None or ctx.now() - called_at >= _CALLS_APART
-            if one.closed_at is None and one.needed > called_for and due:
+            over = one.closed_at is not None
+            # At its end whatever nobody was called for yet: what follows alone does not ring again.
+            due = over or called_at is None or ctx.now() - called_at >= _CALLS_APART
+            if one.needed > called_for and due and not ref.get("over"):
                 line = storm.called(one, ring)
                 await client.post(line.text, line.blocks, under=posted, broadcast=True)
-                return _storm_ref(posted, called=one.needed, at=ctx.now())
-        return _storm_ref(posted, called=min(called_for, one.needed), at=called_at)
+                return _storm_ref(posted, called=one.needed, at=ctx.now(), over=over)
+        called = min(called_for, one.needed)
+        return _storm_ref(posted, called=called, at=called_at, over=over)
 
     async def listen(self, desk: Desk, ctx: Context, stopping: asyncio.Event) -> None:
         """Take clicks and commands over Socket Mode, where it is set up, and keep Homes current."""
@@ -187,12 +190,13 @@ async def _begin(client: SlackClient, note: Note, view: RunView) -> JSONObject:
     route = routes.choose(client.routes, view)
     question = buttons.open_question(view)
     urgent = note if note.kind is NoteKind.ESCALATION else None
-    needed = urgent is not None or question is not None
+    # For a question that a storm's message told of people were called then; a reminder rings.
+    rings = urgent is not None or (question is not None and not note.shared)
     message = blocks.run(
         view,
         urgent,
         buttons=client.takes_answers,
-        ring=text.ring(await client.rung_by([route])) if needed else "",
+        ring=text.ring(await client.rung_by([route])) if rings else "",
     )
     key = f"run-{view.run.id}"
     posted = None
@@ -282,14 +286,17 @@ def _ref(posted: Posted, *, shown: str, asked: canonical.JSON, said: str) -> JSO
     }
 
 
-def _storm_ref(posted: Posted, *, called: int, at: datetime | None) -> JSONObject:
+def _storm_ref(
+    posted: Posted, *, called: int, at: datetime | None, over: bool = False
+) -> JSONObject:
     """Return what to remember of a storm: where its message is, for how many people were called
-    last, and when."""
+    last, when, and whether its message says that it is over."""
     return {
         "channel": posted.channel,
         "ts": posted.ts,
         "called": called,
         "called_at": clock.to_text(at) if at is not None else None,
+        "over": over,
     }
 
 

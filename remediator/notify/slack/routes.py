@@ -1,7 +1,6 @@
 """Which channel a run is told in, and whom it rings there: the first route that matches. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from remediator.clients.slack.routing import Route
 from remediator.model.views import RunView
@@ -21,11 +20,4 @@ def facts_of(view: RunView) -> Mapping[str, str]:
 
     The last two are ours: a label of that name does not stand in for them.
     """
-    return {**_labels(view), "runbook": view.run.runbook, "owner": view.owner}
-
-
-def _labels(view: RunView) -> Mapping[str, str]:
-    if view.incident is not None:
-        return view.incident.labels
-    alert: Any = view.run.context.get("alert", {})
-    return {str(name): str(value) for name, value in alert.get("labels", {}).items()}
+    return {**view.labels, "runbook": view.run.runbook, "owner": view.owner}

@@ -70,6 +70,11 @@ def cut(text: str, limit: int) -> str:
     return _cut(text, limit)[0]
 
 
+def bold(text: str, limit: int) -> str:
+    """Return foreign text in bold; what would style it otherwise is shown by its look-alike."""
+    return f"*{cut(text.replace('*', '∗').replace('`', 'ˋ'), limit)}*"
+
+
 def code(text: str, limit: int) -> str:
     """Return foreign text as inline code, in which Slack styles nothing."""
     shown = cut(_unquoted(text), limit - 2)

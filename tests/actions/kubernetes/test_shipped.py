@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
-from remediator.model.policy import Limits, Mode
+from remediator.model.limits import Limits, Mode
 from remediator.model.verdicts import Ruling
 from remediator.plugin import registry
 from remediator.plugin.action import Action
