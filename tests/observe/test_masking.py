@@ -54,7 +54,7 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
         "skipped: tokens",
         "https://git@github.com/shop/api",
         "--token-file /run/token",
-        "https://shop.example/?code=42&page=2",
+        "https://tickets.example/issue?key=SHOP-123456&code=42",
         "",
     ],
 )
