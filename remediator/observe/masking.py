@@ -42,7 +42,7 @@ _LOOKS_SECRET = re2.compile(
     r"|\bsk_(?:live|test)_[A-Za-z0-9]{16,}|\bhvs\.[A-Za-z0-9_-]{20,}"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"
     r"|\bhttps://hooks\.slack\.com/[A-Za-z0-9/]+"
-    # What signs a link, and what was made to open it; a user in a URL that is as long as a token.
+    # What signs a link; a user in a URL that is as long as a token.
     r"|(?P<query>[?&](?i:[\w-]{0,20}signature|sig|pwd)=)[^\s\"'&⏎]{6,}"
     r"|(?P<link>\bhttps?://)[^\s/?#:@⏎]{16,}@"
     # `name: DB_PASSWORD` and its `value: x`, as Kubernetes writes the environment.
