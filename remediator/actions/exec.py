@@ -33,6 +33,7 @@ from remediator.clients.process import Finished, ProcessRunner, looks_secret, pa
 from remediator.model.canonical import JSONObject
 from remediator.model.plans import Change, Impact, Plan, Progress, Result, Settled, Target, WayBack
 from remediator.model.quantities import Duration, format_duration
+from remediator.observe import masking
 from remediator.plugin.action import (
     Action,
     ActionError,
@@ -282,7 +283,7 @@ def _spelt(text: str, *, quote: bool = False) -> str:
 
 
 def _line(text: str) -> str:
-    return _spelt(text)[:_LONGEST_LINE].strip()
+    return masking.text(_spelt(text)[:_LONGEST_LINE].strip())
 
 
 def _last_line(text: str) -> str:
@@ -381,8 +382,9 @@ def _signal_name(number: int) -> str:
 def _output(finished: Finished) -> JSONObject:
     return {
         "exit_code": finished.exit_code,
-        "stdout": finished.stdout,
-        "stderr": finished.stderr,
+        # What looks like a secret stays out of the journal, and so out of everything that reads it.
+        "stdout": masking.text(finished.stdout),
+        "stderr": masking.text(finished.stderr),
         "truncated": finished.truncated,
         "elapsed_s": round(finished.elapsed_s, 3),
     }

@@ -54,6 +54,8 @@ def cancel(
         return CancelOutcome.UNDOING
     yield from acknowledging.by_person(env, run, by=by, at=at)
     message = f"Cancelled by {by}" + (f": {reason}" if reason else "")
+    if run.trigger is Trigger.EXPIRY:
+        message += "; the raised limit stays, and nothing takes it back by itself"
     if run.state is RunState.APPLYING and (yield from steps.in_hand(run_id)):
         yield Execute("UPDATE runs SET cancel_requested_by = $2 WHERE id = $1", (run_id, by))
         yield Record(

@@ -2,15 +2,17 @@
 
 Knows the secrets of the settings (`know`), what looks like a secret whoever wrote it (tokens of
 known services, private keys, `password=…`, passwords in URLs), what the name of a label or field
-says, and the operator's own patterns. Used by `logs`, and by notifiers for everything that comes
-from alerts, plans and outputs. Decides nothing about what is worth showing.
+says, and the operator's own patterns. Used by `logs`, and by notifiers and the API for everything
+that comes from alerts, plans and outputs. Decides nothing about what is worth showing.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import re2
+
+from remediator.model.canonical import JSON
 
 MASK = "***"
 # Shorter secrets would turn ordinary words into stars; nobody should have one.
@@ -103,6 +105,17 @@ def text(given: str) -> str:
 def value(name: str, given: str) -> str:
     """Return the value of a label or field of this name, masked where the name calls for it."""
     return MASK if secret_name(name) and given else text(given)
+
+
+def document(given: JSON, name: str = "") -> JSON:
+    """Return a document with each text in it as `value` shows it, by the nearest name above it."""
+    if isinstance(given, str):
+        return value(name, given)
+    if isinstance(given, Mapping):
+        return {key: document(inner, key) for key, inner in given.items()}
+    if isinstance(given, Sequence):
+        return [document(inner, name) for inner in given]
+    return given
 
 
 def secret_name(name: str) -> bool:

@@ -1,6 +1,7 @@
 """The model as JSON for the API. The field names are a contract with people's scripts.
 
-Times are RFC 3339 in UTC; what is not known is null, never left out.
+Times are RFC 3339 in UTC; what is not known is null, never left out. What others wrote (labels,
+outputs, plans) is masked where it is a secret or looks like one: no viewer is trusted with it.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from remediator.model.history import Control
 from remediator.model.incidents import Incident
 from remediator.model.runs import Run, Step
 from remediator.model.views import Acknowledgement, RunView, Waiting, Who
+from remediator.observe import masking
 from remediator.web.services import RunbookSummary
 
 
@@ -24,9 +26,9 @@ def incident(value: Incident) -> JSONObject:
         "sender": value.sender,
         "fingerprint": value.fingerprint,
         "status": value.status.value,
-        "labels": dict(value.labels),
-        "annotations": dict(value.annotations),
-        "generator_url": value.generator_url,
+        "labels": masking.document(value.labels),
+        "annotations": masking.document(value.annotations),
+        "generator_url": masking.text(value.generator_url),
         "starts_at": to_text(value.starts_at),
         "ends_at": _time(value.ends_at),
         "opened_at": to_text(value.opened_at),
@@ -44,7 +46,7 @@ def run(value: Run) -> JSONObject:
         "trigger": value.trigger.value,
         "state": value.state.value,
         "reason": value.reason.value,
-        "message": value.message,
+        "message": masking.text(value.message),
         "target": value.target,
         "started_by": value.started_by,
         "created_at": to_text(value.created_at),
@@ -63,7 +65,7 @@ def view(value: RunView) -> JSONObject:
         "description": value.description,
         "owner": value.owner,
         "links": dict(value.links),
-        "context": dict(value.run.context),
+        "context": masking.document(value.run.context),
         "incident": incident(value.incident) if value.incident else None,
         "steps": [step(one) for one in value.steps],
         "verdicts": [verdict.to_json() for verdict in value.verdicts],
@@ -85,12 +87,12 @@ def step(value: Step) -> JSONObject:
         "attempt": value.attempt,
         "action": value.action,
         "state": value.state.value,
-        "message": value.message,
-        "params": value.params,
-        "plan": value.plan.to_json() if value.plan else None,
+        "message": masking.text(value.message),
+        "params": masking.document(value.params),
+        "plan": masking.document(value.plan.to_json()) if value.plan else None,
         "target": str(value.plan.target) if value.plan else None,
         "impact": str(value.plan.impact) if value.plan else None,
-        "output": value.output,
+        "output": masking.document(value.output),
         "changed": value.changed,
         "started_at": _time(value.started_at),
         "ended_at": _time(value.ended_at),
@@ -104,7 +106,7 @@ def waiting(value: Waiting) -> JSONObject:
         "mine": value.mine,
         "run": run(value.view.run),
         "description": value.view.description,
-        "plans": [str(one.plan) for one in value.view.steps if _is_asked(one, asked)],
+        "plans": [masking.text(str(one.plan)) for one in value.view.steps if _is_asked(one, asked)],
         "approval": approval(asked, value.view.decisions) if asked else None,
     }
 
@@ -134,7 +136,7 @@ def approval(value: ApprovalRequest, decisions: tuple[Decision, ...]) -> JSONObj
         "quorum": value.quorum,
         "asked_because": value.asked_because,
         "terms": value.terms.to_json(),
-        "differs": list(value.differs),
+        "differs": [masking.text(line) for line in value.differs],
         "closed_why": value.closed_why,
         "created_at": to_text(value.created_at),
         "expires_at": to_text(value.expires_at),

@@ -274,6 +274,15 @@ async def test_secrets_of_the_daemon_are_masked_in_what_is_kept() -> None:
     assert "s3cret" not in json.dumps(result.output) + str(failed.value)
 
 
+async def test_what_looks_like_a_secret_in_an_output_stays_out_of_the_journal() -> None:
+    result = await do(sh("echo one password=hunter2hunter2"), bench())
+    assert result.message == "do it: one password=***"
+    assert result.output["stdout"] == "one password=***\n"
+    with pytest.raises(Temporary) as failed:
+        await do(sh("echo token=hunter2hunter2 >&2; exit 3"), bench())
+    assert "hunter2" not in str(failed.value)
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

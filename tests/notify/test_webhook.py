@@ -23,7 +23,6 @@ from tests.notify.channel import Channel, opened
 from tests.notify.views import RUN_ID, note
 
 # Receivers refuse what is older than five minutes by their own clock.
-NOW = datetime.now(UTC)
 
 
 @pytest_asyncio.fixture
@@ -42,7 +41,7 @@ def client(receiver: webhook_receiver.Receiver, secret: str | None = None) -> We
 @pytest_asyncio.fixture
 async def channel(receiver: webhook_receiver.Receiver) -> AsyncIterator[Channel]:
     async with opened(Webhook("ops"), client(receiver)) as channel:
-        channel.context.at = NOW
+        channel.context.at = datetime.now(UTC)  # the receivers' library reads the clock
         yield channel
 
 
@@ -71,7 +70,7 @@ async def test_what_is_told_twice_has_one_id(
 async def test_a_key_can_be_replaced_without_a_gap(receiver: webhook_receiver.Receiver) -> None:
     new = "whsec_" + b64encode(b"n" * 32).decode()
     async with opened(Webhook("ops"), client(receiver, f"{new} {receiver.secret}")) as channel:
-        channel.context.at = NOW
+        channel.context.at = datetime.now(UTC)  # the receivers' library reads the clock
         await channel.page()
     assert list(receiver.taken) == ["run-7"]
 
@@ -81,7 +80,7 @@ async def test_a_wrong_key_waits_for_the_operator_and_the_address_is_not_shown(
 ) -> None:
     wrong = "whsec_" + b64encode(b"w" * 32).decode()
     async with opened(Webhook("ops"), client(receiver, wrong)) as channel:
-        channel.context.at = NOW
+        channel.context.at = datetime.now(UTC)  # the receivers' library reads the clock
         with pytest.raises(Undelivered, match=r"webhook ops \(127\.0\.0\.1\): HTTP 401") as caught:
             await channel.state(RunState.SUCCEEDED)
     assert caught.value.after == timedelta(minutes=1)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remediator.model.canonical import JSON
 from remediator.observe import masking
 
 
@@ -66,6 +67,19 @@ def test_a_label_whose_name_says_so_is_masked_whole() -> None:
     assert masking.value("db_password", "short") == "***"
     assert masking.value("secret_name", "shop/db") == "shop/db"
     assert masking.value("namespace", "shop") == "shop"
+
+
+def test_a_document_is_masked_by_its_names_and_by_what_stands_in_it() -> None:
+    given: JSON = {
+        "db_password": "short",
+        "args": ["--token=abc123", 4, None],
+        "tokens": ["a", {"namespace": "shop"}],
+    }
+    assert masking.document(given) == {
+        "db_password": "***",
+        "args": ["--token=***", 4, None],
+        "tokens": ["***", {"namespace": "shop"}],
+    }
 
 
 def test_the_operators_own_patterns_are_masked_too() -> None:

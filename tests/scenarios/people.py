@@ -3,6 +3,7 @@
 For tests whose waiting blocks: the two servers' event loop runs in a thread of its own.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.notify.pagerduty_server import PagerDuty
@@ -112,11 +113,14 @@ class People(Server):
 
         eventually(look, 20.0, what=f"the thread to say {lines}")
 
-    def told(self, message: Message, *words: str, timeout_s: float = 20.0) -> str:
-        """What the message says, once it has all of these words and no buttons."""
+    def told(
+        self, message: Message, *words: str, buttons: Sequence[str] = (), timeout_s: float = 20.0
+    ) -> str:
+        """What the message says, once it has all of these words and no buttons but these."""
 
         def look() -> bool:
-            assert not message.buttons, "there are buttons left"
+            left = [button["text"]["text"] for button in message.buttons]
+            assert left == list(buttons), f"there are the buttons {left}"
             assert all(word in message.words for word in words), f"it says {message.words}"
             return True
 

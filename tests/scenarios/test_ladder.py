@@ -48,7 +48,7 @@ def test_a_restart_that_does_not_help_then_scaling_then_undo_then_a_page(
     assert "did not help" in page.summary
     assert page.open
     (message,) = here.people.messages
-    here.people.told(message, "Rolled back", "taken back: scale")
+    here.people.told(message, "Rolled back", "taken back: scale", buttons=["I am on it"])
     lines = here.people.thread(message)
     assert any("scale taken back" in line for line in lines), lines
     here.audit_is_whole()

@@ -210,7 +210,8 @@ async def test_what_the_journal_can_not_record_is_not_posted_again(desk: Desk) -
     desk.journal.full = False
     await desk.pass_(35, but=1)
     (message,) = desk.channel.messages
-    assert [reply.words for reply in desk.channel.thread(message.ts)] == ["🔹 went on"]
+    (reply,) = desk.channel.thread(message.ts)
+    assert reply.words.startswith("🔹 went on"), "late enough to say when, or not"
     assert await desk.waiting() == 0
 
 

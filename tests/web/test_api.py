@@ -4,6 +4,7 @@ lists every route and describes the answers as they are."""
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +17,12 @@ from remediator.model.escalation import AcknowledgeOutcome
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.settings import Settings
+from remediator.web import render
 from remediator.web.routes import build_app
 
 from . import payloads
 from .edge import Answer, Edge, listening, problem
-from .services import Backend, question, run
+from .services import Backend, question, run, step
 
 RUN = "/api/v1/runs/run-1"
 SEEN = {"approval_id": "ask-1"}
@@ -129,6 +131,16 @@ async def test_a_run_shows_all_that_a_person_needs(edge: Edge) -> None:
     assert shown["approval"]["decisions"][0]["actor"] == "api:ann"
     assert shown["incident"]["id"] == "inc-5"
     assert shown["context"]["alert"]["labels"] == {"alertname": "HighLatency"}
+
+
+def test_what_others_wrote_is_masked() -> None:
+    secret = "hunter2hunter2"
+    given = replace(
+        step("run-1"), output={"stdout": f"token={secret}"}, message=f"password: {secret}"
+    )
+    shown = json.dumps(render.step(given))
+    assert "hunter2" not in shown
+    assert "spec.replicas" in shown
 
 
 async def test_a_run_is_found_by_a_unique_part_of_its_id(edge: Edge) -> None:
