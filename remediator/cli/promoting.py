@@ -135,10 +135,14 @@ def _replace(path: Path, text: str) -> None:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(mode)
-        Path(name).replace(path.resolve())
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).chmod(mode)
+            Path(name).replace(path.resolve())
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from None
 

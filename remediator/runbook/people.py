@@ -159,8 +159,19 @@ def faults(settings: Settings, names: Names) -> Iterator[str]:
 
 
 def of_policy(source: PolicySource, names: Names) -> Iterator[Finding]:
-    """Yield the names in a policy that nobody has, where they stand."""
+    """Yield the names in a policy that nobody has, and quorums that nobody can meet, where they
+    stand."""
     policy = source.policy
+    blocks = [("approval", policy.approval)]
+    blocks += [(f"rules.{n}.approval", rule.approval) for n, rule in enumerate(policy.rules)]
+    for key, terms in blocks:
+        most = names.most(terms.approvers)
+        if terms.approvers and most < (terms.quorum or 1):
+            text = f"{terms.quorum} people must approve, and only {most:g} may"
+            at = source.place(f"{key}.quorum")
+            yield Finding(
+                source.file or "policy", *at, Severity.ERROR, "quorum", f"{key}.quorum: {text}"
+            )
     lists = [("approval.approvers", policy.approval.approvers)]
     lists += [
         (f"rules.{number}.approval.approvers", rule.approval.approvers)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from remediator.model.oncall import OnCall
+from remediator.model.policy import Policy
 from remediator.plugin.registry import Registry
-from remediator.runbook import people
+from remediator.runbook import people, policy_file
 from remediator.runbook.compile import compile_runbook
 from remediator.settings import Settings
 
@@ -145,3 +146,22 @@ def test_settings_with_people_as_they_should_be() -> None:
         }
     )
     assert list(people.faults(given, people.Names(given.groups, given.people, {"duty": ONE}))) == []
+
+
+def test_a_rule_that_asks_more_people_than_it_names_is_an_error_where_it_stands() -> None:
+    source = policy_file.of_settings(
+        Policy.model_validate(
+            {
+                "rules": [
+                    {
+                        "name": "pay",
+                        "match": 'scope="pay"',
+                        "approval": {"approvers": ["api:al", "api:bo"], "quorum": 3},
+                    }
+                ]
+            }
+        )
+    )
+    (finding,) = people.of_policy(source, people.Names())
+    assert finding.code == "quorum"
+    assert "rules.0.approval.quorum: 3 people must approve, and only 2 may" in finding.message
