@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from remediator.engine import guardrails
+from remediator.model.history import GoingOn
 from remediator.model.limits import Mode
 from remediator.model.plans import Target
 from remediator.model.policy import Policy
@@ -157,6 +158,40 @@ def test_a_rule_counts_the_changes_that_it_applied_to() -> None:
     refused = guardrails.rate(ask(policy=policy(rule), history=enough))
     assert "2 changes in 1h; the policy rule pay allows 2/1h in total" in refused.reason
     assert "rate.total of policy rule pay" in refused.lifted_by
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"rate": {"per_runbook": ["1/1h"]}},
+        {"rate": {"per_target": ["1/1h"]}},
+        {"rate": {"per_owner": ["1/1h"]}},
+        {"rate": {"total": ["1/1h"]}},
+        {"budget": {"pods": ["3/1h"]}},
+        {"budget": {"nodes": ["1/1h"]}},
+        {"budget": {"share": ["30%/1h"]}},
+        {"cost": {"budget": ["0.30/1h"]}},
+        {"concurrency": {"total": 1}},
+        {"concurrency": {"per_runbook": 1}},
+    ],
+    ids=str,
+)
+def test_whatever_a_rule_limits_it_counts_what_it_applied_to_and_nothing_else(
+    limit: dict[str, Any],
+) -> None:
+    rule = policy({"name": "pay", "match": 'scope="shop"', **limit})
+    touched = plan(pods=2, down=2, of_pods=10, nodes=1, cost_per_hour=Decimal("0.20"))
+
+    def judged(rules: frozenset[str]) -> list[str]:
+        before = changed(5, pods=2, down=2, nodes=1, cost=Decimal("0.20"), rules=rules)
+        going = (GoingOn("other", "scale-out", rules),)
+        past = history(before, going_on=going)
+        asked = ask(policy=rule, history=past, plan=touched)
+        return [verdict.by for verdict in tripped(guardrails.judge(asked))]
+
+    assert judged(frozenset()) == []
+    assert judged(frozenset({"another"})) == []
+    assert judged(frozenset({"another", "pay"})) == ["policy rule pay"]
 
 
 def test_a_refusal_of_one_block_outweighs_the_hold_of_another() -> None:
