@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from remediator.engine import guardrails
-from remediator.model.history import GoingOn
+from remediator.model.history import GoingOn, PastChange
 from remediator.model.limits import Mode
 from remediator.model.plans import Target
 from remediator.model.policy import Policy
@@ -192,6 +192,27 @@ def test_whatever_a_rule_limits_it_counts_what_it_applied_to_and_nothing_else(
     assert judged(frozenset()) == []
     assert judged(frozenset({"another"})) == []
     assert judged(frozenset({"another", "pay"})) == ["policy rule pay"]
+
+
+@pytest.mark.parametrize(
+    ("name", "another"),
+    [
+        ("per_runbook", {"runbook": "restart"}),
+        ("per_target", {"target_key": "kubernetes:shop/Deployment/web"}),
+        ("per_owner", {"owner": "team-pay"}),
+    ],
+)
+def test_a_rate_counts_its_own_and_a_window_ends_at_its_length(
+    name: str, another: dict[str, Any]
+) -> None:
+    limit = policy(rate={name: ["1/1h"]})
+
+    def ruled(*changes: PastChange) -> Ruling:
+        return guardrails.rate(ask(policy=limit, history=history(*changes))).ruling
+
+    assert ruled(changed(5, **another)) is Ruling.ALLOW
+    assert ruled(changed(60)) is Ruling.ALLOW
+    assert ruled(changed(59.9)) is Ruling.REFUSE
 
 
 def test_a_refusal_of_one_block_outweighs_the_hold_of_another() -> None:
