@@ -194,6 +194,39 @@ async def test_each_duty_has_one_owner_and_another_when_that_is_gone(place: Plac
     await eventually_async(lambda: owners("a") == owners("b") == ["2"], what="the second to take")
 
 
+_IN_THE_WAY = """
+    CREATE SEQUENCE in_the_way;
+    CREATE FUNCTION in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('in_the_way') <= 12 THEN
+            RAISE EXCEPTION 'could not serialize access' USING ERRCODE = '40001';
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER in_the_way BEFORE UPDATE ON nodes
+        FOR EACH ROW EXECUTE FUNCTION in_the_way();
+"""
+_OUT_OF_THE_WAY = "DROP FUNCTION in_the_way CASCADE; DROP SEQUENCE in_the_way;"
+
+
+async def test_a_heartbeat_that_met_another_transaction_is_made_again(
+    postgres: Postgres, place: Place
+) -> None:
+    """At `serializable` any statement may be told to come again, the lease's own as well."""
+    first = await place.open(node="first", duties=("a",))
+    lease_s = PostgresSettings().lease.total_seconds()
+    postgres.psql(_IN_THE_WAY, place.url)
+    try:
+        until = time.monotonic() + 1.5 * lease_s
+        await eventually_async(
+            lambda: time.monotonic() >= until and first.alive and first.on_duty("a"),
+            what="it to live on for more than a lease",
+        )
+        met = int(postgres.psql("SELECT last_value FROM in_the_way", place.url))
+        assert met > 12, "no heartbeat met another transaction"
+    finally:
+        postgres.psql(_OUT_OF_THE_WAY, place.url)
+
+
 async def test_a_death_of_the_database_is_nobody_elses(postgres: Postgres, place: Place) -> None:
     """All were out of contact: the first that comes back must not bury the rest."""
     first = await place.open(node="first")

@@ -37,6 +37,8 @@ T = TypeVar("T")
 _BEATS_IN_A_LEASE = 4
 # Of a lease: what the check before a change leaves for the change's request to be sent.
 _MARGIN = 0.2
+# Statements this short get out of each other's way at once.
+_CONFLICTS_APART_S = 0.01
 # Hints of many commits become one.
 _NOTIFY_APART_S = 0.05
 _CHANNEL = "remediator"
@@ -183,6 +185,9 @@ class Lease:
             except (JournalUnavailable, Overloaded) as error:
                 left_s = round(self._left_s(), 1)
                 log.warning("the lease was not looked after", error=str(error), left_s=left_s)
+            except Exception:
+                # Whatever it was: a node that silently beats no more, or takes no duty, is worse.
+                log.exception("the lease was not looked after", left_s=round(self._left_s(), 1))
 
     def _left_s(self) -> float:
         return self._until - _boot_s()
@@ -238,12 +243,16 @@ class Lease:
             await connections.drive(connection, join(self._env, at), [])
 
     async def _ask(self, method: str, sql: str, *args: object) -> Any:
-        """Ask on the connection of its own, where no batch can be in the way."""
+        """Ask on the connection of its own, where no batch can be in the way; again, where another
+        transaction was (at `serializable` that may happen to a single statement, a read too)."""
         async with self._asking:
             try:
                 async with asyncio.timeout(self._lease_s / 2):
-                    connection = await self._connected()
-                    return await getattr(connection, method)(sql, *args)
+                    while True:
+                        connection = await self._connected()
+                        with contextlib.suppress(*connections.CONFLICTS):
+                            return await getattr(connection, method)(sql, *args)
+                        await asyncio.sleep(_CONFLICTS_APART_S)
             except Exception as error:
                 if isinstance(error, JournalUnavailable) or connections.lost(error):
                     await self._drop()
