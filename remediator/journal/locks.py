@@ -33,9 +33,3 @@ def all_held() -> Operation[dict[str, str]]:
     """Return target key → holding run."""
     rows = yield Query("SELECT target_key, run_id FROM locks")
     return {row[0]: row[1] for row in rows}
-
-
-def of_others(run_id: str) -> Operation[dict[str, str]]:
-    """Return target key → holding run, of all runs but this."""
-    held = yield from all_held()
-    return {key: holder for key, holder in held.items() if holder != run_id}
