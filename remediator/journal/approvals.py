@@ -5,10 +5,11 @@ What an answer does to the run is in `decisions`.
 
 from collections.abc import Sequence
 
-from remediator.journal import coding
+from remediator.journal import coding, runs
 from remediator.journal.statements import Execute, Many, Operation, Query, Row
 from remediator.journal.times import from_us, to_us
 from remediator.model.approvals import Answer, ApprovalRequest, ApprovalStatus, Decision, Terms
+from remediator.model.runs import Run
 
 _COLUMNS = (
     "id, run_id, digests, approvers, quorum, status, created_us, expires_us, asked_because,"
@@ -93,6 +94,21 @@ def get(approval_id: str, *, lock: bool = False) -> Operation[ApprovalRequest | 
         (approval_id,),
     )
     return _from_row(rows[0]) if rows else None
+
+
+def locked(approval_id: str) -> Operation[tuple[ApprovalRequest, Run] | None]:
+    """Return one question and its run in order to write both; None where there is no such question.
+
+    The run first, as everywhere: a worker that writes it on locks its question after it.
+    """
+    asked = yield from get(approval_id)
+    if asked is None:
+        return None
+    run = yield from runs.get(asked.run_id, lock=True)
+    request = yield from get(approval_id, lock=True)
+    if run is None or request is None:  # a foreign key says that it can't be
+        raise LookupError(f"approval {asked.id} belongs to run {asked.run_id}, which is gone")
+    return request, run
 
 
 def newest_of_run(run_id: str) -> Operation[ApprovalRequest | None]:

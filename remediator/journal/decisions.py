@@ -7,7 +7,7 @@ first deny decides, and every answer is on the record with what became of it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from remediator.journal import acknowledging, approvals, outbox, runs, steps, transitions
+from remediator.journal import acknowledging, approvals, outbox, steps, transitions
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.journal.values import AuditEntry
@@ -37,14 +37,10 @@ def decide(
     Returns:
         What became of it, and the question as it is then (None if there is no such question).
     """
-    asked = yield from approvals.get(decision.approval_id)
-    if asked is None:
+    found = yield from approvals.locked(decision.approval_id)
+    if found is None:
         return DecisionOutcome.UNKNOWN, None
-    # The run first, as everywhere: a worker that writes it on locks its question after it.
-    run = yield from runs.get(asked.run_id, lock=True)
-    request = yield from approvals.get(decision.approval_id, lock=True)
-    if run is None or request is None:  # a foreign key says that it can't be
-        raise LookupError(f"approval {asked.id} belongs to run {asked.run_id}, which is gone")
+    request, run = found
     given = yield from approvals.decisions_of(request.id)
     said = _Said.of(given, decision, earlier)
     if said.unknown and request.status is ApprovalStatus.OPEN:

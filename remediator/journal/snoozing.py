@@ -6,7 +6,7 @@ back, not stand half done for hours.
 
 from datetime import datetime
 
-from remediator.journal import acknowledging, approvals, runs, steps, transitions
+from remediator.journal import acknowledging, approvals, steps, transitions
 from remediator.journal.statements import Env, Operation, Record
 from remediator.journal.transitions import Move
 from remediator.journal.values import AuditEntry
@@ -31,14 +31,10 @@ def snooze(
     Returns:
         What became of it, and the question as it is then (None if there is no such question).
     """
-    asked = yield from approvals.get(approval_id)
-    if asked is None:
+    found = yield from approvals.locked(approval_id)
+    if found is None:
         return SnoozeOutcome.UNKNOWN, None
-    # The run first, as in `decisions`.
-    run = yield from runs.get(asked.run_id, lock=True)
-    request = yield from approvals.get(approval_id, lock=True)
-    if run is None or request is None:  # a foreign key says that it can't be
-        raise LookupError(f"approval {asked.id} belongs to run {asked.run_id}, which is gone")
+    request, run = found
     outcome = yield from _withdraw(env, request, run, by=by, reason=reason, at=at, until=until)
     details = {
         "approval_id": request.id,
