@@ -14,6 +14,7 @@ from remediator.engine.people import Asked, CannotTell, Directory
 from remediator.journal.protocol import Journal
 from remediator.journal.values import AuditEntry
 from remediator.model.approvals import (
+    MAX_REASON,
     Answer,
     ApprovalRequest,
     Decision,
@@ -97,7 +98,7 @@ class ApprovalDesk:
         outcome, _ = await self._journal.snooze(
             approval_id,
             by=actor,
-            reason=reason[:_LONGEST_REASON],
+            reason=reason[:MAX_REASON],
             via=via,
             at=now,
             until=now + for_,
@@ -144,7 +145,7 @@ class ApprovalDesk:
             approval_id=request.id,
             actor=actor,
             answer=answer,
-            reason=reason[:_LONGEST_REASON],
+            reason=reason[:MAX_REASON],
             via=via,
             at=self._clock.now(),
             person=self._directory.person(actor),
@@ -276,9 +277,6 @@ _DECIDED = frozenset({DecisionOutcome.APPROVED, DecisionOutcome.DENIED})
 # Each look that is one too few means that somebody else has answered between; a quorum is ten
 # people at most.
 _MOST_LOOKS = 12
-
-# People write sentences; a pasted log does not belong into the audit chain.
-_LONGEST_REASON = 1000
 
 SHORTEST_SNOOZE = timedelta(minutes=1)
 """Less would ask again before anybody has looked."""

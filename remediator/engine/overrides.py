@@ -13,6 +13,7 @@ from remediator.engine.library import Library
 from remediator.engine.people import CannotTell, Directory
 from remediator.journal.protocol import Journal
 from remediator.journal.values import AuditEntry, RunStart
+from remediator.model.approvals import MAX_REASON
 from remediator.model.clock import Clock
 from remediator.model.overrides import Granted, GrantOutcome, Override, OverrideState
 from remediator.model.policy import NEVER_OVERRIDDEN, Policy
@@ -23,9 +24,6 @@ from remediator.plugin.source import Rejected
 from remediator.runbook.findings import did_you_mean
 
 log = logs.get(__name__)
-
-# People write sentences; a pasted log does not belong into the audit chain.
-_LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class OverrideControl:
                 asked_for=run.id,
                 guardrail=guardrail,
                 by=actor,
-                reason=reason.strip()[:_LONGEST_REASON],
+                reason=reason.strip()[:MAX_REASON],
                 via=via,
                 state=OverrideState.OPEN,
                 created_at=now,

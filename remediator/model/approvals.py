@@ -102,6 +102,11 @@ class ApprovalRequest:
     closed_why: str = ""
 
 
+MAX_REASON = 1000
+"""Characters of what a person says beside an answer: people write sentences, and a pasted log does
+not belong into the audit chain."""
+
+
 class Answer(StrEnum):
     """What a person says."""
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from remediator.model.approvals import MAX_REASON
 from remediator.model.canonical import JSONObject
 from remediator.model.views import RunView
 from remediator.notify.slack import buttons, plans, text
@@ -27,7 +28,6 @@ SPANS = ("15m", "30m", "1h", "2h", "4h", "8h")
 _MAX_PAGE = 10_000
 _MAX_SECTIONS = 40
 _MOST_LISTED = 20
-_LONGEST_REASON = 1000
 
 
 def one_moment(title: str) -> JSONObject:
@@ -86,7 +86,7 @@ def deny(view: RunView, question: str) -> JSONObject:
     """Return the form that asks why not."""
     blocks = [
         section(f"*{cut(view.run.runbook, 150)}*\n{cut(plans.briefly(view), 1000)}"),
-        _input("reason", "Why not?", _text(multiline=True, most=_LONGEST_REASON)),
+        _input("reason", "Why not?", _text(multiline=True, most=MAX_REASON)),
     ]
     return _form("Deny", "Deny", blocks, DENY, question)
 
@@ -106,7 +106,7 @@ def snooze(view: RunView, question: str) -> JSONObject:
             "at again, the change planned and checked anew, and asked about if it is still needed."
         ),
         _input("span", "For how long?", select),
-        _input("reason", "Why?", _text(most=_LONGEST_REASON), optional=True),
+        _input("reason", "Why?", _text(most=MAX_REASON), optional=True),
     ]
     return _form("Snooze", "Snooze", blocks, SNOOZE, question)
 
