@@ -9,9 +9,8 @@ from typing import ClassVar
 from remediator.clients.apprise import AppriseClient
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier
 
 _MOST_CHANGES = 5
@@ -43,7 +42,7 @@ class Apprise(Notifier):
             return ref
         told = telling.told(note, view)
         lines = [told.text, *told.changes[:_MOST_CHANGES], told.look]
-        with delivering(note):
+        with delivering.telling(note):
             await ctx.client(AppriseClient).notify(
                 self.address,
                 title=told.title,

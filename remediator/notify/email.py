@@ -19,9 +19,8 @@ from remediator.model.clock import to_minute
 from remediator.model.runs import RunState
 from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier, StormBar
 
 _LONGEST_SUBJECT = 150
@@ -53,7 +52,7 @@ class Email(Notifier):
             from_address=settings.from_address,
             to=settings.to,
         )
-        with delivering(note):
+        with delivering.telling(note):
             refused = await client.send(mail)
         if refused:
             ctx.log.warning("the mail server refused some recipients", refused=list(refused))
@@ -86,7 +85,7 @@ class Email(Notifier):
         if number > 1:
             mail["In-Reply-To"] = mail["References"] = first
         mail.set_content("\n".join((title, "", *lines)) + "\n")
-        with delivering(None):
+        with delivering.telling(None):
             await client.send(mail)
         return {"number": number}
 

@@ -15,9 +15,8 @@ from remediator.clients.grafana import GrafanaClient
 from remediator.model.canonical import JSON, JSONObject
 from remediator.model.runs import Step, StepState
 from remediator.model.views import Note, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier
 
 _LONGEST_TAG = 100
@@ -53,7 +52,7 @@ class Grafana(Notifier):
         """
         known: dict[str, JSON] = dict(ref) if ref is not None else {}
         client = ctx.client(GrafanaClient)
-        with delivering(note):
+        with delivering.telling(note):
             for mark in _marks(note, view):
                 shown = f"{mark.text}\n{mark.end.isoformat() if mark.end else ''}"
                 before = known.get(mark.key)

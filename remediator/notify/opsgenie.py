@@ -8,9 +8,8 @@ from remediator.clients import errors, opsgenie
 from remediator.clients.opsgenie import OpsgenieClient
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier
 
 
@@ -32,7 +31,7 @@ class Opsgenie(Notifier):
         alias = f"remediator-{view.run.id}"
         opened = ref is not None and ref.get("open") is True
         client = ctx.client(OpsgenieClient)
-        with delivering(note):
+        with delivering.telling(note):
             if note.kind is NoteKind.ESCALATION:
                 await _create(client, alias, note, view)
                 if opened:

@@ -10,9 +10,8 @@ or when the alert clears after the run had ended.
 from remediator.clients.pagerduty import MAX_SUMMARY, PagerDutyClient
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, NoteKind, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier
 
 
@@ -34,7 +33,7 @@ class PagerDuty(Notifier):
         key = f"remediator-{view.run.id}"
         opened = ref is not None and ref.get("open") is True
         client = ctx.client(PagerDutyClient)
-        with delivering(note):
+        with delivering.telling(note):
             if note.kind is NoteKind.ESCALATION:
                 told = telling.told(note, view)
                 await client.trigger(

@@ -10,9 +10,8 @@ from remediator.clients.pagerduty import MAX_SUMMARY, PagerDutyClient
 from remediator.model.canonical import JSON, JSONObject
 from remediator.model.runs import Step, StepState
 from remediator.model.views import Note, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier
 
 
@@ -34,7 +33,7 @@ class PagerDutyChanges(Notifier):
         before = ref.get("told") if ref is not None else None
         told: list[JSON] = list(before) if isinstance(before, list) else []
         client = ctx.client(PagerDutyClient)
-        with delivering(note):
+        with delivering.telling(note):
             for key, step, verb in _news(view):
                 if key in told:
                     continue

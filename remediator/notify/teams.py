@@ -15,9 +15,8 @@ from remediator.model.canonical import JSONObject
 from remediator.model.runs import RunState
 from remediator.model.storms import Storm
 from remediator.model.views import Note, NoteKind, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier, StormBar
 
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
@@ -47,7 +46,7 @@ class Teams(Notifier):
         """
         if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
             return ref or {}  # the run has been here: a storm counts it once
-        with delivering(note):
+        with delivering.telling(note):
             await ctx.client(TeamsClient).post(card(note, view))
         return {"said": note.text[: telling.MAX_TEXT]}
 
@@ -62,7 +61,7 @@ class Teams(Notifier):
         """
         title, lines = telling.storm(storm)
         body = [_text(title, weight="Bolder", size="Medium", color="Warning")]
-        with delivering(None):
+        with delivering.telling(None):
             await ctx.client(TeamsClient).post(_shell(title, [*body, *map(_text, lines)], ()))
         return {}
 

@@ -8,9 +8,8 @@ from typing import ClassVar
 from remediator.clients.webhooks import WebhookClient
 from remediator.model.canonical import JSONObject
 from remediator.model.views import Note, RunView
-from remediator.plugin import telling
+from remediator.plugin import delivering, telling
 from remediator.plugin.context import Context
-from remediator.plugin.delivering import telling as delivering
 from remediator.plugin.notifier import Notifier
 
 
@@ -42,6 +41,6 @@ class Webhook(Notifier):
             "timestamp": note.at.isoformat(),
             "data": telling.as_json(note, view),
         }
-        with delivering(note):
+        with delivering.telling(note):
             await ctx.client(WebhookClient).post(self.endpoint, note.id, body, at=ctx.now())
         return ref
