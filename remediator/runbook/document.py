@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -24,6 +25,24 @@ _DEEPEST = 40
 _MOST_NODES = 50_000
 
 Path = tuple[str | int, ...]
+
+
+class Unreadable(Exception):
+    """A file can't be read; the text says why."""
+
+
+def text_of(path: FilePath) -> str:
+    """Return what a file holds.
+
+    Raises:
+        Unreadable: it can't be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise Unreadable("not UTF-8 text") from None
+    except OSError as error:
+        raise Unreadable(error.strerror or type(error).__name__) from None
 
 
 @dataclass(frozen=True, slots=True)

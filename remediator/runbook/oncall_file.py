@@ -19,10 +19,9 @@ def load(path: Path) -> OnCall:
         RunbookErrors: with every fault.
     """
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise RunbookErrors([_fault(path, f"cannot be read: {reason}")]) from None
+        source = document.text_of(path)
+    except document.Unreadable as error:
+        raise RunbookErrors([_fault(path, f"cannot be read: {error}")]) from None
     documents = document.parse(source, str(path))
     if len(documents) != 1:
         text = f"{len(documents)} documents where one schedule is expected"

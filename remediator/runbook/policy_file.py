@@ -77,10 +77,9 @@ def load(path: Path) -> PolicySource:
         RunbookErrors: with every fault.
     """
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        finding = _fault(path, "unreadable", f"the policy cannot be read: {reason}")
+        source = document.text_of(path)
+    except document.Unreadable as error:
+        finding = _fault(path, "unreadable", f"the policy cannot be read: {error}")
         raise RunbookErrors([finding]) from None
     policy, doc = _read(source, str(path))
     positions = {

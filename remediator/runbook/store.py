@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remediator.plugin.registry import Registry
 from remediator.runbook import compile as compiler
+from remediator.runbook import document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 from remediator.runbook.runbook import Runbook
 
@@ -38,10 +39,9 @@ def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
     found: list[Runbook] = []
     for file in files(paths):
         try:
-            source = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            findings.append(_fault(file, "unreadable", f"cannot be read: {reason}"))
+            source = document.text_of(file)
+        except document.Unreadable as error:
+            findings.append(_fault(file, "unreadable", f"cannot be read: {error}"))
             continue
         try:
             found += compiler.compile_file(source, str(file), registry)
