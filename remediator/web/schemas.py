@@ -173,7 +173,14 @@ SCHEMAS: Mapping[str, Schema] = {
         digest=_TEXT,
     ),
     "Verdict": _object(
-        rule=_TEXT, ruling=_enum(Ruling), reason=_TEXT, lifted_by=_TEXT, override=_TEXT
+        rule=_TEXT,
+        ruling=_enum(Ruling),
+        reason=_TEXT,
+        lifted_by=_TEXT,
+        by=_TEXT,
+        figure=_TEXT,
+        limit=_TEXT,
+        override=_TEXT,
     ),
     "Policy": _object(file=_maybe(_TEXT), digest=_TEXT, policy=_OBJECT),
     "Explanation": _object(
