@@ -17,7 +17,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from remediator.clients.errors import ClientError, Refused, Unavailable
-from remediator.clients.http import HttpClient, shown
+from remediator.clients.http import Http, HttpClient, shown
 from remediator.model.alerts import Alert, AlertStatus
 from remediator.model.signals import Signal
 from remediator.settings import Sender
@@ -74,9 +74,10 @@ class Sighting:
 class Alertmanagers:
     """The Alertmanagers of all senders in the settings."""
 
-    def __init__(self, senders: Mapping[str, Sender]) -> None:
+    def __init__(self, senders: Mapping[str, Sender], http: Http | None = None) -> None:
+        """Ask over `http`; None: over connections of its own."""
         self._senders = senders
-        self._http = HttpClient(keep_alive=True)
+        self._http = http or HttpClient(keep_alive=True)
 
     async def close(self) -> None:
         """Let the connections go. Idempotent."""

@@ -8,6 +8,7 @@ host, port and path are shown.
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlencode
 
 import aiohttp
@@ -41,6 +42,31 @@ class Answer:
     def text(self) -> str:
         """The body as text, undecodable bytes replaced."""
         return self.body.decode(errors="replace")
+
+
+class Http(Protocol):
+    """What makes requests: `HttpClient`, or what stands in its place (`remediator.simulated`)."""
+
+    async def close(self) -> None:
+        """Let the connections go. Idempotent."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+        max_bytes: int,
+        follow_redirects: bool = False,
+        verify: bool = True,
+        called: str = "",
+    ) -> Answer:
+        """See `HttpClient.request`."""
+        ...
 
 
 class HttpClient:

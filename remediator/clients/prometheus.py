@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from remediator.clients.errors import Refused, Unavailable, retry_after
-from remediator.clients.http import Answer, HttpClient, shown
+from remediator.clients.http import Answer, Http, HttpClient, shown
 from remediator.settings import PrometheusSettings
 
 # Tens of thousands of series; a probe that needs more should aggregate in the query.
@@ -66,9 +66,10 @@ class _Body(msgspec.Struct, rename="camel"):
 class PrometheusClient:
     """Asks the Prometheus of the settings."""
 
-    def __init__(self, settings: PrometheusSettings) -> None:
+    def __init__(self, settings: PrometheusSettings, http: Http | None = None) -> None:
+        """Ask over `http`; None: over connections of its own."""
         self._settings = settings
-        self._http = HttpClient(keep_alive=True)
+        self._http = http or HttpClient(keep_alive=True)
 
     async def close(self) -> None:
         """Let the connections go. Idempotent."""

@@ -6,7 +6,7 @@ write names the field manager `remediator`, and none is ever forced.
 
 import asyncio
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from remediator.clients.errors import ClientError, Missing, Refused
@@ -29,12 +29,17 @@ _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 
 
+Connect = Callable[[KubernetesSettings], Awaitable[connection.Link]]
+
+
 class Kubernetes:
     """A client of one cluster. Its methods raise the errors of `remediator.clients.errors`."""
 
-    def __init__(self, settings: KubernetesSettings) -> None:
+    def __init__(self, settings: KubernetesSettings, connect: Connect = connection.connect) -> None:
+        """Make a client; `connect` finds the cluster when it is first used."""
         self._settings = settings
-        self._connection: connection.Connection | None = None
+        self._connect_to = connect
+        self._connection: connection.Link | None = None
         self._connecting = asyncio.Lock()
 
     async def close(self) -> None:
@@ -168,12 +173,10 @@ class Kubernetes:
             used = await self._connect(instead_of=used)
         return answers.read(answer, request)
 
-    async def _connect(
-        self, instead_of: connection.Connection | None = None
-    ) -> connection.Connection:
+    async def _connect(self, instead_of: connection.Link | None = None) -> connection.Link:
         async with self._connecting:
             if self._connection is None or self._connection is instead_of:
-                self._connection = await connection.connect(self._settings)
+                self._connection = await self._connect_to(self._settings)
                 if instead_of is not None:
                     await instead_of.retire()
             return self._connection

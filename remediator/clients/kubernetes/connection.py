@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -34,6 +34,27 @@ class Answer:
     status: int
     body: bytes
     retry_after: str | None
+
+
+class Link(Protocol):
+    """What carries requests to an API server: a `Connection`, or what stands in its place
+    (`remediator.simulated`)."""
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        *,
+        accept: str,
+        content_type: str | None,
+        body: object,
+    ) -> Answer:
+        """See `Connection.send`."""
+        ...
+
+    async def retire(self) -> None:
+        """Close when nothing is in flight any more."""
 
 
 class Connection:
