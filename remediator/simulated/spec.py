@@ -38,6 +38,12 @@ def _manifest(value: Object) -> Object:
 Manifest = Annotated[Object, AfterValidator(_manifest)]
 
 
+class Manifests(Frozen):
+    """The objects of one document of a manifest file."""
+
+    objects: tuple[Manifest, ...]
+
+
 def _request(text: str) -> str:
     method, _, url = text.partition(" ")
     if (
