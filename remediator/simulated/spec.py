@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration
+from remediator.simulated.answers import AnswerSpec, CommandSpec, RequestText
 
 Object = Mapping[str, Any]
 """A Kubernetes object, as its manifest says it."""
@@ -44,25 +45,7 @@ class Manifests(Frozen):
     objects: tuple[Manifest, ...]
 
 
-def _request(text: str) -> str:
-    method, _, url = text.partition(" ")
-    if (
-        not method.isalpha()
-        or method != method.upper()
-        or not url.startswith(("http://", "https://"))
-    ):
-        raise ValueError(
-            f"{text!r} is no request; write it like GET http://shop.example.org/healthz"
-        )
-    return text
-
-
-Request = Annotated[
-    str,
-    AfterValidator(_request),
-    Field(examples=["GET http://api.shop/healthz", "GET http://api.shop/*"]),
-]
-"""Method and URL; a `*` at the end stands for any rest."""
+Request = RequestText
 
 
 def _reference(text: str) -> str:
@@ -102,50 +85,6 @@ class PrometheusSpec(Frozen):
     moment of the change."""
 
 
-class AnswerSpec(Frozen):
-    """One HTTP request, and what is answered."""
-
-    request: Request
-    """Method and URL, as `GET http://shop.example.org/healthz`; a `*` at the end stands for any
-    rest. The exact ones are looked at first."""
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    """Headers of the answer."""
-    body: str = ""
-    """The answer's body, as text."""
-    json_: Annotated[Any, Field(alias="json")] = None
-    """The answer's body as a value, in place of `body`; it is sent as JSON."""
-    error: str = ""
-    """There is no answer at all, and this is why: no connection."""
-
-    @model_validator(mode="after")
-    def _one_body(self) -> "AnswerSpec":
-        if self.body and self.json_ is not None:
-            raise ValueError("give body or json, not both")
-        if self.error and (self.body or self.json_ is not None or self.headers):
-            raise ValueError("error says that there is no answer; leave out what it would hold")
-        return self
-
-
-class CommandSpec(Frozen):
-    """One command, and how it ends."""
-
-    command: Annotated[
-        tuple[str, ...],
-        Field(min_length=1, examples=[["/usr/bin/systemctl", "restart", "nginx"]]),
-    ]
-    """The program's absolute path and its arguments. `*` stands for any one argument; a last `**`
-    for any that follow."""
-    exit: int = 0
-    """Its exit status; negative for the signal that ends it."""
-    stdout: str = ""
-    """What it writes."""
-    stderr: str = ""
-    """What it writes to standard error."""
-    takes: Duration = timedelta()
-    """How long it runs, in virtual time."""
-
-
 class WorldSpec(Frozen):
     """What actions and probes see, in a test or a world's own file."""
 
@@ -178,7 +117,7 @@ class WorldSpec(Frozen):
             files=(*base.files, *self.files),
             kubernetes=_laid_over(base.kubernetes, self.kubernetes, identity),
             prometheus=prometheus,
-            http=_laid_over(base.http, self.http, lambda one: one.request),
+            http=_laid_over(base.http, self.http, lambda one: one.what),
             exec=_laid_over(base.exec, self.exec, lambda one: one.command),
         )
 
