@@ -39,6 +39,12 @@ def _manifest(value: Object) -> Object:
 Manifest = Annotated[Object, AfterValidator(_manifest)]
 
 
+class Manifests(Frozen):
+    """The objects of one document of a manifest file."""
+
+    objects: tuple[Manifest, ...]
+
+
 Request = RequestText
 
 
