@@ -54,6 +54,13 @@ class World:
         self.web.change(change.http)
         self.commands.change(change.exec)
 
+    async def close(self) -> None:
+        """Let go of what the clients hold. Idempotent."""
+        for client in self._clients.values():
+            close = getattr(client, "close", None)
+            if close is not None:
+                await close()
+
     def objects(self) -> Sequence[Object]:
         """Return the Kubernetes objects that there are now."""
         return ()
