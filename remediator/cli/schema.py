@@ -8,7 +8,8 @@ import click
 @click.command("schema")
 @click.option("--config", "of_settings", is_flag=True, help="Of the settings, not of runbooks.")
 @click.option("--policy", "of_policy", is_flag=True, help="Of the policy file, not of runbooks.")
-def command(of_settings: bool, of_policy: bool) -> None:
+@click.option("--crd", "as_crd", is_flag=True, help="The CustomResourceDefinitions, as YAML.")
+def command(of_settings: bool, of_policy: bool, as_crd: bool) -> None:
     """Print the JSON Schema.
 
     An editor completes and checks a file that begins with
@@ -16,8 +17,13 @@ def command(of_settings: bool, of_policy: bool) -> None:
     """
     from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
 
-    if of_settings and of_policy:
-        raise click.UsageError("give --config or --policy, not both")
+    if of_settings + of_policy + as_crd > 1:
+        raise click.UsageError("give one of --config, --policy and --crd")
+    if as_crd:
+        from remediator.runbook import crds  # noqa: PLC0415
+
+        click.echo("---\n".join(map(crds.text, crds.definitions())), nl=False)
+        return
     if of_policy:
         from remediator.runbook import policy_file  # noqa: PLC0415
 

@@ -135,6 +135,9 @@ class Runbook:
     """Dotted path → (line, column), for the linter."""
     substance: str = ""
     """Digest of what it does: everything but its name, mode, limits, people and words."""
+    namespace: str = ""
+    """Where a runbook that is kept in the cluster lives: it acts there only, unless the settings
+    lift that. Empty for one that comes from a file."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether any line of matchers lets these labels through."""
