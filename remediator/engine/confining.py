@@ -32,7 +32,7 @@ def resolved(hand: Hand, step: CompiledStep) -> ActionParams:
         ExpressionFailed: an expression can't be evaluated, or a value does not do.
         Outside: they lead out of it.
     """
-    params = step.resolve(hand.scope())
+    params = step.resolve(hand.scope(step))
     if hand.home and (why := confinement.strays(hand.home, step.operation, params.model_dump())):
         raise Outside(hand.home, why)
     return params

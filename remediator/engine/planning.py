@@ -76,7 +76,7 @@ async def plan_run(hand: Hand) -> Outcome:
             unknown.add(step.id)
             continue
         try:
-            if step.condition is not None and not step.wanted(hand.scope()):
+            if step.conditional and not step.wanted(hand.scope(step)):
                 row = row_for(hand, step, state=StepState.SKIPPED, message="its condition is false")
             elif is_action(step):
                 row, plan = await plan_step(hand, step)
