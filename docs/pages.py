@@ -1,4 +1,4 @@
-"""Writes what is made from the code: `python docs/pages.py` writes docs/settings.md and deploy/crds.
+"""Writes what is made from the code: `python docs/pages.py` writes docs/settings.md, deploy/crds.
 
 A test compares what it would write with what is there.
 """
