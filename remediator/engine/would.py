@@ -73,11 +73,13 @@ class World:
     ledger: Ledger = field(default_factory=NoLedger)
 
 
-def hand_of(runbook: Runbook, start: RunStart, incident: Incident, world: World) -> Hand:
+def hand_of(
+    runbook: Runbook, start: RunStart, incident: Incident, world: World, *, run_id: str = NOBODY
+) -> Hand:
     """Return the hand of a run that nobody has written down."""
     now = world.clock.now()
     run = Run(
-        id=incident.id,
+        id=run_id,
         incident_id=incident.id,
         runbook=runbook.name,
         version=runbook.version,
