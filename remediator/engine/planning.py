@@ -67,7 +67,7 @@ async def plan_run(hand: Hand) -> Outcome:
             unknown.add(step.id)
             continue
         try:
-            if step.condition is not None and not step.wanted(hand.scope()):
+            if step.conditional and not step.wanted(hand.scope(step)):
                 row = row_for(hand, step, state=StepState.SKIPPED, message="its condition is false")
             elif is_action(step):
                 row, plan = await plan_step(hand, step)
@@ -99,7 +99,7 @@ async def plan_step(hand: Hand, step: CompiledStep) -> tuple[Step, Plan]:
         ActionError: Temporary, Permanent or Stale, with a sentence.
         ExpressionFailed: a parameter can't be worked out.
     """
-    params = step.resolve(hand.scope())
+    params = step.resolve(hand.scope(step))
     plan = await within.look(step.action.plan(params, hand.ctx), hand.ports.clock)
     row = row_for(
         hand,
@@ -119,7 +119,7 @@ async def probe_step(hand: Hand, step: CompiledStep) -> Step:
         ActionError: the probe could not look.
         ExpressionFailed: a parameter can't be worked out.
     """
-    params = step.resolve(hand.scope())
+    params = step.resolve(hand.scope(step))
     result = await within.look(step.probe.probe(params, hand.ctx), hand.ports.clock)
     now = hand.now
     return row_for(

@@ -77,7 +77,7 @@ async def _probe(held: Hand) -> tuple[bool | None, str]:
     verify = held.runbook.verify
     assert verify is not None and verify.step is not None  # noqa: S101,PT018 - caller checks
     try:
-        params = verify.step.resolve(held.scope())
+        params = verify.step.resolve(held.scope(verify.step))
         result = await within.look(verify.step.probe.probe(params, held.ctx), held.ports.clock)
     except (ActionError, ExpressionFailed) as error:
         return None, str(error)

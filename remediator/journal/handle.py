@@ -30,6 +30,7 @@ from remediator.journal import (
     snoozing,
     steps,
     storms,
+    turns,
     updates,
     views,
 )
@@ -56,6 +57,8 @@ from remediator.journal.values import (
     RunStart,
     RunUpdate,
     Truncated,
+    Turn,
+    TurnOutcome,
     UpdateOutcome,
 )
 from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcome, SnoozeOutcome
@@ -163,6 +166,12 @@ class Handle:
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """See `Journal.write`."""
         return await self._engine.write_together(self._updates, update)
+
+    async def take_turn(self, run_id: str, turn: Turn, *, epoch: int, at: datetime) -> TurnOutcome:
+        """See `Journal.take_turn`."""
+        return await self._engine.write(
+            lambda: turns.take(self._env, run_id, turn, epoch=epoch, at=at)
+        )
 
     async def decide(
         self, decision: Decision, *, earlier: Mapping[str, str] | None = None

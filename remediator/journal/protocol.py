@@ -28,6 +28,8 @@ from remediator.journal.values import (
     RunStart,
     RunUpdate,
     Truncated,
+    Turn,
+    TurnOutcome,
     UpdateOutcome,
 )
 from remediator.model.approvals import (
@@ -118,6 +120,11 @@ class Journal(Protocol):
 
     async def write(self, update: RunUpdate) -> UpdateOutcome:
         """Carry out one transition of a claimed run."""
+        ...
+
+    async def take_turn(self, run_id: str, turn: Turn, *, epoch: int, at: datetime) -> TurnOutcome:
+        """Give a claimed run its turn in its line, or a place in it, or nothing; in `restart`, stop
+        those before it that have changed nothing. A run that has its turn keeps it to its end."""
         ...
 
     async def decide(

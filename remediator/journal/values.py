@@ -19,6 +19,7 @@ from remediator.model.history import History, LookBack
 from remediator.model.incidents import Fate
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
+from remediator.model.repeats import RepeatMode
 from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note
@@ -235,6 +236,40 @@ class UpdateOutcome:
     verdicts: tuple[Verdict, ...] = ()
     holder: str = ""
     run: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a run that wants to begin asks for: its turn among the runs of its line.
+
+    `most` is, in `queued`, how many wait at most; in `parallel`, how many have their turn at most
+    (None for no limit).
+    """
+
+    line: str
+    mode: RepeatMode
+    most: int | None = None
+
+
+class Turned(StrEnum):
+    """What became of a run that wanted to begin."""
+
+    TAKEN = "taken"  # it is its turn
+    WAITS = "waits"  # it stands in its line; others come first
+    REFUSED = "refused"  # another goes on, and it is not to wait
+    FULL = "full"  # too many wait, or go on, already
+    AGAIN = "again"  # somebody came between: ask again
+    FENCED = "fenced"  # the run is no longer ours
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutcome:
+    """`before` are the runs that come first or go on, in order; `stopped` those that were cancelled
+    to make room, as they are now."""
+
+    turned: Turned
+    before: tuple[str, ...] = ()
+    stopped: tuple[Run, ...] = ()
 
 
 class Due(StrEnum):

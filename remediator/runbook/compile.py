@@ -5,6 +5,7 @@ Collects every fault of a document, each with its position; nothing half-checked
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from remediator.model import canonical, matchers
@@ -23,6 +24,7 @@ from remediator.runbook.expressions import (
 from remediator.runbook.findings import Finding, RunbookErrors, Severity, did_you_mean
 from remediator.runbook.runbook import Compiled, CompiledStep, Runbook, Verify
 from remediator.runbook.schema import RunbookSpec, StepSpec
+from remediator.runbook.scope import Frame, Part
 
 _ERROR = Severity.ERROR
 _RESULT = re.compile(r"\bsteps\.`?([a-z][\w-]*)`?\.result\.\??([A-Za-z_]\w*)")
@@ -81,12 +83,16 @@ class _Compiler(Reporter):
         for name in sorted(condition.names & {"run.id", "run.name"} if condition else ()):
             self.fault(("if",), "expression", f"{name} is not known before a run begins")
         variables, extra = self._vars(spec.vars)
-        steps = self._steps(spec, extra)
-        verify = self._verify(spec, extra, steps)
+        frame = Frame(vars=variables)
+        steps = self._steps(spec, extra, frame)
+        verify = self._verify(spec, extra, steps, frame)
         self._escalation(spec)
         silence = self._silence(spec)
         if self.findings:
             raise RunbookErrors(self.findings)
+        positions = {
+            ".".join(map(str, path)): (at.line, at.column) for path, at in self.doc.values.items()
+        }
         return Runbook(
             name=spec.name,
             description=spec.description,
@@ -105,15 +111,13 @@ class _Compiler(Reporter):
             mode=spec.mode,
             approval=spec.approval,
             limits=spec.guardrails,
-            vars=variables,
+            frame=frame,
             steps=tuple(steps),
+            parts={"": {step.id: Part(step.id, (step.id,)) for step in steps}},
             verify=verify,
             on_failure=spec.on_failure,
             silence=silence,
-            positions={
-                ".".join(map(str, path)): (at.line, at.column)
-                for path, at in self.doc.values.items()
-            },
+            positions=positions,
             substance=_substance(self.doc.value),
         )
 
@@ -230,7 +234,7 @@ class _Compiler(Reporter):
 
     # -- steps
 
-    def _steps(self, spec: RunbookSpec, extra: dict[str, Any]) -> list[CompiledStep]:
+    def _steps(self, spec: RunbookSpec, extra: dict[str, Any], frame: Frame) -> list[CompiledStep]:
         steps: list[CompiledStep] = []
         known = dict(extra)
         seen: set[str] = set()
@@ -242,7 +246,7 @@ class _Compiler(Reporter):
             path: Path = ("steps", number)
             step = self._step(path, number, one, Environment(known), seen)
             if step is not None:
-                steps.append(step)
+                steps.append(replace(step, frame=frame))
             seen.add(one.id)
             known.update(_results(one.id))
             if step is not None and isinstance(step.operation, Probe):
@@ -282,7 +286,7 @@ class _Compiler(Reporter):
         return operation
 
     def _verify(
-        self, spec: RunbookSpec, extra: dict[str, Any], steps: list[CompiledStep]
+        self, spec: RunbookSpec, extra: dict[str, Any], steps: list[CompiledStep], frame: Frame
     ) -> Verify | None:
         given = spec.verify
         if given is None:
@@ -314,6 +318,7 @@ class _Compiler(Reporter):
             timeout=given.within,
             retry_attempts=1,
             backoff=given.within,
+            frame=frame,
             where=f"{self.doc.file}:{where.line}:{where.column}",
         )
         return Verify(given.within, given.every, probe)
