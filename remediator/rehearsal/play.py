@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from remediator.journal.values import AuditRecord
+from remediator.observe import logs
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
 from remediator.rehearsal import expect, seen, who
@@ -68,20 +69,23 @@ class Played:
 
 def play(rehearsal: Rehearsal, case: Case, registry: Registry) -> Played:
     """Play one test to its end; in a loop of its own, so not from within another."""
-    with asyncio.Runner(loop_factory=SettlingLoop) as runner:
-        return runner.run(_Play(rehearsal, case, registry).play())
+    with logs.captured() as errors, asyncio.Runner(loop_factory=SettlingLoop) as runner:
+        return runner.run(_Play(rehearsal, case, registry, errors).play())
 
 
 class _Play:
     """One test on its way."""
 
-    def __init__(self, rehearsal: Rehearsal, case: Case, registry: Registry) -> None:
+    def __init__(
+        self, rehearsal: Rehearsal, case: Case, registry: Registry, errors: list[str]
+    ) -> None:
         self._rehearsal = rehearsal
         self._case = case
         self._clock = ManualClock(rehearsal.spec.start)
         self._start = self._clock.now()
         self._world = World(case.world, self._clock)
         self._told: list[Told] = []
+        self._errors = errors
         self._watch = Watch(rehearsal.runbooks)
         self._failures: list[Failure] = []
         self._story = Story(self._start)
@@ -186,3 +190,5 @@ class _Play:
         self._watch.note_records(records)
         self._story.gather(records, self._told[self._heard :])
         self._heard = len(self._told)
+        self._story.logged(self._clock.now() - self._start, self._errors)
+        self._errors.clear()
