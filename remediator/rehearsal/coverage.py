@@ -1,8 +1,9 @@
 """How much of each runbook its tests go through. Pure.
 
 A *goal* is one thing that a test can show: a step is planned, it is applied, its condition is
-false, verify finds that it did not help. Coverage is the share of goals that some test reached. What
-can't be asked of every runbook (that a step fails, which guardrail says no) is told and not counted.
+false, verify finds that it did not help. Coverage is the share of goals that some test reached.
+What can't be asked of every runbook (that a step fails, which guardrail says no) is told and not
+counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
