@@ -117,7 +117,7 @@ class HttpClient:
         """
         name = called or shown(url)
         try:
-            target = _target(url, query)
+            target = addressed(url, query)
         except Refused as error:
             raise Refused(
                 f"{called}: its address is no http or https URL" if called else str(error)
@@ -174,7 +174,12 @@ def shown(url: str) -> str:
         return "the URL"
 
 
-def _target(url: str, query: Sequence[tuple[str, str]]) -> yarl.URL:
+def addressed(url: str, query: Sequence[tuple[str, str]]) -> yarl.URL:
+    """Return what is asked for: the URL with its query, if any is given, in place of its own.
+
+    Raises:
+        Refused: it is no http or https URL with a host.
+    """
     try:
         parsed = yarl.URL(url)
     except ValueError:

@@ -114,8 +114,8 @@ async def _begin(held: Hand, one: CompiledStep, row: Step | None, unwritten: Unw
     signal = await recheck.signal(held)
     firing = None if signal in (None, Signal.NOT_CONFIGURED) else signal is not Signal.RESOLVED
     try:
-        asked = one.condition is not None and not further
-        if asked and not one.wanted(held.scope(firing=firing)):
+        asked = one.conditional and not further
+        if asked and not one.wanted(held.scope(one, firing=firing)):
             skipped = row_for(
                 held, one, state=StepState.SKIPPED, plan=None, message="its condition is false"
             )

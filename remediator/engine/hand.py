@@ -32,7 +32,7 @@ from remediator.model.views import Note, NoteKind, RunView
 from remediator.observe import logs, metrics
 from remediator.plugin.action import Action
 from remediator.plugin.context import Context
-from remediator.runbook.runbook import CompiledStep, Runbook, Scope
+from remediator.runbook.runbook import Block, CompiledStep, Runbook, Scope
 
 log = logs.get(__name__)
 
@@ -82,6 +82,12 @@ class Hand:
         )
 
     @property
+    def home(self) -> str:
+        """The namespace that the runbook may not leave; empty where it may act anywhere."""
+        namespace = self.runbook.namespace
+        return "" if namespace in self.ports.unconfined else namespace
+
+    @property
     def stops(self) -> bool:
         """Whether the daemon stops, so that nothing new may be begun."""
         return self.stopping is not None and self.stopping.is_set()
@@ -98,10 +104,11 @@ class Hand:
             return {}
         return self.approval.digests
 
-    def scope(self, *, firing: bool | None = None) -> Scope:
-        """Return what expressions may read now.
+    def scope(self, at: CompiledStep | Block | None = None, *, firing: bool | None = None) -> Scope:
+        """Return what the expressions of one place may read now.
 
         Args:
+            at: the step, or the block whose list is asked for; None outside of the steps.
             firing: the alert's state as asked just now; None keeps the one it had at the start.
         """
         told = dict(self.run.context)
@@ -116,10 +123,12 @@ class Hand:
                     "result": row.output,
                     "plan": row.plan.to_json() if row.plan else None,
                     "ok": row.state is StepState.DONE,
+                    "skipped": row.state is StepState.SKIPPED,
                 }
                 for row in self.rows.values()
                 if row.state not in (StepState.PLANNED, StepState.STARTED)
             },
+            at=at,
         )
 
     def step_of(self, row: Step) -> CompiledStep:

@@ -99,13 +99,18 @@ def read(*, run_id: str, look: LookBack, at: datetime) -> Operation[History]:
     return past.of(run_id, look, at, (yield from incidents.open_of_run(run_id)))
 
 
+def pass_gate() -> Operation[None]:
+    """Go on as the only transaction of all replicas that is past the gate, until it commits."""
+    yield Query(_GATE)
+
+
 def gather(wave: Sequence[RunUpdate], ours: Mapping[str, Run]) -> Operation[Past]:
     """Read what judging these updates needs, and no more; what locks or guards passes the gate."""
     locking = [u for u in wave if u.run_id in ours and (u.lock or u.guard)]
     guards = [(u.guard, ours[u.run_id]) for u in locking if u.guard]
     if not locking:
         return Past()
-    yield Query(_GATE)
+    yield from pass_gate()
     held = yield from locks.all_held()
     if not guards:
         return Past(locks=held)

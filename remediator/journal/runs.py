@@ -17,7 +17,7 @@ from remediator.model.verdicts import Verdict
 COLUMNS = (
     "id, incident_id, runbook, version, trigger, state, reason, message, target, context, epoch,"
     " owner, wake_us, created_us, started_us, ended_us, started_by, cancel_requested_by,"
-    " deadline_us, moved_us"
+    " deadline_us, moved_us, line, has_turn"
 )
 # People type a piece of an id; a shorter one hits too many.
 MIN_PIECE = 6
@@ -25,7 +25,7 @@ MIN_PIECE = 6
 _INSERT = f"""
     INSERT INTO runs ({COLUMNS}, verdicts)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, '[]')
+        $20, $21, $22, '[]')
 """  # noqa: S608 - constants
 _CLAIM = f"""
     UPDATE runs SET owner = $1, epoch = epoch + 1, started_us = COALESCE(started_us, $2)
@@ -230,6 +230,8 @@ def from_row(row: Row) -> Run:
         cancel_requested_by=row[17],
         deadline_at=from_us_or_none(row[18]),
         moved_at=from_us(row[19]),
+        line=row[20],
+        has_turn=bool(row[21]),
     )
 
 
@@ -255,6 +257,8 @@ def _to_row(run: Run) -> tuple[object, ...]:
         run.cancel_requested_by,
         to_us_or_none(run.deadline_at),
         to_us(run.moved_at or run.created_at),
+        run.line,
+        int(run.has_turn),
     )
 
 

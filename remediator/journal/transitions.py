@@ -2,14 +2,15 @@
 
 Every caller (worker, decision, cancel, resume, a resolved alert) hands in `Move`s; each is checked
 against the transition table and recorded in the audit chain, and what an end entails is done here:
-locks are released, the open question becomes void, nothing wakes or owns the run any more.
+locks are released, the open question becomes void, whoever waited for the run's turn is woken,
+nothing wakes or owns the run any more.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from remediator.journal import approvals, clocks, coding, locks, outbox, silences
+from remediator.journal import approvals, clocks, coding, lines, locks, outbox, silences
 from remediator.journal.statements import Env, Many, Operation, Record, Wake
 from remediator.journal.times import to_us, to_us_or_none
 from remediator.journal.values import AuditEntry, Due
@@ -119,6 +120,9 @@ def carry_out(
     if ended:
         yield from locks.release(ended)
         yield from silences.end(ended, at=moves[0].at)
+        yield from lines.wake(
+            {run.line for run in written if run.state.ended} - {""}, at=moves[0].at
+        )
     well = [run.id for run in written if run.state in _WELL]
     if well:
         why = "the run ended well, or was stopped"

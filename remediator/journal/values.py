@@ -19,6 +19,7 @@ from remediator.model.history import History, LookBack
 from remediator.model.incidents import Fate
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
+from remediator.model.repeats import RepeatMode
 from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note
@@ -237,6 +238,40 @@ class UpdateOutcome:
     run: Run | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a run that wants to begin asks for: its turn among the runs of its line.
+
+    `most` is, in `queued`, how many wait at most; in `parallel`, how many have their turn at most
+    (None for no limit).
+    """
+
+    line: str
+    mode: RepeatMode
+    most: int | None = None
+
+
+class Turned(StrEnum):
+    """What became of a run that wanted to begin."""
+
+    TAKEN = "taken"  # it is its turn
+    WAITS = "waits"  # it stands in its line; others come first
+    REFUSED = "refused"  # another goes on, and it is not to wait
+    FULL = "full"  # too many wait, or go on, already
+    AGAIN = "again"  # somebody came between: ask again
+    FENCED = "fenced"  # the run is no longer ours
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutcome:
+    """`before` are the runs that come first or go on, in order; `stopped` those that were cancelled
+    to make room, as they are now."""
+
+    turned: Turned
+    before: tuple[str, ...] = ()
+    stopped: tuple[Run, ...] = ()
+
+
 class Due(StrEnum):
     """What somebody should look at after a commit."""
 
@@ -310,6 +345,59 @@ class Prunable:
     runs: int
     incidents: int
     audit_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a span is kept for replay.
+
+    Args:
+        notifications: how many raw bodies there are.
+        on_record: how many notifications the audit log knows of; those without a body are past
+            their retention.
+        oldest: when the oldest body that there is was received; None where there is none.
+    """
+
+    notifications: int
+    on_record: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded notification, without its body; `size` is the body's, in bytes."""
+
+    id: str
+    sender: str
+    source: str
+    received_at: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A run that a notification started, and what came of it.
+
+    Args:
+        created_at: when its notification was received.
+        asked: whether people were asked.
+        changed: whether it began to change anything.
+        plans: what it planned, each in one line.
+    """
+
+    run_id: str
+    runbook: str
+    trigger: Trigger
+    sender: str
+    fingerprint: str
+    created_at: datetime
+    state: RunState
+    reason: Reason
+    message: str
+    verdicts: tuple[Verdict, ...]
+    asked: bool
+    changed: bool
+    plans: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

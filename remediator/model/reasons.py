@@ -16,6 +16,7 @@ class Reason(StrEnum):
     GUARDRAIL_HOLDS = "guardrail_holds"  # a person should look first, whatever the mode
     PLAN_CHANGED = "plan_changed"
     SNOOZED = "snoozed"  # a person wants to be asked later
+    QUEUED = "queued"  # other runs of the same runbook, with the same key, come first
     APPROVED = "approved"
     SILENCE = "silence"  # nobody decided, and the policy takes that for a yes here
     AUTOMATIC = "automatic"
@@ -32,6 +33,9 @@ class Reason(StrEnum):
     OBSERVE_ONLY = "observe_only"
     MAINTENANCE = "maintenance"  # people are at work there: the alert is expected
     EXPECTATION_UNMET = "expectation_unmet"
+    ALREADY_RUNNING = "already_running"  # another run of the runbook, with the same key, goes on
+    QUEUE_FULL = "queue_full"  # as many runs wait for their turn as may
+    RESTARTED = "restarted"  # a further run of the runbook took its place
     GUARDRAIL_REFUSES = "guardrail_refuses"
     DENIED = "denied"
     APPROVAL_EXPIRED = "approval_expired"

@@ -135,7 +135,8 @@ class Run:
     """One execution of one runbook for one incident.
 
     `epoch` rises with each claim; every write names it, so that a stale owner changes nothing.
-    `context` holds the alert as it was when the run began, and manual labels.
+    `context` holds the alert as it was when the run began, and manual labels. `line` names the runs
+    that it must not begin beside (`repeat`), once it wants to begin; `has_turn` that it may.
     """
 
     id: str
@@ -158,6 +159,8 @@ class Run:
     cancel_requested_by: str | None = None
     deadline_at: datetime | None = None  # of the present state: verify, hold
     moved_at: datetime | None = None  # by the clock of who moved it last
+    line: str = ""
+    has_turn: bool = False
 
     @property
     def about_alert(self) -> bool:

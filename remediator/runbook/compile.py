@@ -5,13 +5,22 @@ Collects every fault of a document, each with its position; nothing half-checked
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from remediator.model import canonical, matchers
 from remediator.model.silences import WHAT_LABELS, Silencing
 from remediator.plugin.action import AnyOperation, Probe
 from remediator.plugin.registry import Registry
-from remediator.runbook import document, expressions, faults, parameters, value_types
+from remediator.runbook import (
+    confinement,
+    document,
+    expressions,
+    faults,
+    manifests,
+    parameters,
+    value_types,
+)
 from remediator.runbook.document import Document, Path, Reporter
 from remediator.runbook.expressions import (
     BROKEN,
@@ -23,6 +32,7 @@ from remediator.runbook.expressions import (
 from remediator.runbook.findings import Finding, RunbookErrors, Severity, did_you_mean
 from remediator.runbook.runbook import Compiled, CompiledStep, Runbook, Verify
 from remediator.runbook.schema import RunbookSpec, StepSpec
+from remediator.runbook.scope import Frame, Part
 
 _ERROR = Severity.ERROR
 _RESULT = re.compile(r"\bsteps\.`?([a-z][\w-]*)`?\.result\.\??([A-Za-z_]\w*)")
@@ -43,7 +53,7 @@ def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, .
             source if len(documents) == 1 else "".join(lines[one.first_line - 1 : one.last_line])
         )
         try:
-            found.append(_Compiler(one, alone, registry).runbook())
+            found.append(_compiled(one, alone, registry))
         except RunbookErrors as error:
             findings += error.findings
     if findings:
@@ -65,6 +75,13 @@ def compile_runbook(source: str, file: str, registry: Registry) -> Runbook:
     return found[0]
 
 
+def _compiled(doc: Document, source: str, registry: Registry) -> Runbook:
+    if not manifests.is_manifest(doc.value):
+        return _Compiler(doc, source, registry).runbook()
+    spec, home = manifests.spec_of(doc)
+    return confinement.confined(_Compiler(spec, source, registry).runbook(), home)
+
+
 class _Compiler(Reporter):
     def __init__(self, doc: Document, source: str, registry: Registry) -> None:
         super().__init__(doc)
@@ -81,12 +98,16 @@ class _Compiler(Reporter):
         for name in sorted(condition.names & {"run.id", "run.name"} if condition else ()):
             self.fault(("if",), "expression", f"{name} is not known before a run begins")
         variables, extra = self._vars(spec.vars)
-        steps = self._steps(spec, extra)
-        verify = self._verify(spec, extra, steps)
+        frame = Frame(vars=variables)
+        steps = self._steps(spec, extra, frame)
+        verify = self._verify(spec, extra, steps, frame)
         self._escalation(spec)
         silence = self._silence(spec)
         if self.findings:
             raise RunbookErrors(self.findings)
+        positions = {
+            ".".join(map(str, path)): (at.line, at.column) for path, at in self.doc.values.items()
+        }
         return Runbook(
             name=spec.name,
             description=spec.description,
@@ -105,15 +126,13 @@ class _Compiler(Reporter):
             mode=spec.mode,
             approval=spec.approval,
             limits=spec.guardrails,
-            vars=variables,
+            frame=frame,
             steps=tuple(steps),
+            parts={"": {step.id: Part(step.id, (step.id,)) for step in steps}},
             verify=verify,
             on_failure=spec.on_failure,
             silence=silence,
-            positions={
-                ".".join(map(str, path)): (at.line, at.column)
-                for path, at in self.doc.values.items()
-            },
+            positions=positions,
             substance=_substance(self.doc.value),
         )
 
@@ -230,7 +249,7 @@ class _Compiler(Reporter):
 
     # -- steps
 
-    def _steps(self, spec: RunbookSpec, extra: dict[str, Any]) -> list[CompiledStep]:
+    def _steps(self, spec: RunbookSpec, extra: dict[str, Any], frame: Frame) -> list[CompiledStep]:
         steps: list[CompiledStep] = []
         known = dict(extra)
         seen: set[str] = set()
@@ -242,7 +261,7 @@ class _Compiler(Reporter):
             path: Path = ("steps", number)
             step = self._step(path, number, one, Environment(known), seen)
             if step is not None:
-                steps.append(step)
+                steps.append(replace(step, frame=frame))
             seen.add(one.id)
             known.update(_results(one.id))
             if step is not None and isinstance(step.operation, Probe):
@@ -282,7 +301,7 @@ class _Compiler(Reporter):
         return operation
 
     def _verify(
-        self, spec: RunbookSpec, extra: dict[str, Any], steps: list[CompiledStep]
+        self, spec: RunbookSpec, extra: dict[str, Any], steps: list[CompiledStep], frame: Frame
     ) -> Verify | None:
         given = spec.verify
         if given is None:
@@ -314,6 +333,7 @@ class _Compiler(Reporter):
             timeout=given.within,
             retry_attempts=1,
             backoff=given.within,
+            frame=frame,
             where=f"{self.doc.file}:{where.line}:{where.column}",
         )
         return Verify(given.within, given.every, probe)

@@ -49,12 +49,14 @@ def text_of(path: FilePath) -> str:
 class Position:
     """Where a node begins, from 1. `exact` says that the text stands there as it is, so that an
     offset into the value is an offset into the line. `span` is where any other text stands in the
-    source, from its first character on."""
+    source, from its first character on. `whole` is where all of a scalar stands, quotes and the
+    header of a block included; of a list or map where it begins, twice."""
 
     line: int
     column: int
     exact: bool = False
     span: tuple[int, int] | None = None
+    whole: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,7 @@ class Document:
         same = all(self.source[i] == char for i, char in zip(written, wanted, strict=False))
         if not same or before >= len(written):
             return where.line, where.column
-        at = written[before]
-        return self.source.count("\n", 0, at) + 1, at - self.source.rfind("\n", 0, at)
+        return self.line_and_column(written[before])
 
     def _value(self, path: Path) -> Any:
         value = self.value
@@ -115,7 +116,26 @@ class Document:
     ) -> Finding:
         """Make an error about the value (or key) at `path`."""
         where = self.key(path) if key else self.at(path)
-        return Finding(self.file, where.line, where.column, Severity.ERROR, code, message, hint)
+        end = self.end(where) if path in (self.keys if key else self.values) else None
+        return Finding(
+            self.file, where.line, where.column, Severity.ERROR, code, message, hint, end
+        )
+
+    def end(self, where: Position) -> tuple[int, int] | None:
+        """Return the line and the column after a scalar; None for a list or a map."""
+        if where.span is None:
+            return None
+        start, end = where.span
+        stop = start + len(self.source[start:end].rstrip())
+        return self.line_and_column(stop)
+
+    def line_and_column(self, at: int) -> tuple[int, int]:
+        """Return line and column of a character of the source, both from 1."""
+        return self.source.count("\n", 0, at) + 1, at - self.source.rfind("\n", 0, at)
+
+    def value_at(self, path: Path) -> Any:
+        """Return the value at a path; None where there is none."""
+        return self._value(path)
 
 
 class Reporter:
@@ -261,10 +281,12 @@ class _Reader:
 def _position(node: Node) -> Position:
     mark = node.start_mark
     if not isinstance(node, ScalarNode):
-        return Position(mark.line + 1, mark.column + 1)
+        return Position(mark.line + 1, mark.column + 1, whole=(mark.index, mark.index))
+    whole = (mark.index, node.end_mark.index)
     if node.style in ("|", ">"):
         header = mark.buffer.find("\n", mark.index) + 1 or node.end_mark.index
-        return Position(mark.line + 1, mark.column + 1, span=(header, node.end_mark.index))
+        span = (header, node.end_mark.index)
+        return Position(mark.line + 1, mark.column + 1, span=span, whole=whole)
     one_line = node.start_mark.line == node.end_mark.line
     quoted = 1 if node.style in ("'", '"') else 0
     width = node.end_mark.column - node.start_mark.column - 2 * quoted
@@ -273,6 +295,7 @@ def _position(node: Node) -> Position:
         mark.column + 1 + quoted,
         one_line and width == len(node.value),
         (mark.index + quoted, node.end_mark.index - quoted),
+        whole,
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 
+from remediator.runbook import cel_text
+
 LONGEST_EXPRESSION = 4096
 # What one label or annotation may bring: the square of it still fits, and takes no time.
 _LONGEST_VALUE = 4096
@@ -173,6 +175,8 @@ class Environment:
         kind = compiled.return_type().name()
         if kind.startswith(("optional_type", "BYTES", "TYPE")):
             raise ExpressionError("an optional, bytes or a type is no value", 0, "add .orValue(…)")
+        for offset, message in cel_text.wrong_arguments(text):
+            raise ExpressionError(message, offset)
         checked = compiled.serialize()
         names = frozenset(name for name in self.variables if _reads(checked, name))
         return Expression(text, kind, names, compiled)
@@ -185,12 +189,19 @@ class Environment:
         offset = sum(len(one) + 1 for one in text.splitlines()[: line - 1]) + column - 1
         unknown = re.match(r"undeclared reference to '([^']+)'", message)
         if unknown is None:
-            return ExpressionError(message.split(" (in container")[0], offset)
+            hint = cel_text.hint(text, message, offset)
+            return ExpressionError(message.split(" (in container")[0], offset, hint)
         name = unknown[1].lstrip(".")
-        hint = self._nearest(name)
-        found_at = [one.start() for one in re.finditer(rf"(?<![\w.]){re.escape(name)}\b", text)]
-        start = min(found_at, key=lambda at: abs(at - offset), default=offset)
-        return ExpressionError(f'unknown name "{name}"', max(start, 0), hint)
+        pattern = rf"(?<!\w){re.escape(name)}\b"
+        found_at = [one.start() for one in re.finditer(pattern, cel_text.blanked(text))]
+        start = max(min(found_at, key=lambda at: abs(at - offset), default=offset), 0)
+        called = re.match(rf"{re.escape(name)}(\.\w+)?\s*\(", text[start:])
+        if called is not None:
+            name += called[1] or ""
+            meant = cel_text.nearest_function(name)
+            hint = f'did you mean "{meant}"?' if meant else ""
+            return ExpressionError(f'unknown function "{name}"', start, hint)
+        return ExpressionError(f'unknown name "{name}"', start, self._nearest(name))
 
     def _nearest(self, name: str) -> str:
         first, _, rest = name.partition(".")

@@ -2,49 +2,111 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
-from remediator.model import clock
 from remediator.model.limits import Approval, Limits, Mode
 from remediator.model.matchers import Matcher
+from remediator.model.repeats import MOST_QUEUED, RepeatMode
 from remediator.model.silences import Silencing
 from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
-from remediator.runbook.expressions import Expression, ExpressionFailed, Template
+from remediator.runbook import expressions
+from remediator.runbook import scope as scopes
+from remediator.runbook.arguments import ParameterSpec
+from remediator.runbook.expressions import Expression, ExpressionFailed
 from remediator.runbook.schema import OnFailure
+from remediator.runbook.scope import (
+    ROOT,
+    Block,
+    Compiled,
+    Frame,
+    Parts,
+    Scope,
+    alert_values,
+    as_json,
+    render,
+)
 
-Compiled = Any
-"""A parameter value in which every string with an expression is a `Template`."""
+__all__ = [
+    "Block",
+    "Compiled",
+    "CompiledStep",
+    "Frame",
+    "Origin",
+    "Repeat",
+    "Runbook",
+    "Scope",
+    "Verify",
+    "alert_values",
+    "render",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The values that expressions read, by their declared names."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where a step is written: a document, and the path of the step in it."""
 
-    values: Mapping[str, Any]
+    file: str
+    path: str
+    """Dotted, like `steps.2` or `steps.1.steps.0`."""
+    positions: Mapping[str, tuple[int, int]]
+    """Dotted path → (line, column), of the whole document."""
+
+    def at(self, part: str = "") -> tuple[str, int, int]:
+        """Return file, line and column of a part of the step (`with.max`), or of the nearest
+        that is written."""
+        parts = [*self.path.split("."), *filter(None, part.split("."))]
+        while parts and ".".join(parts) not in self.positions:
+            parts.pop()
+        return self.file, *self.positions.get(".".join(parts), (1, 1))
+
+
+NOWHERE = Origin("", "", {})
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledStep:
     """One step, ready to be planned or looked at.
 
-    `needs` holds the ids of earlier steps whose results or plans its expressions read.
+    What is written as `use`, `for_each` or a group stands in `Runbook.steps` as the plain steps
+    that it comes to, in order and with fixed numbers: `steps[n].sequence == n`. A step's
+    expressions are its `frame`'s, so it must be given the scope that was made for it.
     """
 
     id: str
+    """Unique in the runbook: `scale`, `drain.look` (by use), `restarts[0]` (by for_each)."""
     sequence: int
     operation: AnyOperation
     parameters: Mapping[str, Compiled]
     condition: Expression | None
+    """Its own `if`; what is written around it may have further ones: ask `wanted`."""
     is_rung: bool
+    """Whether a condition of its own or of its `use` asks about the alert; of several steps that a
+    `use` came to, only the first. Never in a block."""
     needs: frozenset[str]
+    """Ids of earlier steps whose outcome must be known before it can be planned: those that its
+    expressions read, its conditions, what its `use` is given, and its block's list. Some of them
+    may stand in vacant lanes."""
     timeout: timedelta
     retry_attempts: int
     backoff: timedelta
     where: str
     """file:line:column of the step, for errors."""
+    frame: Frame = ROOT
+    """The document whose names it uses."""
+    block: Block | None = None
+    """The block that it stands in: the runbook's, or that of the `use` that brought it."""
+    lane: int = 0
+    """Its lane in that block, from 0. Steps of one lane run in their order; lanes beyond the list
+    (`Block.values`) are vacant."""
+    origin: Origin = NOWHERE
+
+    @property
+    def conditional(self) -> bool:
+        """Whether `wanted` asks anything."""
+        return bool(self._conditions(Scope({}, self.frame)))
 
     @property
     def action(self) -> Action[Any]:
@@ -69,12 +131,26 @@ class CompiledStep:
         return self.operation
 
     def wanted(self, scope: Scope) -> bool:
-        """Return whether the step's condition holds (True without one).
+        """Return whether the step is to be used: its own `if` and those around it hold.
 
         Raises:
             ExpressionFailed: it can't be told.
         """
-        return self.condition is None or self.condition.holds(scope.values)
+        return all(one.holds(at.values) for one, at in self._conditions(scope))
+
+    def _conditions(self, scope: Scope) -> list[tuple[Expression, Scope]]:
+        """Return every condition with the scope it reads, the outermost first."""
+        found = [(self.condition, scope)]
+        at = scope
+        while True:
+            if self.block is not None and self.block.frame is at.frame:
+                found.append((self.block.condition, at))
+            if at.frame.outer is None:
+                break
+            outer = at.outer or Scope({}, at.frame.outer)
+            found.append((at.frame.condition, outer))
+            at = outer
+        return [(one, where) for one, where in reversed(found) if one is not None]
 
     def resolve(self, scope: Scope) -> ActionParams:
         """Evaluate the parameters and validate them into the operation's model.
@@ -94,6 +170,23 @@ class CompiledStep:
             name = ".".join(str(part) for part in fault["loc"]) or "with"
             text = fault["msg"].removeprefix("Value error, ")
             raise ExpressionFailed(f"{self.where}: {name}: {text}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What becomes of a further run of this runbook, with this key, while one is under way."""
+
+    mode: RepeatMode = RepeatMode.PARALLEL
+    key: Compiled = ""
+    """Runs with another key do not concern each other; "" for one key for all."""
+    most: int | None = None
+    """In `queued`: how many wait at most. In `parallel`: how many are under way at most; None for
+    no limit. What comes beyond is not started."""
+
+    @property
+    def most_waiting(self) -> int:
+        """How many runs wait at most in `queued`."""
+        return self.most if self.most is not None else MOST_QUEUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +219,11 @@ class Runbook:
     mode: Mode
     approval: Approval
     limits: Limits
-    vars: Mapping[str, Compiled]
+    frame: Frame
+    """Its own parameters, variables and outputs."""
     steps: tuple[CompiledStep, ...]
+    parts: Parts
+    """What each written step came to, for what others read of it."""
     verify: Verify | None
     on_failure: OnFailure
     silence: Silencing | None = None
@@ -135,6 +231,32 @@ class Runbook:
     """Dotted path → (line, column), for the linter."""
     substance: str = ""
     """Digest of what it does: everything but its name, mode, limits, people and words."""
+    namespace: str = ""
+    """Where a runbook that is kept in the cluster lives: it acts there only, unless the settings
+    lift that. Empty for one that comes from a file."""
+    repeat: Repeat = Repeat()
+    uses: tuple[str, ...] = ()
+    """Names of the documents that stand in it, each once; `source` holds them after its own."""
+
+    @property
+    def vars(self) -> Mapping[str, Compiled]:
+        """Names for expressions; each may use the ones before it."""
+        return self.frame.vars
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterSpec]:
+        """What a person who starts it may set."""
+        return self.frame.declared
+
+    @property
+    def outputs(self) -> Mapping[str, Compiled]:
+        """What a run leaves on record; evaluated by `results`."""
+        return self.frame.outputs
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Every block, in order."""
+        return tuple(dict.fromkeys(step.block for step in self.steps if step.block is not None))
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether any line of matchers lets these labels through."""
@@ -165,56 +287,60 @@ class Runbook:
         run: Mapping[str, str],
         now: datetime,
         steps: Mapping[str, Mapping[str, Any]],
+        at: CompiledStep | Block | None = None,
     ) -> Scope:
-        """Return what expressions may read.
+        """Return what the expressions of one place may read.
 
         Args:
-            context: the alert and its group, as `engine.matching.context` makes it.
+            context: the alert and its group, as `engine.matching.context` makes it, with the
+                `parameters` that the run was started with, where there are any.
             run: id and name.
             now: the time, aware.
-            steps: step id → result, plan and ok of the steps that have been reached.
+            steps: id of a step → result, plan, ok and skipped, of the steps that have an outcome.
+                A name that reads one without an outcome is not known yet. Of a `use`, `result` is
+                made of its document's `outputs`, `plan` is the list of its steps' plans, and `ok`
+                says that all of them are done, those left out that a condition skipped (if not all
+                were). Of a block, `result` and `plan` are the lists of its lanes' and `ok` says
+                that every lane is; vacant lanes are left out.
+            at: the step whose parameters or conditions are asked for, or the block whose list is;
+                None for what stands outside of the steps (verify, outputs).
         """
         values = alert_values(context)
         values.update({f"run.{key}": value for key, value in run.items()})
         values["now"] = now
-        for step_id, known in steps.items():
-            for key, value in known.items():
-                values[f"steps.{step_id}.{key}"] = value
-        for name, value in self.vars.items():
+        given = context.get("parameters") or {}
+        if isinstance(at, Block):
+            place: tuple[Frame, Block | None, int] = (at.frame, None, 0)
+        elif at is None:
+            place = (self.frame, None, 0)
+        else:
+            place = (at.frame, at.block, at.lane)
+        return scopes.scope_at(values, steps, self.parts, given, place)
+
+    def results(self, scope: Scope) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """Return the run's outputs as JSON, and why the others could not be worked out.
+
+        Args:
+            scope: made with `at=None`, when the steps have ended.
+        """
+        found: dict[str, Any] = {}
+        failed: dict[str, str] = {}
+        for name, value in self.outputs.items():
             try:
-                values[f"vars.{name}"] = render(value, values)
+                found[name] = as_json(render(value, scope.values))
             except ExpressionFailed as error:
-                values[f"vars.{name}"] = error  # whoever reads it is told why
-        return Scope(values)
+                failed[name] = str(error)
+        return found, failed
+
+    def repeat_key(self, context: Mapping[str, Any]) -> str:
+        """Return which of its runs a further one would repeat.
+
+        Raises:
+            ExpressionFailed: it can't be told for this alert.
+        """
+        scope = self.scope(context, run={}, now=_NEVER, steps={})
+        found = render(self.repeat.key, scope.values)
+        return found if isinstance(found, str) else expressions.to_text(found)
 
 
-def alert_values(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert's variables by their declared names."""
-    alert, group = context["alert"], context["group"]
-    return {
-        "alert.labels": alert["labels"],
-        "alert.annotations": alert["annotations"],
-        "alert.status": alert["status"],
-        "alert.firing": alert["status"] == "firing",
-        "alert.starts_at": clock.from_text(alert["starts_at"]),
-        "alert.generator_url": alert["generator_url"],
-        "alert.fingerprint": alert["fingerprint"],
-        "labels": alert["labels"],
-        "annotations": alert["annotations"],
-        **{f"group.{key}": value for key, value in group.items()},
-    }
-
-
-def render(value: Compiled, values: Mapping[str, Any]) -> Any:
-    """Evaluate every template in a parameter value.
-
-    Raises:
-        ExpressionFailed: one can't be evaluated.
-    """
-    if isinstance(value, Template):
-        return value.render(values)
-    if isinstance(value, Mapping):
-        return {key: render(inner, values) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [render(inner, values) for inner in value]
-    return value
+_NEVER = datetime.max.replace(tzinfo=UTC)  # a key may not read the time

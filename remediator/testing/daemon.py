@@ -18,7 +18,7 @@ from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
 from remediator.engine.people import Directory, Known, Roster
-from remediator.engine.ports import Pace, Ports, Silencer
+from remediator.engine.ports import AlertSignal, Pace, Ports, Silencer
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.silences import Remover
 from remediator.engine.worker import Worker
@@ -39,8 +39,11 @@ from remediator.plugin.notifier import Answered, Notifier
 from remediator.plugin.registry import Registry
 from remediator.plugin.source import Source
 from remediator.runbook.compile import compile_runbook
+from remediator.runbook.runbook import Runbook
 from remediator.testing.alerts import AlertBoard
 from remediator.testing.clock import ManualClock
+from remediator.testing.loop import SettlingLoop
+from remediator.testing.memory import MemoryJournal
 
 # Rounds of the event loop without anything new in the journal after which nothing moves any more:
 # a wake-up is passed on from task to task in a handful.
@@ -65,6 +68,7 @@ class Setup:
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
         silencer: sets and removes the silences of runbooks that want some.
+        signal: asked what fires, in place of the daemon's own `AlertBoard`.
         known: all that is known of people, instead of `groups`.
         rosters: lists of people that are kept elsewhere, by prefix.
     """
@@ -80,12 +84,13 @@ class Setup:
     default_approvers: tuple[str, ...] = ("local",)
     escalate_to: tuple[str | Call, ...] = ()
     silencer: Silencer | None = None
+    signal: AlertSignal | None = None
     pace: Pace = _PACE
     write_queue: int = 4096
 
 
 class InProcessDaemon:
-    """The engine over a journal in `folder`; `async with` starts and stops it.
+    """The engine over a journal in `folder` (None: in memory); `async with` starts and stops it.
 
     Time stands still between calls. After whatever a test does, `settle` lets everything happen
     that happens without time; `advance` lets time pass and everything that is due with it.
@@ -93,8 +98,8 @@ class InProcessDaemon:
 
     def __init__(
         self,
-        folder: Path,
-        runbooks: Sequence[str],
+        folder: Path | None,
+        runbooks: Sequence[str | Runbook],
         setup: Setup | None = None,
         *,
         clock: ManualClock | None = None,
@@ -105,7 +110,8 @@ class InProcessDaemon:
         """In force; a test may put another in its place, as a reload does."""
         self.clock = clock or ManualClock()
         self.alerts = alerts or AlertBoard()
-        self.journal_file = folder / "journal.db"
+        self._memory = MemoryJournal(self.clock) if folder is None else None
+        self.journal_file = (folder or Path()) / "journal.db"
         self._sources = list(runbooks)
         self._starts = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
@@ -127,17 +133,18 @@ class InProcessDaemon:
             if Due.NOTES in due:
                 note_hint.poke()
 
-        opened = await open_journal(
-            f"sqlite:///{self.journal_file.absolute()}",
-            self.clock,
-            Opening(
-                node=f"in-process-{next(self._starts)}",
-                subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
-                pagers=tuple(n for n, one in notifiers.items() if one.escalates),
-                write_queue=setup.write_queue,
-                on_due=look,
-            ),
+        opening = Opening(
+            node=f"in-process-{next(self._starts)}",
+            subscribers=tuple(n for n, one in notifiers.items() if not one.escalates),
+            pagers=tuple(n for n, one in notifiers.items() if one.escalates),
+            write_queue=setup.write_queue,
+            on_due=look,
         )
+        if self._memory is not None:
+            opened = await self._memory.open(opening)
+        else:
+            url = f"sqlite:///{self.journal_file.absolute()}"
+            opened = await open_journal(url, self.clock, opening)
         self._opened = opened
         self._counted = _Counted(opened)
         self.journal: Journal = cast(Journal, self._counted)
@@ -146,12 +153,11 @@ class InProcessDaemon:
         def context_for(run_id: str, names: Mapping[str, object]) -> Context:
             return PluginContext(run_id, self.clock, clients, self.journal, names)
 
-        self.library = Library(
-            self.journal, lambda source, file: compile_runbook(source, file, self.registry)
-        )
+        self.library = Library(self.journal, self._compiled)
         await self.load(*self._sources)
         self.intake = IntakeDesk(self.journal, self.library, setup.sources, lambda: None)
-        self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
+        signal = setup.signal or self.alerts
+        self.reconciler = Reconciler(self.journal, self.intake, signal, self.clock)
         self.control = RunControl(self.journal, self.library, self.clock)
         self.pauses = PauseControl(self.journal, self.library, self.clock)
         known = setup.known or Known(groups=setup.groups or {})
@@ -168,7 +174,7 @@ class InProcessDaemon:
             journal=self.journal,
             library=self.library,
             policy_now=lambda: self.policy,
-            signal=self.alerts,
+            signal=signal,
             context_for=context_for,
             clock=self.clock,
             pace=setup.pace,
@@ -232,12 +238,12 @@ class InProcessDaemon:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def force(self, *runbooks: str) -> None:
+    def force(self, *runbooks: str | Runbook) -> None:
         """Let other runbooks be in force from the next start on."""
         self._sources = list(runbooks)
 
-    async def load(self, *runbooks: str) -> None:
-        """Put other runbooks into force, as a reload does.
+    async def load(self, *runbooks: str | Runbook) -> None:
+        """Put other runbooks into force, as a reload does: compiled ones, or their text.
 
         Raises:
             remediator.runbook.findings.RunbookErrors: with every fault.
@@ -245,15 +251,22 @@ class InProcessDaemon:
         self.force(*runbooks)
         await self.library.replace(
             [
-                compile_runbook(source, f"runbook-{number}.yaml", self.registry)
-                for number, source in enumerate(runbooks, start=1)
+                self._compiled(one, f"runbook-{number}.yaml") if isinstance(one, str) else one
+                for number, one in enumerate(runbooks, start=1)
             ]
         )
+
+    def _compiled(self, source: str, file: str) -> Runbook:
+        return compile_runbook(source, file, self.registry)
 
     # --- time -----------------------------------------------------------------------------
 
     async def settle(self) -> None:
         """Return when nothing moves any more until time passes or somebody acts."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, SettlingLoop):
+            await loop.idle()
+            return
         quiet = 0
         while quiet < _QUIET_ROUNDS:
             begun = self._counted.begun

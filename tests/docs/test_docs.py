@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from remediator import cli, settings
 from remediator.observe import metrics
 from remediator.plugin import registry as plugins
+from remediator.rehearsal import schema as rehearsal_schema
 from remediator.runbook import policy_file
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.schema import json_schema
@@ -110,6 +111,14 @@ def test_the_schema_of_the_policy_is_what_the_code_says() -> None:
     committed = json.loads((ROOT / "config/policy.schema.json").read_text())
     assert committed == policy_file.json_schema(), (
         "run: remediator schema --policy > config/policy.schema.json"
+    )
+
+
+def test_the_schema_of_runbook_tests_is_what_the_code_says() -> None:
+    committed = json.loads((ROOT / "config/test.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(committed)
+    assert committed == rehearsal_schema.json_schema(), (
+        "run: remediator schema --test > config/test.schema.json"
     )
 
 

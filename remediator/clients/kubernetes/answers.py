@@ -41,7 +41,7 @@ class Request:
         return f"{self.verb} on {self.resource.rbac.removeprefix('/')}{sub}"
 
     def __str__(self) -> str:
-        where = f"{self.namespace}/" if self.resource.namespaced else ""
+        where = f"{self.namespace}/" if self.resource.namespaced and self.namespace else ""
         return f"{self.resource.kind.lower()} {where}{self.name}".strip().removesuffix("/")
 
 
@@ -73,7 +73,8 @@ def _error(answer: Answer, request: Request) -> ClientError:
     if code == 409:
         return Conflict(f"{request} has changed meanwhile: {message}")
     if code == 403 and f"cannot {request.verb} resource" in message:
-        where = f"namespace {request.namespace}" if request.resource.namespaced else "the cluster"
+        namespaced = request.resource.namespaced and request.namespace
+        where = f"namespace {request.namespace}" if namespaced else "the cluster"
         return Refused(
             f"remediator may not {request.verb} {request}: its credentials lack "
             f"{request.permission} in {where}; `remediator rbac` prints what the runbooks need"

@@ -6,13 +6,15 @@ write names the field manager `remediator`, and none is ever forced.
 
 import asyncio
 import difflib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from remediator.clients.errors import ClientError, Missing, Refused
-from remediator.clients.kubernetes import answers, connection
+from remediator.clients.errors import ClientError, Missing, Refused, Unavailable
+from remediator.clients.kubernetes import answers, connection, watching
 from remediator.clients.kubernetes.answers import Request
 from remediator.clients.kubernetes.resources import Object, Resource
+from remediator.clients.kubernetes.watching import Event, Gone, Listing
 from remediator.settings import KubernetesSettings
 
 FIELD_MANAGER = "remediator"
@@ -73,22 +75,87 @@ class Kubernetes:
         self, resource: Resource, namespace: str, *, selector: str = ""
     ) -> list[Object]:
         """Read all objects that a label selector matches, page by page."""
-        request = Request("list", resource, namespace)
-        query = [("limit", str(_PAGE))]
-        if selector:
-            query.append(("labelSelector", selector))
+        query = [("labelSelector", selector)] if selector else []
+        return list((await self._list(resource, namespace, query)).items)
+
+    async def listing(
+        self, resource: Resource, namespace: str | None, *, most: int = _MOST_ITEMS
+    ) -> Listing:
+        """Read all objects of a namespace (None: of every one), and the version to watch on from.
+
+        Raises:
+            Missing: the API server knows no such resource.
+            Refused: the credentials may not, or there are more than `most`.
+        """
+        return await self._list(resource, namespace, [], most)
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, namespace: str | None, *, since: str
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """Open a watch, and close it when the block is left; also by cancellation.
+
+        The events end when the server ends the watch, which it does within some minutes: begin
+        anew from the version of the last one. Nothing is read ahead of who takes them.
+
+        Args:
+            resource: what kind of object.
+            namespace: where; None for every namespace.
+            since: the version of a listing, or of the last event.
+
+        Raises:
+            Gone: list anew; also out of the events.
+            Unavailable: no answer, or it broke off: begin anew from the last event.
+            Refused: the credentials may not watch it, or this connection can't.
+        """
+        request = Request("watch", resource, namespace or "")
+        path = resource.everywhere if namespace is None else resource.path(namespace)
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", since),
+            ("timeoutSeconds", str(watching.LASTS_S)),
+        ]
+        used = await self._connect()
+        for last in (False, True):
+            if not isinstance(used, connection.Streaming):
+                raise Refused("nothing can be watched over this connection")
+            async with used.stream(path, query, accept=_JSON, lasts_s=watching.LASTS_S) as stream:
+                answer = stream.answer
+                if answer.status == 200:
+                    yield (watching.event(line) async for line in stream.lines)
+                    return
+            if answer.status == 410:
+                raise Gone("the API server no longer knows what happened since then")
+            if answer.status != 401 or last:
+                answers.read(answer, request)
+                raise Unavailable(f"a watch was answered with {answer.status}")
+            used = await self._connect(instead_of=used)
+
+    async def _list(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        wanted: Sequence[tuple[str, str]],
+        most: int = _MOST_ITEMS,
+    ) -> Listing:
+        request = Request("list", resource, namespace or "")
+        path = resource.everywhere if namespace is None else resource.path(namespace)
+        query = [("limit", str(_PAGE)), *wanted]
         found: list[Object] = []
         more = ""
         while True:
             page = await self._send(
-                "GET", request, query=[*query, ("continue", more)] if more else query
+                "GET", request, path=path, query=[*query, ("continue", more)] if more else query
             )
             found += page.get("items") or []
-            more = (page.get("metadata") or {}).get("continue") or ""
+            metadata = page.get("metadata") or {}
+            more = metadata.get("continue") or ""
             if not more:
-                return found
-            if len(found) >= _MOST_ITEMS:
-                raise Refused(f"{namespace} holds more than {_MOST_ITEMS} {resource.plural}")
+                return Listing(tuple(found), str(metadata.get("resourceVersion") or ""))
+            if len(found) >= most:
+                where = namespace or "the cluster"
+                raise Refused(f"{where} holds more than {most} {resource.plural}")
 
     async def patch(
         self,
@@ -160,8 +227,10 @@ class Kubernetes:
         accept: str = _JSON,
         content_type: str | None = None,
         body: object = None,
+        path: str | None = None,
     ) -> Object:
-        path = request.resource.path(request.namespace, request.name, request.sub)
+        if path is None:
+            path = request.resource.path(request.namespace, request.name, request.sub)
         used = await self._connect()
         for last in (False, True):
             answer = await used.send(

@@ -5,10 +5,11 @@ Called by `client` alone. Knows nothing of resources; speaks bytes.
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 
@@ -17,12 +18,19 @@ from remediator.clients.kubernetes import sdk
 from remediator.settings import KubernetesSettings
 
 USER_AGENT = "remediator"
-# Connections side by side. A daemon that acts on ten runs at once needs no more, and the API
-# server's fairness gives one client no more than a few seats anyway.
-_CONNECTIONS = 20
+# Connections side by side. A daemon that acts on ten runs at once needs no more than 20, and the
+# API server's fairness gives one client no more than a few seats anyway; each watch holds one more
+# for as long as it lasts, and there are at most 40 (`settings.systems`).
+_CONNECTIONS = 60
 # The largest answer that is read. A page of a list stays far below: objects are at most 1.5 MiB
 # in etcd and rarely beyond some tens of KiB.
 _LARGEST_ANSWER = 64 * 1024 * 1024
+
+# An event holds one object, which etcd keeps below 1.5 MiB, and JSON escapes can double that.
+_LARGEST_LINE = 4 * 1024 * 1024
+# A watch that asks for bookmarks hears something every minute. One that has heard nothing for twice
+# that has lost its server without being told (a cut cable), and is begun again where it was.
+_SILENT_S = 120.0
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
@@ -55,6 +63,25 @@ class Link(Protocol):
 
     async def retire(self) -> None:
         """Close when nothing is in flight any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """An answer that is still coming, line by line; a refusal has all in `answer` and no lines."""
+
+    answer: Answer
+    lines: AsyncIterator[bytes]
+
+
+@runtime_checkable
+class Streaming(Link, Protocol):
+    """A link that can also carry answers that do not end by themselves: what a watch needs."""
+
+    def stream(
+        self, path: str, query: Sequence[tuple[str, str]], *, accept: str, lasts_s: float
+    ) -> AbstractAsyncContextManager[Lines]:
+        """See `Connection.stream`."""
+        ...
 
 
 class Connection:
@@ -94,6 +121,54 @@ class Connection:
             Unavailable: there was no answer, or not in time.
             Refused: the server is not the one whom the configuration trusts.
         """
+        timeout = self._timeout_s
+        async with (
+            self._asked(method, path, query, accept, content_type, body, timeout) as response,
+            response,
+        ):
+            return Answer(
+                response.status, await _read(response), response.headers.get("Retry-After")
+            )
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, query: Sequence[tuple[str, str]], *, accept: str, lasts_s: float
+    ) -> AsyncIterator[Lines]:
+        """Send a GET whose answer comes line by line, for `lasts_s` at most.
+
+        Nothing is read ahead of who asks for the next line but what the socket's buffer holds; the
+        connection is closed when the block is left, however that happens.
+
+        Raises:
+            Unavailable: there was no answer, or it broke off; also out of the lines.
+            Refused: the server is not the one whom the configuration trusts.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=lasts_s + self._timeout_s, sock_connect=self._timeout_s, sock_read=_SILENT_S
+        )
+        async with self._asked("GET", path, query, accept, None, None, timeout) as response:
+            try:
+                refused = response.status != 200
+                body = await _read(response) if refused else b""
+                yield Lines(
+                    Answer(response.status, body, response.headers.get("Retry-After")),
+                    _lines(response),
+                )
+            finally:
+                response.close()  # not `release`: what is still to come would be read to its end
+
+    @asynccontextmanager
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        accept: str,
+        content_type: str | None,
+        body: object,
+        timeout: object,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request, and keep the session open while its answer is read."""
         headers = {"Accept": accept, "User-Agent": USER_AGENT}
         if content_type is not None:
             headers["Content-Type"] = content_type
@@ -102,19 +177,15 @@ class Connection:
             token = await self._configuration.get_api_key_with_prefix("BearerToken")
             if token:
                 headers["Authorization"] = token.strip()
-            response = await self._transport.request(
+            yield await self._transport.request(
                 method,
                 self.server + path,
                 query_params=list(query),
                 headers=headers,
                 body=body,
                 _preload_content=False,  # or the SDK logs bodies, which hold people's secrets
-                _request_timeout=self._timeout_s,
+                _request_timeout=timeout,
             )
-            async with response:
-                return Answer(
-                    response.status, await _read(response), response.headers.get("Retry-After")
-                )
         except aiohttp.ClientConnectorCertificateError as error:
             raise Refused(
                 f"the API server {self.server} shows a certificate that {self.source} does not "
@@ -202,6 +273,20 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _LARGEST_ANSWER:
             raise Unavailable(f"an answer was larger than {_LARGEST_ANSWER} bytes")
     return bytes(body)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the answer's lines as they come; ends where it ends."""
+    begun = bytearray()
+    async for chunk in response.content.iter_any():
+        begun += chunk
+        *whole, rest = begun.split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield bytes(line)
+        begun = bytearray(rest)
+        if len(begun) > _LARGEST_LINE:
+            raise Unavailable(f"a line of an answer was larger than {_LARGEST_LINE} bytes")
 
 
 def _reason(error: Exception) -> str:

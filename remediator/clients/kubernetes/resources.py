@@ -28,12 +28,17 @@ class Resource:
 
         Every part is quoted: names come out of alert labels and must not reach another object.
         """
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
-        if self.namespaced:
-            parts += ["namespaces", namespace]
-        parts.append(self.plural)
-        parts += [part for part in (name, sub) if part]
-        return "/" + "/".join(quote(part, safe="") for part in parts)
+        where = ["namespaces", namespace] if self.namespaced else []
+        return self._path([*where, self.plural, *(part for part in (name, sub) if part)])
+
+    @property
+    def everywhere(self) -> str:
+        """The path of the collection over all namespaces."""
+        return self._path([self.plural])
+
+    def _path(self, parts: list[str]) -> str:
+        before = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        return "/" + "/".join(quote(part, safe="") for part in (*before, *parts))
 
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
@@ -47,3 +52,5 @@ BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"
 PODS = Resource("", "v1", "pods", "Pod")
 CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+RUNBOOKS = Resource("remediator.dev", "v1alpha1", "runbooks", "Runbook")
+POLICIES = Resource("remediator.dev", "v1alpha1", "remediationpolicies", "RemediationPolicy")

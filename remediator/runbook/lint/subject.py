@@ -1,0 +1,118 @@
+"""What a rule of the linter looks at: one runbook that loads, with the text that it was read from,
+and how it says what it found. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from remediator.plugin.action import Action
+from remediator.runbook.cel_text import LabelRead, label_reads
+from remediator.runbook.document import Document, Path
+from remediator.runbook.expressions import Expression, Template
+from remediator.runbook.findings import Finding, Fix, Severity
+from remediator.runbook.runbook import Compiled, CompiledStep, Runbook
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A runbook, and where everything of it stands."""
+
+    runbook: Runbook
+    doc: Document
+    _written: Mapping[str, Path] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        at = {f"{self.doc.file}:{w.line}:{w.column}": path for path, w in self.doc.values.items()}
+        object.__setattr__(self, "_written", at)
+
+    @property
+    def changes(self) -> Sequence[CompiledStep]:
+        """The steps that change something."""
+        return tuple(s for s in self.runbook.steps if isinstance(s.operation, Action))
+
+    def path_of(self, step: CompiledStep) -> Path | None:
+        """Return where a step is written; None where that is in another document."""
+        return self._written.get(step.where)
+
+    def finding(
+        self,
+        path: Path,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        severity: Severity = Severity.WARNING,
+        key: bool = False,
+        offset: int = 0,
+        fix: Fix | None = None,
+    ) -> Finding:
+        """Say something about the value (or the key) at a path, `offset` characters into it."""
+        where = self.doc.key(path) if key else self.doc.at(path)
+        line, column = where.line, where.column
+        end = self.doc.end(where)
+        if offset:
+            line, column = self.doc.place(path, offset)
+        text = f"{self.runbook.name}: {message}"
+        return Finding(self.doc.file, line, column, severity, code, text, hint, end, fix)
+
+    def of_step(
+        self,
+        step: CompiledStep,
+        below: Path,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        severity: Severity = Severity.WARNING,
+        key: bool = False,
+        offset: int = 0,
+    ) -> Finding:
+        """Say something about a step, or about what stands below it."""
+        path = self.path_of(step)
+        if path is not None:
+            return self.finding(
+                (*path, *below),
+                code,
+                message,
+                hint,
+                severity=severity,
+                key=key,
+                offset=offset,
+            )
+        # It is written in a fragment: the place of the step there is what is known.
+        file, line, column = step.where.rsplit(":", 2)
+        text = f"{self.runbook.name}: step {step.id}: {message}"
+        return Finding(file, int(line), int(column), severity, code, text, hint)
+
+
+def templates(value: Compiled, path: Path = ()) -> Iterator[tuple[Path, Template]]:
+    """Yield every text with expressions in a value, with its path."""
+    if isinstance(value, Template):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from templates(inner, (*path, key))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from templates(inner, (*path, number))
+
+
+def expressions_in(value: Compiled) -> Iterator[Expression]:
+    """Yield every expression in a value."""
+    for _, template in templates(value):
+        yield from (piece for piece in template.pieces if isinstance(piece, Expression))
+
+
+def templated(value: Compiled) -> bool:
+    """Whether any part of a value is an expression."""
+    return next(templates(value), None) is not None
+
+
+def labels_read(expression: Expression) -> Iterator[LabelRead]:
+    """Yield the labels that an expression reads by their names."""
+    if expression.names & {"labels", "alert.labels"}:
+        yield from label_reads(expression.text)
+
+
+def count(number: int, what: str) -> str:
+    """Return `1 step`, `2 steps`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
