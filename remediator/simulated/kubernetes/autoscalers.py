@@ -1,6 +1,7 @@
-"""The controller of HorizontalPodAutoscalers, as it is without metrics: it keeps the bounds.
+"""The controller of HorizontalPodAutoscalers, as if its metrics were at their targets.
 
-A count below minReplicas or above maxReplicas is put right at the next sync; 0 switches it off.
+So it keeps the bounds, and nothing else: a count below minReplicas or above maxReplicas is put
+right at the next sync; 0 switches it off.
 """
 
 from collections.abc import Mapping
@@ -65,6 +66,9 @@ def _synchronize(plane: ControlPlane, obj: Object) -> None:
         "the HPA controller was able to get the target's current scale",
     )
     conditions: dict[str, tuple[str, str, str]] = {"AbleToScale": got}
+    if not any(c.get("type") == "ScalingActive" for c in before.get("conditions") or []):
+        said = "the HPA was able to successfully calculate a replica count"
+        conditions["ScalingActive"] = ("True", "ValidMetricFound", said)
     wanted = min(max(now, least), most)
     if not now:
         wanted = 0
