@@ -19,7 +19,7 @@ from remediator.clients.kubernetes.resources import (
     Object,
     Resource,
 )
-from remediator.simulated.kubernetes import behaviour, kinds, owners, troubles, validation
+from remediator.simulated.kubernetes import behaviour, kinds, owners, shapes, troubles, validation
 from remediator.simulated.kubernetes.control_plane import ControlPlane, stamp
 from remediator.simulated.kubernetes.defaults import defaulted, status_at_first
 from remediator.simulated.kubernetes.pods import FINAL, Pods
@@ -81,8 +81,12 @@ def apply(plane: ControlPlane, pods: Pods, manifest: Mapping[str, Any]) -> Objec
     resource, obj = read_manifest(plane, manifest)
     _ensure_namespace(plane, _namespace(obj))
     before = plane.store.get(resource, *key_of(obj))
+    if before is not None:
+        obj = {**obj, "metadata": {**obj["metadata"], "uid": before["metadata"]["uid"]}}
+    *missing, (_, obj) = owners.completed(plane, [(resource, obj)])
+    for kind, owner in missing:
+        _store(plane, kind, owner)
     if before is None:
-        ((_, obj),) = owners.completed(plane, [(resource, obj)])[-1:]
         if resource == PODS:
             obj = owners.placed(plane, obj)
         made = _store(plane, resource, obj)
@@ -113,7 +117,8 @@ def read_manifest(plane: ControlPlane, manifest: Mapping[str, Any]) -> Given:
     else:
         metadata.pop("namespace", None)
     try:
-        obj = defaulted(resource, obj)
+        obj = owners.filled_in(resource, obj)
+        obj = defaulted(resource, shapes.fitted(resource, obj))
         validation.check(resource, obj)
         if resource == PODS:
             behaviour.behaviour_of(obj, {})
@@ -122,6 +127,8 @@ def read_manifest(plane: ControlPlane, manifest: Mapping[str, Any]) -> Given:
             behaviour.behaviour_of(template, {})
     except Refusal as refusal:
         raise ValueError(str(refusal)) from None
+    except shapes.Misfit as misfit:
+        raise ValueError(f"{resource.kind} {metadata['name']}: {misfit}") from None
     except (AttributeError, TypeError, KeyError) as error:
         raise ValueError(
             f"{resource.kind} {metadata['name']} is not made as such: {error}"
