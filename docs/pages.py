@@ -1,4 +1,5 @@
-"""Writes the pages that are made from the code: `python docs/pages.py` writes docs/settings.md.
+"""Writes the pages that are made from the code: `python docs/pages.py` writes docs/settings.md
+and docs/findings.md.
 
 A test compares what it would write with what is there.
 """
@@ -11,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from remediator.model.quantities import format_duration
+from remediator.runbook.lint import catalogue
 from remediator.settings import Settings
 
 HEAD = """\
@@ -85,6 +87,7 @@ def _line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    page = Path(__file__).parent / "settings.md"
-    page.write_text(settings_page(), encoding="utf-8")
-    print(f"wrote {page.name}")
+    pages = {"settings.md": settings_page(), "findings.md": catalogue.page()}
+    for name, text in pages.items():
+        (Path(__file__).parent / name).write_text(text, encoding="utf-8")
+    print(f"wrote {', '.join(pages)}")
