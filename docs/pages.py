@@ -1,5 +1,5 @@
-"""Writes the pages that are made from the code: `python docs/pages.py` writes docs/settings.md
-and docs/findings.md.
+"""Writes what is made from the code: `python docs/pages.py` writes docs/settings.md,
+docs/findings.md and deploy/crds.
 
 A test compares what it would write with what is there.
 """
@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from remediator.model.quantities import format_duration
+from remediator.runbook import crds
 from remediator.runbook.lint import catalogue
 from remediator.settings import Settings
 
@@ -29,6 +30,9 @@ force, secrets masked.
 | key | default | meaning |
 |---|---|---|
 """
+
+
+CRD_HEAD = "# Made from the models by `python docs/pages.py`; do not edit.\n"
 
 
 def settings_page() -> str:
@@ -86,8 +90,19 @@ def _line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def definitions() -> dict[str, str]:
+    """Return deploy/crds, by file name."""
+    return {
+        f"{one['spec']['names']['plural']}.yaml": CRD_HEAD + crds.text(one)
+        for one in crds.definitions()
+    }
+
+
 if __name__ == "__main__":
-    pages = {"settings.md": settings_page(), "findings.md": catalogue.page()}
-    for name, text in pages.items():
+    for name, text in {"settings.md": settings_page(), "findings.md": catalogue.page()}.items():
         (Path(__file__).parent / name).write_text(text, encoding="utf-8")
-    print(f"wrote {', '.join(pages)}")
+        print(f"wrote {name}")
+    folder = Path(__file__).parents[1] / "deploy" / "crds"
+    for name, text in definitions().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        print(f"wrote deploy/crds/{name}")

@@ -105,9 +105,7 @@ def command(
         ctx.exit(1 if grave else 0)
 
 
-def _show(
-    checked: "Checked", fixed: Sequence["Finding"], output: str, least: "Severity"
-) -> None:
+def _show(checked: "Checked", fixed: Sequence["Finding"], output: str, least: "Severity") -> None:
     from remediator.cli import check_formats, sarif, show  # noqa: PLC0415 - --help quick
 
     seen = replace(

@@ -50,9 +50,7 @@ def to_json(checked: "Checked", fixed: Sequence["Finding"] = ()) -> dict[str, An
         "files": checked.files,
         "runbooks": checked.runbooks,
         "findings": [_as_json(one) for one in checked.findings],
-        "ignored": [
-            {**_as_json(one.finding), "reason": one.reason} for one in checked.silenced
-        ],
+        "ignored": [{**_as_json(one.finding), "reason": one.reason} for one in checked.silenced],
         "fixed": [_as_json(one) for one in fixed],
     }
 

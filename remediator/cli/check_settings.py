@@ -55,11 +55,14 @@ class Looked:
             policy = app.policy_in(found)
         except RunbookErrors as error:
             findings += error.findings
+        of_schedules = list(_schedules(found))
+        findings += of_schedules
         try:
             names = app.names_in(found)
             findings += _gaps(path, names)
         except settings.SettingsError as error:
-            findings += _lines(path, str(error))
+            if not of_schedules:
+                findings += _lines(path, str(error))
         try:
             notifiers = app.people_reached(app.configured_notifiers(found, registry))
         except settings.SettingsError as error:
@@ -121,6 +124,19 @@ def _refused(path: Path, found: "Settings") -> Iterator["Finding"]:
         if not program.startswith("/"):
             text = f"exec.allow.{number}: {program!r} is no absolute path, so it allows nothing"
             yield _finding(path, text)
+
+
+def _schedules(found: "Settings") -> Iterator["Finding"]:
+    """Yield what is wrong in the files of schedules, where it stands."""
+    from remediator.runbook import oncall_file  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+
+    for schedule in found.schedules.values():
+        try:
+            if schedule.file is not None:
+                oncall_file.load(schedule.file)
+        except RunbookErrors as error:
+            yield from error.findings
 
 
 def _gaps(config: Path, names: "Names") -> Iterator["Finding"]:

@@ -93,7 +93,9 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
     rules, faults = check_labels.of_rules([*wanted.rules, *(one.path for one in files.rules)])
     findings += faults
     carried = lint.Carried(check_labels.of_incidents(wanted.journal, settings), rules)
-    findings += lint.lint(subjects, lint.Surroundings(policies[0] if policies else None, carried))
+    # Of several nobody can say which will hold.
+    policy = policies[0] if len(policies) == 1 else None
+    findings += lint.lint(subjects, lint.Surroundings(policy, carried))
     findings += _modelines(subjects)
     said: list[ignores.Ignore] = []
     for one in (*files.runbooks, *files.configs, *files.policies):
@@ -211,19 +213,35 @@ def _compiled(
 ) -> list["Subject"]:
     """Compile every runbook; returns those that load, each with its document."""
     from remediator.runbook import compile as compiler  # noqa: PLC0415 - imports CEL
-    from remediator.runbook import store  # noqa: PLC0415
+    from remediator.runbook import (  # noqa: PLC0415
+        confinement,
+        manifests,
+        policy_resource,
+        store,
+    )
     from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
     from remediator.runbook.lint import Subject  # noqa: PLC0415
 
     found: list[Subject] = []
     for one in files:
         try:
+            if isinstance(one.first, dict) and one.first.get("kind") == manifests.POLICY:
+                policy_resource.rules_in(one.source, str(one.path))
+                continue
             compiled = compiler.compile_file(one.source, str(one.path), registry)
+            for runbook in compiled:
+                if runbook.namespace:
+                    confinement.faults(runbook)
         except RunbookErrors as error:
             findings += error.findings
             continue
-        for runbook, doc in zip(compiled, one.documents, strict=True):
-            found.append(Subject(runbook, doc))
+        at = {doc.first_line: doc for doc in one.documents}
+        for runbook in compiled:
+            doc = at[runbook.line]
+            if manifests.is_manifest(doc.value):
+                found.append(Subject(confinement.seeing(runbook), manifests.spec_of(doc)[0]))
+            else:
+                found.append(Subject(runbook, doc))
     findings += store.twice([subject.runbook for subject in found])
     return found
 

@@ -120,6 +120,9 @@ async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) ->
             return _end(hand, start, rows, RunState.SUPPRESSED, reason, message)
         case planning.Unplannable(rows, reason, message):
             return _end(hand, start, rows, RunState.FAILED, reason, message)
+        case planning.Strayed(rows, verdict):
+            reason = Reason.GUARDRAIL_REFUSES
+            return _end(hand, start, rows, RunState.SUPPRESSED, reason, str(verdict))
     history = await _history(runbook, world)
     if world.journal is not None:
         hand.track = await track.shown(hand.ports, runbook)

@@ -21,7 +21,7 @@ from remediator.runbook.lint import (
     spelling,
     unused,
 )
-from remediator.runbook.lint.labels import Carried
+from remediator.runbook.lint.labels import NOTHING, Carried
 from remediator.runbook.lint.subject import Subject
 from remediator.runbook.policy_file import PolicySource
 
@@ -38,7 +38,7 @@ class Surroundings:
     """
 
     policy: PolicySource | None = None
-    carried: Carried = Carried()
+    carried: Carried = NOTHING
 
 
 _RULES: Sequence[Callable[[Subject], Iterable[Finding]]] = (
@@ -66,9 +66,7 @@ _RULES: Sequence[Callable[[Subject], Iterable[Finding]]] = (
 )
 
 
-def lint(
-    subjects: Sequence[Subject], around: Surroundings | None = None
-) -> list[Finding]:
+def lint(subjects: Sequence[Subject], around: Surroundings | None = None) -> list[Finding]:
     """Return the advice on a set of runbooks, in the order of files and lines."""
     known = around or Surroundings()
     found: dict[Finding, None] = {}

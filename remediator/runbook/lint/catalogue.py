@@ -75,15 +75,12 @@ def codes() -> Mapping[str, Code]:
 
 def page() -> str:
     """Return docs/findings.md."""
-    parts = [_page("head")]
-    for name in _ORDER:
-        parts.append(_page(name))
     index = "\n".join(
         f"| [{code.name}](#{code.name}) | {code.severity.value} | {code.summary} |"
         for code in codes().values()
     )
     table = f"| code | | |\n|---|---|---|\n{index}\n"
-    return "\n".join([parts[0], table, *parts[1:]])
+    return "\n".join([_page("head"), table, *map(_page, _ORDER)])
 
 
 def _page(name: str) -> str:

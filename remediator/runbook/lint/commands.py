@@ -28,10 +28,32 @@ _SCRIPTS = {
 _BEFORE = frozenset({"env", "sudo", "nice", "timeout", "nsenter", "chroot", "xargs", "setsid"})
 # Common programs that take -- for the end of their options.
 _KNOW_DASHES = frozenset(
-    """
-    chgrp chmod chown cp docker find git grep helm journalctl kill kubectl ln ls mv nerdctl podman
-    rm rsync service sudo systemctl tar touch
-    """.split()
+    {
+        "chgrp",
+        "chmod",
+        "chown",
+        "cp",
+        "docker",
+        "find",
+        "git",
+        "grep",
+        "helm",
+        "journalctl",
+        "kill",
+        "kubectl",
+        "ln",
+        "ls",
+        "mv",
+        "nerdctl",
+        "podman",
+        "rm",
+        "rsync",
+        "service",
+        "sudo",
+        "systemctl",
+        "tar",
+        "touch",
+    }
 )
 
 

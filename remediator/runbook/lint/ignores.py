@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, Severity, did_you_mean
 
-_COMMENT = re.compile(r"(?:^|(?<=\s))#[ \t]*remediator:[ \t]*(?P<word>\w*)[ \t]*(?P<rest>[^\n]*)", re.M)
+_COMMENT = re.compile(
+    r"(?:^|(?<=\s))#[ \t]*remediator:[ \t]*(?P<word>\w*)[ \t]*(?P<rest>[^\n]*)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class Silenced:
     reason: str
 
 
-def read(documents: Sequence[Document], codes: Collection[str]) -> tuple[list[Ignore], list[Finding]]:
+def read(
+    documents: Sequence[Document], codes: Collection[str]
+) -> tuple[list[Ignore], list[Finding]]:
     """Return the comments of one file, and what is wrong with any of them.
 
     Args:
@@ -153,6 +157,4 @@ def _unused(one: Ignore, errors: Collection[tuple[str, str]]) -> Finding:
         hint = "mend it; an error can't be ignored"
     else:
         message, hint = f"there is no {one.code} here to ignore", "leave the comment out"
-    return Finding(
-        one.file, one.line, one.column, Severity.WARNING, "unused-ignore", message, hint
-    )
+    return Finding(one.file, one.line, one.column, Severity.WARNING, "unused-ignore", message, hint)

@@ -8,35 +8,13 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from remediator.model.matchers import Matcher
+from remediator.runbook.alert_rules import AlertRule
 from remediator.runbook.expressions import Expression
 from remediator.runbook.findings import Finding
 from remediator.runbook.lint.subject import Subject, labels_read, templates
 
 _MOST_SHOWN = 12
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRule:
-    """One alerting rule of Prometheus.
-
-    Args:
-        alert: its name.
-        static: labels that it sets, name → value; a value with a template in it is "".
-        dynamic: labels that its expression leaves on the series; None where any may be there.
-        where: file and line.
-    """
-
-    alert: str
-    static: Mapping[str, str]
-    dynamic: frozenset[str] | None
-    where: str
-
-    @property
-    def labels(self) -> frozenset[str] | None:
-        """All labels that its alerts can have; None where that is not known."""
-        if self.dynamic is None:
-            return None
-        return self.dynamic | self.static.keys() | {"alertname"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +28,10 @@ class Carried:
 
     incidents: Sequence[Mapping[str, str]] = ()
     rules: Sequence[AlertRule] = field(default=())
+
+
+NOTHING = Carried()
+"""Nothing is known."""
 
 
 def unknown_label(subject: Subject, carried: Carried) -> Iterator[Finding]:
@@ -83,11 +65,11 @@ def _missing(
         known = set[str]().union(*last)
         count = "the last incident" if len(last) == 1 else f"the last {len(last)} incidents"
         return f"{count} carried {_shown(known)}", known
-    each = [rule.labels for rule in rules]
-    if any(labels is None or name in labels for labels in each):
+    if any(rule.carries.may(name) for rule in rules):
         return None
-    known = set[str]().union(*(labels for labels in each if labels is not None))
-    return f"the rule {rules[0].alert} ({rules[0].where}) leaves {_shown(known)}", known
+    known = set[str]().union(*({*r.carries.certain, *r.carries.possible} for r in rules))
+    where = f"{rules[0].file}:{rules[0].line}"
+    return f"the rule {rules[0].name} ({where}) leaves {_shown(known)}", known
 
 
 def _shown(names: set[str]) -> str:
@@ -102,10 +84,8 @@ def no_such_alert(subject: Subject, carried: Carried) -> Iterator[Finding]:
         return
     if any(subject.runbook.matches(labels) for labels in carried.incidents):
         return
-    names = {rule.alert for rule in carried.rules}
-    wanted = [
-        m.value for line in subject.runbook.matchers for m in line if m.name == "alertname"
-    ]
+    names = {rule.name for rule in carried.rules}
+    wanted = [m.value for line in subject.runbook.matchers for m in line if m.name == "alertname"]
     near = [n for one in wanted for n in difflib.get_close_matches(one, sorted(names), n=1)]
     yield subject.finding(
         ("match",),
@@ -117,17 +97,18 @@ def no_such_alert(subject: Subject, carried: Carried) -> Iterator[Finding]:
 
 
 def _may_start(subject: Subject, rule: AlertRule) -> bool:
-    known = {**{n: v for n, v in rule.static.items() if v}, "alertname": rule.alert}
-    absent = rule.labels
+    """Whether the alerts of a rule may start the runbook."""
     return any(
-        all(
-            matcher.matches(known)
-            if matcher.name in known or (absent is not None and matcher.name not in absent)
-            else True
-            for matcher in line
-        )
-        for line in subject.runbook.matchers
+        all(_may_pass(rule, matcher) for matcher in line) for line in subject.runbook.matchers
     )
+
+
+def _may_pass(rule: AlertRule, matcher: Matcher) -> bool:
+    name = matcher.name
+    if not rule.carries.may(name):
+        return matcher.matches({})
+    value = rule.carries.value(name)
+    return value is None or matcher.matches({name: value})
 
 
 class _Place:
@@ -146,7 +127,11 @@ def _expressions(subject: Subject) -> Iterator[tuple[_Place, Expression, int]]:
     runbook = subject.runbook
     values: list[tuple[tuple[str | int, ...], object]] = [(("vars",), runbook.frame.vars)]
     if runbook.condition is not None:
-        yield _Place(subject, ("if",)), runbook.condition, _lead(subject, ("if",), runbook.condition)
+        yield (
+            _Place(subject, ("if",)),
+            runbook.condition,
+            _lead(subject, ("if",), runbook.condition),
+        )
     for step in runbook.steps:
         path = subject.path_of(step)
         if path is None:

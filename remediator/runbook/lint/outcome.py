@@ -1,4 +1,4 @@
-"""Rules on how a run ends: does it look whether it helped, and what becomes of what did not help."""
+"""Rules on how a run ends: does it look whether it helped, and what becomes of what did not."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rules on a runbook under its policy: what the policy will always refuse, or makes no use of. Pure.
+"""Rules on a runbook under its policy: what that will always refuse, or makes no use of. Pure.
 
 The guardrails judge plans when there are some; what is said here holds for every plan that the
 runbook can make, as far as its text and its matchers tell.
@@ -52,7 +52,11 @@ class Facts:
         name = matcher.name.removeprefix("alert_label_")
         if name == matcher.name and name in _OF_PLANS:
             return known.implies((), matcher)
-        about = [Matcher(matcher.name, m.operator, m.value, m.pattern) for m in self.line if m.name == name]
+        about = [
+            Matcher(matcher.name, m.operator, m.value, m.pattern)
+            for m in self.line
+            if m.name == name
+        ]
         return known.implies(about, matcher)
 
 
@@ -86,8 +90,8 @@ def _always_planned(subject: Subject) -> Iterator[CompiledStep]:
 
 
 def _mode(subject: Subject, source: PolicySource) -> Iterator[Finding]:
-    wanted = subject.runbook.mode
-    if wanted is Mode.OBSERVE:
+    wanted: Mode = subject.runbook.mode
+    if wanted == Mode.OBSERVE:
         return
     steps = list(_always_planned(subject)) or list(subject.changes[:1])
     blocks = [("the policy", source.policy)] + [
@@ -95,19 +99,19 @@ def _mode(subject: Subject, source: PolicySource) -> Iterator[Finding]:
         for rule in source.policy.rules
         if any(_applies(rule, subject, step) for step in steps)
     ]
-    lowest, by = wanted, ""
+    lowest, by = Mode(wanted), ""
     for name, block in blocks:
         if block.mode is not None and lower_mode(lowest, block.mode) is not lowest:
             lowest, by = block.mode, name
     path = ("mode",)
-    if lowest is Mode.OBSERVE:
+    if lowest == Mode.OBSERVE:
         yield subject.finding(
             path,
             "policy-refuses",
             f"{by} lets it only observe: what it plans is put on record and never done",
             f"write mode: observe, or raise mode in {_of(source)}",
         )
-    elif lowest is not wanted:
+    elif lowest != wanted:
         yield subject.finding(
             path,
             "policy-lowers",
@@ -134,7 +138,9 @@ def _refused(
         patterns: tuple[str, ...] = getattr(policy.scope, f"{what}s")
         if values and not any(_fits(value, patterns) for value in values):
             allowed = ", ".join(patterns) or "none"
-            said = f"{what} {_or(values)} is not among those where the policy lets it act: {allowed}"
+            said = (
+                f"{what} {_or(values)} is not among those where the policy lets it act: {allowed}"
+            )
             yield path, said, f"add it to scope.{what}s"
         protected: tuple[str, ...] = getattr(policy.protected, f"{what}s", ())
         if values and all(value and _fits(value, protected) for value in values):

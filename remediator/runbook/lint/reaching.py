@@ -165,9 +165,7 @@ def _gates(steps: Sequence[CompiledStep]) -> dict[str, Any]:
     return held
 
 
-def _outcomes(
-    subject: Subject, condition: Expression, held: Mapping[str, Any]
-) -> set[bool] | None:
+def _outcomes(subject: Subject, condition: Expression, held: Mapping[str, Any]) -> set[bool] | None:
     """Return what a condition comes to over all alerts that may start the runbook; None where
     that can't be told."""
     variables = subject.runbook.frame.vars
@@ -204,7 +202,9 @@ def labels_of(expression: Expression) -> set[str]:
     if not expression.names & {"labels", "alert.labels"}:
         return set()
     found = {read.name for read in labels_read(expression)}
-    text = re.sub(r"\b(?:alert\s*\.\s*)?labels\s*(?:\.\s*\??\s*[\w`]|\[\s*\??\s*[\"'])", "", expression.text)
+    text = re.sub(
+        r"\b(?:alert\s*\.\s*)?labels\s*(?:\.\s*\??\s*[\w`]|\[\s*\??\s*[\"'])", "", expression.text
+    )
     return found | ({"?"} if re.search(r"\blabels\b", text) or not found else set())
 
 

@@ -30,9 +30,9 @@ def together(subjects: Sequence[Subject]) -> Iterator[Finding]:
                 yield _told(first, second, name)
                 break  # one is enough to say; a crowd would make a page of it
     for number, second in enumerate(anything):
-        first = next((one for one in anything[:number] if _may_meet(one, second)), None)
-        if first is not None:
-            yield _told(first, second, "")
+        other = next((one for one in anything[:number] if _may_meet(one, second)), None)
+        if other is not None:
+            yield _told(other, second, "")
 
 
 def _told(first: Subject, second: Subject, alert: str) -> Finding:
@@ -83,7 +83,7 @@ def _may_meet(first: Subject, second: Subject) -> bool:
 
 
 def _lines_meet(a: known.Line, b: known.Line) -> bool:
-    """Whether an alert can pass both. Of two expressions on the name that differ nobody can tell."""
+    """Whether an alert can pass both, as far as anybody can tell of two expressions on the name."""
     if known.exclude(a, b):
         return False
     names = [known.values(line, "alertname") for line in (a, b)]
