@@ -1,7 +1,7 @@
 """Proves that a replay rebuilds history as time goes: incidents fold as in the journal, runs begin
 after their wait, limits see the replay's own past, and each difference to what happened is told."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,9 +43,13 @@ def at(**parts: float) -> datetime:
 
 
 def alert(
-    when: datetime, *, firing: bool = True, began: datetime | None = None, **labels: str
+    when: datetime,
+    *,
+    firing: bool = True,
+    began: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Alert:
-    whole = {**LABELS, **labels}
+    whole = {**LABELS, **(labels or {})}
     return Alert(
         status=AlertStatus.FIRING if firing else AlertStatus.RESOLVED,
         labels=whole,
@@ -66,11 +70,11 @@ def told(
 
 
 def fires(when: datetime, **labels: str) -> Moment:
-    return told(when, alert(when, **labels))
+    return told(when, alert(when, labels=labels))
 
 
 def clears(when: datetime, **labels: str) -> Moment:
-    return told(when, alert(when, firing=False, began=T0, **labels))
+    return told(when, alert(when, firing=False, began=T0, labels=labels))
 
 
 @dataclass
@@ -108,7 +112,7 @@ class Replay:
 class Today(NoLedger):
     """Every look at the world is one at today's."""
 
-    @property  # type: ignore[override]
+    @property
     def of_today(self) -> int:
         self._asked = getattr(self, "_asked", 0) + 1
         return self._asked
@@ -214,7 +218,8 @@ async def test_the_next_rung_counts_when_its_turn_comes() -> None:
     later = runbook(setting("b", 2), name="later", match=['alertname="Later"'])
     rates = FREE.model_copy(update={"cooldown": timedelta(minutes=15)})
     others = [
-        told(at(minutes=m), alert(at(minutes=m), alertname="Later", n=str(m))) for m in (9, 12, 30)
+        told(at(minutes=m), alert(at(minutes=m), labels={"alertname": "Later", "n": str(m)}))
+        for m in (9, 12, 30)
     ]
     pairs = await Replay((book, later), rates).of(fires(T0), *others)
     assert [(p.line.runbook, p.now.verdict) for p in pairs if p.now] == [
@@ -228,7 +233,7 @@ async def test_the_next_rung_counts_when_its_turn_comes() -> None:
 async def test_a_target_is_busy_while_the_run_before_watches() -> None:
     first = runbook(setting("a", 1), verify={"resolved_within": "10m"})
     second = runbook(setting("a", 2), name="second", match=['alertname="Other"'])
-    other = told(at(minutes=1), alert(at(minutes=1), alertname="Other"))
+    other = told(at(minutes=1), alert(at(minutes=1), labels={"alertname": "Other"}))
     pairs = await Replay((first, second)).of(fires(T0), other, fires(at(hours=2), x="y"))
     assert [(p.line.runbook, p.now.verdict) for p in pairs if p.now][:2] == [
         ("repair", "acts"),
