@@ -127,7 +127,8 @@ class Decision:
 
 
 def unplanned(
-    outcome: planning.Unmet | planning.Unplannable | planning.TryLater, withheld: bool
+    outcome: planning.Unmet | planning.Unplannable | planning.TryLater | planning.Strayed,
+    withheld: bool,
 ) -> Decision:
     """Say what follows where there are no plans.
 
@@ -142,6 +143,8 @@ def unplanned(
             return Decision(RunState.PENDING, Reason.UNREACHABLE, message)
         case planning.Unplannable(_, reason, message):
             return Decision(RunState.FAILED, reason, message)
+        case planning.Strayed(_, verdict):
+            return Decision(RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, str(verdict))
         case planning.TryLater(message, _):
             return Decision(RunState.PENDING, Reason.UNREACHABLE, message)
 

@@ -65,7 +65,7 @@ from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcom
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
-from remediator.model.evidence import Record, RunCount
+from remediator.model.evidence import LastRun, Record, RunCount
 from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
@@ -262,12 +262,23 @@ class Handle:
         return await self._engine.write(lambda: overrides.expire(at))
 
     async def run_counts(
-        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+        self,
+        *,
+        since: datetime,
+        runbook: str | None = None,
+        substance: str | None = None,
+        namespaced: bool = False,
     ) -> tuple[RunCount, ...]:
         """See `Journal.run_counts`."""
         return await self._engine.read(
-            lambda: evidence.counts(since=since, runbook=runbook, substance=substance)
+            lambda: evidence.counts(
+                since=since, runbook=runbook, substance=substance, namespaced=namespaced
+            )
         )
+
+    async def last_runs(self, *, since: datetime) -> tuple[LastRun, ...]:
+        """See `Journal.last_runs`."""
+        return await self._engine.read(lambda: evidence.last_runs(since=since))
 
     async def track_record(
         self, *, since: datetime, until: datetime, runbook: str | None = None

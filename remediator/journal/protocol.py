@@ -40,7 +40,7 @@ from remediator.model.approvals import (
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.escalation import AcknowledgeOutcome
-from remediator.model.evidence import Record, RunCount
+from remediator.model.evidence import LastRun, Record, RunCount
 from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
@@ -212,9 +212,19 @@ class Journal(Protocol):
         ...
 
     async def run_counts(
-        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+        self,
+        *,
+        since: datetime,
+        runbook: str | None = None,
+        substance: str | None = None,
+        namespaced: bool = False,
     ) -> tuple[RunCount, ...]:
-        """Count the runs that have ended since then, by how they did."""
+        """Count the runs that have ended since then, by how they did; where told so only those of
+        runbooks that are kept in the cluster."""
+        ...
+
+    async def last_runs(self, *, since: datetime) -> tuple[LastRun, ...]:
+        """Return the newest ended run of each runbook in the cluster, if it ended since then."""
         ...
 
     async def track_record(

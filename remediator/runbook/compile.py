@@ -12,7 +12,15 @@ from remediator.model import canonical, matchers
 from remediator.model.silences import WHAT_LABELS, Silencing
 from remediator.plugin.action import AnyOperation, Probe
 from remediator.plugin.registry import Registry
-from remediator.runbook import document, expressions, faults, parameters, value_types
+from remediator.runbook import (
+    confinement,
+    document,
+    expressions,
+    faults,
+    manifests,
+    parameters,
+    value_types,
+)
 from remediator.runbook.document import Document, Path, Reporter
 from remediator.runbook.expressions import (
     BROKEN,
@@ -45,7 +53,7 @@ def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, .
             source if len(documents) == 1 else "".join(lines[one.first_line - 1 : one.last_line])
         )
         try:
-            found.append(_Compiler(one, alone, registry).runbook())
+            found.append(_compiled(one, alone, registry))
         except RunbookErrors as error:
             findings += error.findings
     if findings:
@@ -65,6 +73,13 @@ def compile_runbook(source: str, file: str, registry: Registry) -> Runbook:
             [Finding(file, 1, 1, _ERROR, "count", f"{len(found)} runbooks where one is expected")]
         )
     return found[0]
+
+
+def _compiled(doc: Document, source: str, registry: Registry) -> Runbook:
+    if not manifests.is_manifest(doc.value):
+        return _Compiler(doc, source, registry).runbook()
+    spec, home = manifests.spec_of(doc)
+    return confinement.confined(_Compiler(spec, source, registry).runbook(), home)
 
 
 class _Compiler(Reporter):

@@ -231,6 +231,9 @@ class Runbook:
     """Dotted path → (line, column), for the linter."""
     substance: str = ""
     """Digest of what it does: everything but its name, mode, limits, people and words."""
+    namespace: str = ""
+    """Where a runbook that is kept in the cluster lives: it acts there only, unless the settings
+    lift that. Empty for one that comes from a file."""
     repeat: Repeat = Repeat()
     uses: tuple[str, ...] = ()
     """Names of the documents that stand in it, each once; `source` holds them after its own."""

@@ -29,7 +29,14 @@ from remediator.engine.guardrails.trust import (
     storm,
 )
 from remediator.engine.guardrails.when import cooldown, flapping, freeze, maintenance, still_firing
-from remediator.engine.guardrails.where import forbidden, kill_switch, protected, scope
+from remediator.engine.guardrails.where import (
+    forbidden,
+    kill_switch,
+    outside,
+    own_namespace,
+    protected,
+    scope,
+)
 from remediator.model.history import History, LookBack
 from remediator.model.limits import Limits, Mode, lower_mode
 from remediator.model.policy import ApprovalTerms, Block, Policy
@@ -67,6 +74,8 @@ __all__ = [
     "mode_ceiling",
     "mode_of",
     "one_run_per_target",
+    "outside",
+    "own_namespace",
     "protected",
     "rate",
     "scope",
@@ -78,6 +87,7 @@ __all__ = [
 
 GUARDRAILS: Sequence[Guardrail] = (
     scope,
+    own_namespace,
     protected,
     forbidden,
     kill_switch,
