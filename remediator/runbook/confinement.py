@@ -1,9 +1,9 @@
 """What a runbook that lives in a namespace may do: act there, and read there as far as it says
 where. Pure.
 
-Three lines of defence, each told in the words of `lifted`: what shows in the text is refused when
-the resource is taken up (`kept_home`); parameters are looked at before a probe reads or a plan is made
-(`strays`); and a guardrail judges the plan itself (`engine.guardrails.where.own_namespace`).
+Three lines of defence, each told in the words of `lifted`. What shows in the text is refused when
+it is taken up (`kept_home`); parameters are looked at before a probe reads or a plan is made
+(`strays`); and a guardrail judges the plan (`engine.guardrails.where.own_namespace`).
 """
 
 from collections.abc import Iterator, Mapping

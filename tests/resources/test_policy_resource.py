@@ -1,4 +1,4 @@
-"""Proves that a policy of a namespace only tightens, and only for targets of that namespace. Pure."""
+"""Proves that a policy of a namespace only tightens, and only for targets there. Pure."""
 
 import json
 from dataclasses import replace
