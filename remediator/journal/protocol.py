@@ -15,11 +15,14 @@ from remediator.journal.values import (
     AuditRecord,
     Backlog,
     CancelOutcome,
+    Happened,
     Intake,
+    Kept,
     OutboxItem,
     Page,
     Prunable,
     Receipt,
+    Recorded,
     ResumeHow,
     RunbookRecord,
     RunStart,
@@ -412,4 +415,26 @@ class Journal(Protocol):
 
     async def prunable(self, *, before: datetime, audit_before: datetime | None) -> Prunable:
         """Return what `prune` and `prune_audit` would delete now."""
+        ...
+
+
+class Archive(Protocol):
+    """What a journal keeps for replay: raw notifications, and what came of them. Reads only."""
+
+    async def kept(self, *, since: datetime, until: datetime) -> Kept:
+        """Return how many notifications of a span are kept and how many there were."""
+        ...
+
+    async def recorded(
+        self, *, since: datetime, until: datetime, after: Recorded | None, limit: int
+    ) -> Sequence[Recorded]:
+        """Return the notifications of a span, oldest first, those behind `after`."""
+        ...
+
+    async def bodies(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Return the raw bodies of these notifications, those that are still there."""
+        ...
+
+    async def happened(self, *, since: datetime, until: datetime) -> Sequence[Happened]:
+        """Return the runs that notifications of a span started, both ends included."""
         ...

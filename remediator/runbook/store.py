@@ -48,7 +48,7 @@ def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
             found += [confinement.kept_home(one) for one in compiled]
         except RunbookErrors as error:
             findings += error.findings
-    findings += _twice(found)
+    findings += twice(found)
     if findings:
         raise RunbookErrors(findings)
     return RunbookSet(tuple(found))
@@ -125,7 +125,7 @@ class Watcher:
         return seen
 
 
-def _twice(runbooks: Sequence[Runbook]) -> Iterator[Finding]:
+def twice(runbooks: Sequence[Runbook]) -> Iterator[Finding]:
     first: dict[str, Runbook] = {}
     for runbook in runbooks:
         other = first.setdefault(runbook.name, runbook)

@@ -45,6 +45,7 @@ from remediator.model.verdicts import Ruling, Verdict
 
 __all__ = [
     "GUARDRAILS",
+    "NEED_NO_PLAN",
     "NO_HISTORY",
     "BreakerState",
     "Guardrail",
@@ -110,9 +111,24 @@ GUARDRAILS: Sequence[Guardrail] = (
 """In this order: what no person can lift first, what a person's yes lifts last."""
 
 
-def judge(question: Question) -> tuple[Verdict, ...]:
+NEED_NO_PLAN: Sequence[Guardrail] = (
+    kill_switch,
+    flapping,
+    freeze,
+    maintenance,
+    rate,
+    concurrency,
+    storm,
+    failure_breaker,
+    earned_trust,
+    mode_ceiling,
+)
+"""Those that can say something of a run whose plan is not known; for replay."""
+
+
+def judge(question: Question, among: Sequence[Guardrail] = GUARDRAILS) -> tuple[Verdict, ...]:
     """Return every guardrail's verdict, in order, as the run's overrides leave it."""
-    return tuple(lift(question, guardrail(question)) for guardrail in GUARDRAILS)
+    return tuple(lift(question, guardrail(question)) for guardrail in among)
 
 
 def effective_mode(mode: Mode, policy: Policy) -> Mode:
