@@ -8,11 +8,12 @@ Outcomes, not exceptions, leave this module.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from remediator.engine import within
+from remediator.engine import confining, within
 from remediator.engine.hand import Hand, is_action, row_for
 from remediator.model.plans import Plan
 from remediator.model.reasons import Reason
 from remediator.model.runs import Step, StepState
+from remediator.model.verdicts import Verdict
 from remediator.plugin.action import ActionError, Stale, Temporary
 from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.runbook import CompiledStep
@@ -46,6 +47,14 @@ class Unplannable:
 
 
 @dataclass(frozen=True, slots=True)
+class Strayed:
+    """The runbook would look at, or change, what is outside the namespace that it lives in."""
+
+    rows: tuple[Step, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class TryLater:
     """Planning failed for now."""
 
@@ -53,7 +62,7 @@ class TryLater:
     after: timedelta | None
 
 
-Outcome = Planned | Unmet | Unplannable | TryLater
+Outcome = Planned | Unmet | Unplannable | Strayed | TryLater
 
 
 async def plan_run(hand: Hand) -> Outcome:
@@ -83,6 +92,8 @@ async def plan_run(hand: Hand) -> Outcome:
             return TryLater(f"{step.id}: {error}", error.after)
         except ExpressionFailed as error:
             return Unplannable(tuple(rows), Reason.EXPRESSION_FAILED, f"{step.id}: {error}")
+        except confining.Outside as error:
+            return Strayed(tuple(rows), error.verdict(f"{step.id}: "))
         except ActionError as error:
             return Unplannable(tuple(rows), Reason.PLAN_FAILED, f"{step.id}: {error}")
         rows.append(row)
@@ -99,7 +110,7 @@ async def plan_step(hand: Hand, step: CompiledStep) -> tuple[Step, Plan]:
         ActionError: Temporary, Permanent or Stale, with a sentence.
         ExpressionFailed: a parameter can't be worked out.
     """
-    params = step.resolve(hand.scope(step))
+    params = confining.resolved(hand, step)
     plan = await within.look(step.action.plan(params, hand.ctx), hand.ports.clock)
     row = row_for(
         hand,
@@ -119,7 +130,7 @@ async def probe_step(hand: Hand, step: CompiledStep) -> Step:
         ActionError: the probe could not look.
         ExpressionFailed: a parameter can't be worked out.
     """
-    params = step.resolve(hand.scope(step))
+    params = confining.resolved(hand, step)
     result = await within.look(step.probe.probe(params, hand.ctx), hand.ports.clock)
     now = hand.now
     return row_for(

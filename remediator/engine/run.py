@@ -21,6 +21,7 @@ from remediator.engine import (
     recheck,
     step,
     track,
+    turns,
     undo,
 )
 from remediator.engine import verify as verifying
@@ -60,10 +61,14 @@ async def carry(ports: Ports, run: Run, stopping: asyncio.Event) -> None:
 
 
 async def pending(held: Hand) -> None:
-    """Let it clear by itself first; then see whether it still fires."""
+    """Let it clear by itself first; then see whether it still fires, and whose turn it is."""
     if held.run.trigger is Trigger.EXPIRY:
         message = "the time of the raised limit is over"
         await held.write(held.update(RunState.UNDOING, Reason.LIMIT_EXPIRED, message))
+        return
+    # Of a run that waits for its turn nobody need ask again and again whether its alert fires.
+    queued = turns.waits(held)
+    if queued and not await turns.take(held):
         return
     signal = await recheck.signal(held)
     if signal is Signal.RESOLVED:
@@ -71,7 +76,7 @@ async def pending(held: Hand) -> None:
         await held.write(held.update(RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF, message))
     elif signal is Signal.UNKNOWN:
         await hold(held, Reason.SIGNAL_UNKNOWN, "no Alertmanager of this sender answers")
-    else:
+    elif queued or await turns.take(held):
         # Why planning held stays: a run that holds again for the same tells it once.
         held_for = held.run.reason in (Reason.TARGET_BUSY, Reason.UNREACHABLE)
         reason = held.run.reason if held_for else Reason.NEW
@@ -91,6 +96,9 @@ async def plan(held: Hand) -> None:
             )
         case planning.Unplannable(rows, reason, message):
             await held.write(failed(held, reason, message, rows=rows))
+        case planning.Strayed(rows, verdict):
+            count_verdicts((verdict,))
+            await held.write(refused(held, (verdict,), steps=rows))
         case planning.Planned():
             await _decide(held, outcome)
 

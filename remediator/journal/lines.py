@@ -43,8 +43,9 @@ def wake(lines: Iterable[str], *, at: datetime) -> Operation[None]:
     """
     woken = 0
     for line in sorted(lines):
+        # `=`, not IN: PostgreSQL may look for the rows of an IN afresh for each row that it updates.
         woken += yield Execute(
-            "UPDATE runs SET wake_us = $2 WHERE id IN ("
+            "UPDATE runs SET wake_us = $2 WHERE id = ("
             " SELECT id FROM runs WHERE line = $1 AND line <> '' AND ended_us IS NULL"
             " AND has_turn = 0 ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"
             " AND owner IS NULL AND wake_us > $2",

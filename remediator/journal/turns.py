@@ -68,6 +68,8 @@ def _decide(turn: Turn, run: Run, others: Sequence[Place], *, joins: bool) -> Tu
 
 
 def _before(turned: Turned, run: Run, others: Sequence[Place]) -> tuple[str, ...]:
+    if turned is Turned.TAKEN:
+        return ()
     if turned is Turned.WAITS:
         others = [place for place in others if place.has_turn or place.run_id < run.id]
     first = [place.run_id for place in others if place.has_turn]
