@@ -84,7 +84,10 @@ class Happenings:
                 return await self._pause(event)
             case "world":
                 assert change is not None  # noqa: S101 - `files` resolves every change
-                self._world.change(change)
+                try:
+                    self._world.change(change)
+                except ValueError as error:
+                    raise Impossible(str(error)) from None
                 return f"the world changes: {_summary(change)}"
             case "alertmanager":
                 self._world.alertmanager.reachable = event.alertmanager == "up"

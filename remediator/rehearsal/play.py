@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from remediator.journal.values import AuditRecord
+from remediator.observe import logs
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
 from remediator.rehearsal import expect, seen, who
@@ -68,20 +69,47 @@ class Played:
 
 def play(rehearsal: Rehearsal, case: Case, registry: Registry) -> Played:
     """Play one test to its end; in a loop of its own, so not from within another."""
-    with asyncio.Runner(loop_factory=SettlingLoop) as runner:
-        return runner.run(_Play(rehearsal, case, registry).play())
+    began = time.perf_counter()
+    with logs.captured() as errors, asyncio.Runner(loop_factory=SettlingLoop) as runner:
+        try:
+            clock = ManualClock(rehearsal.spec.start)
+            world = World(case.world, clock)
+        except ValueError as error:
+            failure = _no_world(rehearsal, case, str(error))
+            watch = Watch(rehearsal.runbooks)
+            return Played(case, (failure,), (), watch, time.perf_counter() - began)
+        one = _Play(rehearsal, case, registry, world, clock, errors)
+        failures, story, watch = runner.run(one.play())
+    return Played(case, failures, story, watch, time.perf_counter() - began)
+
+
+def _no_world(rehearsal: Rehearsal, case: Case, why: str) -> Failure:
+    """Say that the world can't be: at the test's own where it has one, else at the file's."""
+    doc = rehearsal.doc
+    own: Path = ("tests", case.number, "world")
+    place = doc.key(own if own in doc.values else ("world",))
+    return Failure(doc.file, place.line, place.column, timedelta(), "world", (), why)
 
 
 class _Play:
     """One test on its way."""
 
-    def __init__(self, rehearsal: Rehearsal, case: Case, registry: Registry) -> None:
+    def __init__(
+        self,
+        rehearsal: Rehearsal,
+        case: Case,
+        registry: Registry,
+        world: World,
+        clock: ManualClock,
+        errors: list[str],
+    ) -> None:
         self._rehearsal = rehearsal
         self._case = case
-        self._clock = ManualClock(rehearsal.spec.start)
-        self._start = self._clock.now()
-        self._world = World(case.world, self._clock)
+        self._clock = clock
+        self._start = clock.now()
+        self._world = world
         self._told: list[Told] = []
+        self._errors = errors
         self._watch = Watch(rehearsal.runbooks)
         self._failures: list[Failure] = []
         self._story = Story(self._start)
@@ -110,18 +138,15 @@ class _Play:
             signal=self._world.alertmanagers,
         )
 
-    async def play(self) -> Played:
-        """Play it, and return what came of it."""
-        began = time.perf_counter()
+    async def play(self) -> tuple[tuple[Failure, ...], tuple[Chapter, ...], Watch]:
+        """Play it, and return what was not as expected, the story, and what was gone through."""
         try:
             async with self._daemon:
                 await self._through()
                 await self._look()
         finally:
             await self._world.close()
-        took_s = time.perf_counter() - began
-        story = tuple(self._story.chapters)
-        return Played(self._case, tuple(self._failures), story, self._watch, took_s)
+        return tuple(self._failures), tuple(self._story.chapters), self._watch
 
     async def _through(self) -> None:
         """Go through the timeline and the expectations, in the order of time."""
@@ -186,3 +211,5 @@ class _Play:
         self._watch.note_records(records)
         self._story.gather(records, self._told[self._heard :])
         self._heard = len(self._told)
+        self._story.logged(self._clock.now() - self._start, self._errors)
+        self._errors.clear()

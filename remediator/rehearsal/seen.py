@@ -40,6 +40,8 @@ class SeenStep:
     output: Mapping[str, Any]
     plan: str
     """As people read it; empty where there is none, or nothing to do."""
+    way_back: bool
+    """Whether its plan can be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def seen_run(run: Run, view: RunView) -> SeenRun:
             message=step.message,
             output=step.output,
             plan=str(step.plan) if step.plan is not None and not step.plan.empty else "",
+            way_back=step.plan is not None and step.plan.way_back is not None,
         )
         for step in view.steps
     )

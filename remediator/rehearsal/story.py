@@ -20,6 +20,7 @@ class Part(StrEnum):
     WORLD = "world"
     RUN = "run"
     TOLD = "told"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,10 @@ class Story:
         self.chapters += [
             Chapter(at - self._start, part, who, text) for at, part, who, text in found
         ]
+
+    def logged(self, at: timedelta, errors: Iterable[str]) -> None:
+        """Add the errors that the daemon logged: a bug of an action, say."""
+        self.chapters += [Chapter(at, Part.LOG, "", text) for text in errors]
 
     def _name(self, record: AuditRecord) -> str:
         run_id, details = record.entry.run_id, record.entry.details

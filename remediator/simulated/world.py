@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from remediator.clients.alertmanager import Alertmanagers
 from remediator.clients.http import HttpClient
+from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.process import ProcessRunner
 from remediator.clients.prometheus import PrometheusClient
 from remediator.clients.silences import AlertmanagerSilences
 from remediator.model.clock import Clock
-from remediator.settings import PrometheusSettings, Sender
+from remediator.settings import KubernetesSettings, PrometheusSettings, Sender
 from remediator.simulated.alertmanager import ALERTMANAGER_URL, Alertmanager
 from remediator.simulated.commands import Commands
 from remediator.simulated.http import PROMETHEUS_URL, Web
-from remediator.simulated.spec import Object, WorldChange, WorldSpec
+from remediator.simulated.kubernetes import Cluster
+from remediator.simulated.spec import Object, WorldChange, WorldSpec, split_reference
 
 SENDER = "default"
 """Whose Alertmanager there is."""
@@ -28,6 +30,9 @@ class World:
     Args:
         spec: what it holds at first; its files are resolved already.
         clock: its time.
+
+    Raises:
+        ValueError: a Kubernetes object can't be used; the text says which, and why.
     """
 
     def __init__(self, spec: WorldSpec, clock: Clock) -> None:
@@ -38,10 +43,12 @@ class World:
         self.alertmanagers = Alertmanagers(senders, self.web)
         """The real client of the simulated Alertmanager; the engine asks through it, too."""
         self.silencer = AlertmanagerSilences(senders, clock, self.web)
+        self.cluster = Cluster(clock, spec.kubernetes)
         self._clients: dict[type, object] = {
             HttpClient: self.web,
             ProcessRunner: self.commands,
             Alertmanagers: self.alertmanagers,
+            Kubernetes: Kubernetes(KubernetesSettings(), connect=self.cluster.connect),
             PrometheusClient: PrometheusClient(PrometheusSettings(url=PROMETHEUS_URL), self.web),
         }
 
@@ -50,7 +57,17 @@ class World:
         return dict(self._clients)
 
     def change(self, change: WorldChange) -> None:
-        """Let the world change by itself, now."""
+        """Let the world change by itself, now: what is gone goes first.
+
+        Raises:
+            ValueError: a Kubernetes object can't be used, or one that is to go is not there.
+        """
+        for reference in change.delete:
+            kind, namespace, name = split_reference(reference)
+            if not self.cluster.delete(kind, namespace, name):
+                raise ValueError(f"there is no {reference} that could go")
+        for manifest in change.kubernetes:
+            self.cluster.apply(manifest)
         self.web.change(change.http)
         self.commands.change(change.exec)
 
@@ -63,7 +80,7 @@ class World:
 
     def objects(self) -> Sequence[Object]:
         """Return the Kubernetes objects that there are now."""
-        return ()
+        return self.cluster.objects()
 
     @property
     def requests(self) -> Sequence[str]:

@@ -198,7 +198,10 @@ class Course:
         if _counts(outcome, held_back=held_back, today=today):
             self._decided(run, would.unplanned(outcome, withheld=False), ())
         else:
-            run.line = replace(run.line, unplanned=outcome.message)
+            said = (
+                str(outcome.verdict) if isinstance(outcome, planning.Strayed) else outcome.message
+            )
+            run.line = replace(run.line, unplanned=said)
 
     async def _judge(self, run: _Run) -> None:
         hand = run.hand
@@ -336,7 +339,7 @@ class Course:
 
 
 def _counts(
-    outcome: planning.Unmet | planning.Unplannable | planning.TryLater,
+    outcome: planning.Unmet | planning.Unplannable | planning.TryLater | planning.Strayed,
     *,
     held_back: bool,
     today: bool,
@@ -345,6 +348,8 @@ def _counts(
     match outcome:
         case planning.Unplannable(_, Reason.EXPRESSION_FAILED, _):
             return True  # of the alert and the runbook alone
+        case planning.Strayed():
+            return True  # likewise
         case planning.TryLater():
             return False
         case _:
