@@ -8,13 +8,24 @@ nothing of runbooks.
 from collections.abc import Iterable, Sequence
 
 from remediator.runbook.document import Document, Path, Position
-from remediator.runbook.findings import Edit, Finding
+from remediator.runbook.findings import Edit, Finding, Fix, only_near
 
 
 def rename_key(doc: Document, path: Path, name: str) -> tuple[Edit, ...]:
     """Give the key that leads to `path` another name."""
     where = doc.keys.get(path)
     return (Edit(*where.whole, name),) if where is not None else ()
+
+
+def renaming(doc: Document, path: Path, known: Iterable[str]) -> Fix | None:
+    """Offer the one known name that an unknown key can have meant; None where there is a choice,
+    or a key of that name already."""
+    meant = only_near(str(path[-1]), known)
+    beside = doc.value_at(path[:-1])
+    if meant is None or not isinstance(beside, dict) or meant in beside:
+        return None
+    found = rename_key(doc, path, meant)
+    return Fix(f"write {meant}", found) if found else None
 
 
 def replace_value(doc: Document, path: Path, text: str) -> tuple[Edit, ...]:
