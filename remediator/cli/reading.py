@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from remediator.cli.runbook_files import Files
     from remediator.engine.ports import ContextFor
-    from remediator.engine.would import Ledger
+    from remediator.engine.would import Ledger, World
     from remediator.journal.protocol import Journal
     from remediator.model.clock import Clock
     from remediator.settings import Settings
@@ -107,3 +108,19 @@ def silencing(settings: "Settings") -> Callable[[str], bool]:
         return known is not None and bool(known.alertmanager) and known.silences
 
     return allowed
+
+
+def world(looking: Looking, settings: "Settings", files: "Files", clock: "Clock") -> "World":
+    """Return what runs of these runbooks would look at, judged by `clock`."""
+    from remediator.engine.would import World  # noqa: PLC0415 - keeps --help quick
+
+    return World(
+        runbooks=files.runbooks,
+        policy=files.policy,
+        clock=clock,
+        context_for=looking.context_for,
+        journal=looking.journal,
+        default_approvers=settings.default_approvers,
+        silencing=silencing(settings),
+        ledger=looking.ledger,
+    )

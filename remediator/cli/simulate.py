@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from remediator.cli import options
 
 if TYPE_CHECKING:
+    from remediator.cli.runbook_files import Files
     from remediator.engine.simulate import Answer
     from remediator.model.alerts import Notification
-    from remediator.model.policy import Policy
     from remediator.plugin.registry import Registry
     from remediator.settings import Settings
 
@@ -71,31 +71,17 @@ def simulated(
     """
     from remediator.cli import runbook_files  # noqa: PLC0415 - keeps --help quick
 
-    loaded = runbook_files.load(settings.runbooks, registry)
-    policy = runbook_files.policy(settings)
-    return asyncio.run(_simulate(notification, loaded, settings, policy, sender))
+    files = runbook_files.files(settings, registry)
+    return asyncio.run(_simulate(notification, files, settings, sender))
 
 
 async def _simulate(
-    notification: "Notification",
-    loaded: Sequence[Any],
-    settings: "Settings",
-    policy: "Policy",
-    sender: str,
+    notification: "Notification", files: "Files", settings: "Settings", sender: str
 ) -> tuple[Sequence["Answer"], bool]:
     from remediator.cli import reading  # noqa: PLC0415 - keeps --help quick
     from remediator.engine import simulate  # noqa: PLC0415
 
     async with reading.looking(settings) as looking:
-        world = simulate.World(
-            runbooks=loaded,
-            policy=policy,
-            clock=looking.clock,
-            context_for=looking.context_for,
-            journal=looking.journal,
-            default_approvers=settings.default_approvers,
-            silencing=reading.silencing(settings),
-            ledger=looking.ledger,
-        )
+        world = reading.world(looking, settings, files, looking.clock)
         answers = await simulate.simulate(notification, world, sender=sender)
         return answers, looking.journal is not None
