@@ -64,7 +64,7 @@ class World:
         """Let the world change by itself, now: what is gone goes first.
 
         Raises:
-            ValueError: an object or a series can't be used, or an object that is to go is not there.
+            ValueError: an object or a series can't be used, or what is to go is not there.
         """
         for reference in change.delete:
             kind, namespace, name = split_reference(reference)
