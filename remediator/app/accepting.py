@@ -167,8 +167,7 @@ class Acceptance:
                 return _Compiled(one.generation, rules=rules)
             runbook = compile_runbook(source, file, self.registry)
             if one.home.namespace not in self.bounds.unconfined:
-                confinement.faults(runbook)
-                runbook = confinement.seeing(runbook)
+                runbook = confinement.kept_home(runbook)
         except RunbookErrors as error:
             return _Compiled(one.generation, faults=manifests.told(error.findings, source))
         except Exception as error:

@@ -75,6 +75,8 @@ def of_test(played: Played) -> Iterator[Printed]:
     """Yield what was not as expected in one test, and its story."""
     for failure in played.failures:
         yield from _failure(failure)
+    for request in played.unanswered:
+        yield Printed(f"  not in the world, and asked for: {_short(request)}", Style.BAD)
     yield Printed("  the story:", Style.FAINT)
     yield from _story(played.story)
 
@@ -227,5 +229,6 @@ def _test_json(file: FileResult, played: Played) -> JSONObject:
         "passed": played.passed,
         "took_s": round(played.took_s, 4),
         "failures": problems,
+        "unanswered": list(played.unanswered),
         "story": story,
     }

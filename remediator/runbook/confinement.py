@@ -2,7 +2,7 @@
 where. Pure.
 
 Three lines of defence, each told in the words of `lifted`: what shows in the text is refused when
-the resource is taken up (`faults`); parameters are looked at before a probe reads or a plan is made
+the resource is taken up (`kept_home`); parameters are looked at before a probe reads or a plan is made
 (`strays`); and a guardrail judges the plan itself (`engine.guardrails.where.own_namespace`).
 """
 
@@ -43,21 +43,20 @@ def confined(runbook: Runbook, home: Home) -> Runbook:
     )
 
 
-def seeing(runbook: Runbook) -> Runbook:
-    """Return the runbook with eyes for its own namespace's alerts only."""
-    own = Matcher(LABEL, Operator.EQUAL, runbook.namespace)
-    return replace(runbook, matchers=tuple((*line, own) for line in runbook.matchers))
-
-
-def faults(runbook: Runbook) -> None:
-    """Refuse what can be seen to leave the namespace, whatever alert comes.
+def kept_home(runbook: Runbook) -> Runbook:
+    """Return a runbook that lives in a namespace with eyes for that namespace's alerts only; any
+    other as it is.
 
     Raises:
-        RunbookErrors: with every such fault.
+        RunbookErrors: it can be seen to leave the namespace, whatever alert comes.
     """
+    if not runbook.namespace:
+        return runbook
     found = list(_faults(runbook))
     if found:
         raise RunbookErrors(found)
+    own = Matcher(LABEL, Operator.EQUAL, runbook.namespace)
+    return replace(runbook, matchers=tuple((*line, own) for line in runbook.matchers))
 
 
 def _faults(runbook: Runbook) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """The CustomResourceDefinitions, made from the same models as files are checked by.
 
 The API server wants a *structural* schema: every value has one type, nothing is referred to, and no
-alternatives but in value checks. What the models say beyond that is told in CEL rules (`_RULES`);
+alternatives but in value checks. What the models say beyond that is told in CEL rules (`RULES`);
 what neither can say (matchers, expressions, actions' parameters) is checked by the daemon, which
 answers in the resource's status. There are no defaults: the API server would write them into the
 object, and a default of today would stay there for ever. Called by `remediator schema --crd`, whose
@@ -45,7 +45,7 @@ _WINDOW = (
     _rule("has(self.start) == has(self.lasts)", "a window by start and lasts needs both"),
     _rule("has(self.since) == has(self.until)", "a window by since and until needs both"),
 )
-_RULES: Mapping[str, tuple[_Schema, ...]] = {
+RULES: Mapping[str, tuple[_Schema, ...]] = {
     "VerifySpec": (
         _rule(
             "has(self.resolved_within) != has(self.action)",
@@ -73,6 +73,12 @@ _RULES: Mapping[str, tuple[_Schema, ...]] = {
             "!has(self.min_instances) || !has(self.max_instances) || "
             "self.min_instances <= self.max_instances",
             "min_instances is more than max_instances: nothing is allowed",
+        ),
+    ),
+    "ApprovalTerms": (
+        _rule(
+            "!has(self.on_expiry) || self.on_expiry != 'approve'",
+            "on_expiry: that silence is a yes is the operator's to say",
         ),
     ),
     "Freeze": _WINDOW,
@@ -243,7 +249,7 @@ class _Structural:
         made = self.schema(schema, depth)
         for key in _LEFT_OUT.get(name, ()):
             del made["properties"][key]
-        if rules := _RULES.get(name):
+        if rules := RULES.get(name):
             made["x-kubernetes-validations"] = list(rules)
         return made
 

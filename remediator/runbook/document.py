@@ -133,6 +133,10 @@ class Document:
         """Return line and column of a character of the source, both from 1."""
         return self.source.count("\n", 0, at) + 1, at - self.source.rfind("\n", 0, at)
 
+    def texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield every text with its path."""
+        return ((path, value) for path, value in leaves(self.value) if isinstance(value, str))
+
     def value_at(self, path: Path) -> Any:
         """Return the value at a path; None where there is none."""
         return self._value(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from remediator.plugin.registry import Registry
 from remediator.runbook import compile as compiler
-from remediator.runbook import document
+from remediator.runbook import confinement, document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 from remediator.runbook.runbook import Runbook
 
@@ -44,10 +44,11 @@ def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
             findings.append(_fault(file, "unreadable", f"cannot be read: {error}"))
             continue
         try:
-            found += compiler.compile_file(source, str(file), registry)
+            compiled = compiler.compile_file(source, str(file), registry)
+            found += [confinement.kept_home(one) for one in compiled]
         except RunbookErrors as error:
             findings += error.findings
-    findings += _twice(found)
+    findings += twice(found)
     if findings:
         raise RunbookErrors(findings)
     return RunbookSet(tuple(found))
@@ -124,7 +125,7 @@ class Watcher:
         return seen
 
 
-def _twice(runbooks: Sequence[Runbook]) -> Iterator[Finding]:
+def twice(runbooks: Sequence[Runbook]) -> Iterator[Finding]:
     first: dict[str, Runbook] = {}
     for runbook in runbooks:
         other = first.setdefault(runbook.name, runbook)

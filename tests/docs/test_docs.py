@@ -27,6 +27,8 @@ REGISTRY = plugins.load(third_party=False)
 
 
 def blocks(page: Path, language: str) -> list[str]:
+    if page.name == "findings.md" and language == "yaml":
+        return []  # these are wrong on purpose; test_findings_page.py runs them
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 

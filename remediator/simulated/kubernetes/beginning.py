@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from remediator.clients.kubernetes.resources import (
+    CLAIMS,
     DAEMON_SETS,
     DEPLOYMENTS,
     NODES,
@@ -50,7 +51,7 @@ def settle(
     for namespace in sorted({"default", "kube-system", *(_namespace(o) for _, o in read)} - {""}):
         _ensure_namespace(plane, namespace)
     given = owners.completed(plane, read)
-    for resource, obj in _nodes(given):
+    for resource, obj in _nodes(plane, given):
         _store(plane, resource, obj)
     for resource, obj in given:
         if resource != PODS:
@@ -141,6 +142,10 @@ def _over(before: Object, obj: Object) -> Object:
 
 def _store(plane: ControlPlane, resource: Resource, obj: Object) -> Object:
     first = status_at_first(resource)
+    if resource == CLAIMS:
+        first = {"phase": "Bound"}
+    elif resource == NODES:
+        first = troubles.node_status({}, stamp(plane.now))
     if first is not None and (not obj.get("status") or resource == PODS):
         obj = {**obj, "status": first}
     return plane.create(resource, obj)
@@ -149,6 +154,8 @@ def _store(plane: ControlPlane, resource: Resource, obj: Object) -> Object:
 def _kept(resource: Resource, obj: Object) -> Object:
     """Return the status of what no controller here looks after."""
     looked_after = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS)
+    if resource == NODES:
+        return {}
     return {"status": obj["status"]} if "status" in obj and resource not in looked_after else {}
 
 
@@ -177,12 +184,12 @@ def _impose(plane: ControlPlane, pods: Pods, resource: Resource, obj: Object) ->
     elif resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS):
         troubles.spread(plane, pods, resource, held, obj["status"])
     elif resource == NODES:
-        plane.set_status(NODES, held, troubles.node_status(obj["status"]))
+        plane.set_status(NODES, held, troubles.node_status(obj["status"], stamp(plane.now)))
     elif resource != REPLICA_SETS:
         plane.set_status(resource, held, {**(held.get("status") or {}), **obj["status"]})
 
 
-def _nodes(given: Sequence[Given]) -> list[Given]:
+def _nodes(plane: ControlPlane, given: Sequence[Given]) -> list[Given]:
     """Return the nodes that pods need and no manifest lists."""
     listed = {o["metadata"]["name"] for r, o in given if r == NODES}
     named = {str((o.get("spec") or {}).get("nodeName", "")) for r, o in given if r == PODS}
@@ -197,7 +204,7 @@ def _nodes(given: Sequence[Given]) -> list[Given]:
         for number in range(1, least + 1):
             if len(names) < least and f"node-{number}" not in names:
                 names.append(f"node-{number}")
-    return [(NODES, troubles.node(name)) for name in names]
+    return [(NODES, troubles.node(name, stamp(plane.now))) for name in names]
 
 
 def _ensure_namespace(plane: ControlPlane, name: str) -> None:

@@ -12,18 +12,30 @@ from typing import Any
 
 from remediator.clients.kubernetes.connection import Answer
 from remediator.clients.kubernetes.resources import (
+    AUTOSCALERS,
+    BUDGETS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    JOBS,
+    NODES,
     PODS,
     REPLICA_SETS,
+    STATEFUL_SETS,
     Object,
 )
 from remediator.model.clock import Clock
 from remediator.settings import KubernetesSettings
 from remediator.simulated.kubernetes import beginning, relations, server
+from remediator.simulated.kubernetes.autoscalers import Autoscalers
+from remediator.simulated.kubernetes.budgets import Budgets
 from remediator.simulated.kubernetes.control_plane import ControlPlane
+from remediator.simulated.kubernetes.daemon_sets import DaemonSets
 from remediator.simulated.kubernetes.deployments import Deployments
+from remediator.simulated.kubernetes.jobs import Jobs
+from remediator.simulated.kubernetes.nodes import Nodes
 from remediator.simulated.kubernetes.pods import Pods
 from remediator.simulated.kubernetes.replica_sets import ReplicaSets
+from remediator.simulated.kubernetes.stateful_sets import StatefulSets
 
 
 class Cluster:
@@ -54,6 +66,12 @@ class Cluster:
             PODS: self._pods,
             REPLICA_SETS: ReplicaSets(),
             DEPLOYMENTS: Deployments(),
+            STATEFUL_SETS: StatefulSets(),
+            DAEMON_SETS: DaemonSets(),
+            JOBS: Jobs(),
+            AUTOSCALERS: Autoscalers(),
+            BUDGETS: Budgets(),
+            NODES: Nodes(self._pods),
         }
         self._plane.related.append(relations.look_at_related)
         beginning.settle(self._plane, self._pods, list(objects), clock.now())

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from remediator.clients.kubernetes.resources import PODS, Object, Resource
-from remediator.simulated.kubernetes import kinds
+from remediator.clients.kubernetes.resources import DAEMON_SETS, JOBS, PODS, Object, Resource
+from remediator.simulated.kubernetes import defaults, kinds
 from remediator.simulated.kubernetes.names import Names
 from remediator.simulated.kubernetes.store import (
     Key,
@@ -123,6 +123,9 @@ class ControlPlane:
         }
         if has_generation(resource):
             metadata.setdefault("generation", 1)
+        if resource == JOBS:
+            obj = defaults.job_identified({**obj, "metadata": metadata}, metadata["uid"])
+            metadata = obj["metadata"]
         head = {"apiVersion": kinds.api_version(resource), "kind": resource.kind}
         rest = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
         return self.store.put(resource, {**head, "metadata": metadata, **rest})
@@ -214,6 +217,9 @@ class ControlPlane:
                 self.delete(kind, dependent)
 
 
+TEMPLATES = "deprecated.daemonset.template.generation"
+"""On a DaemonSet: how many templates it has had."""
+
 _WITHOUT_GENERATION = frozenset(
     {
         "Node",
@@ -256,6 +262,13 @@ def advanced(resource: Resource, before: Object, after: Object) -> Object:
     if resource.kind == "Deployment":
         was = before["metadata"].get("annotations") or {}
         moved = moved or was != (metadata.get("annotations") or {})
+    if resource == DAEMON_SETS and before["spec"].get("template") != after["spec"].get("template"):
+        notes = before["metadata"].get("annotations") or {}
+        count = str(int(notes.get(TEMPLATES) or 0) + 1)
+        metadata = {
+            **metadata,
+            "annotations": {**metadata.get("annotations", {}), TEMPLATES: count},
+        }
     generation = int(before["metadata"].get("generation", 1)) + moved
     return {**metadata, "generation": generation}
 

@@ -59,7 +59,7 @@ def pod_status(pod: Object, given: Mapping[str, Any]) -> Object:
     return status
 
 
-def node(name: str) -> Object:
+def node(name: str, now: str) -> Object:
     """Return a node that nobody lists."""
     room = {"cpu": "32", "memory": "64Gi", "pods": "250"}
     return {
@@ -67,17 +67,18 @@ def node(name: str) -> Object:
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
         "spec": {},
-        "status": node_status({"allocatable": room, "capacity": room}),
+        "status": node_status({"allocatable": room, "capacity": room}, now),
     }
 
 
-def node_status(given: Mapping[str, Any]) -> Object:
+def node_status(given: Mapping[str, Any], now: str) -> Object:
     """Return a node's status as given; what it does not say is well."""
-    conditions = list(given.get("conditions") or [])
+    conditions = [{"lastTransitionTime": now, **c} for c in given.get("conditions") or []]
     known = {condition.get("type") for condition in conditions}
     for kind, (status, reason) in _HEALTHY_NODE.items():
         if kind not in known:
-            conditions.append({"type": kind, "status": status, "reason": reason})
+            well = {"type": kind, "status": status, "reason": reason}
+            conditions.append({**well, "lastTransitionTime": now})
     return {**given, "conditions": conditions}
 
 
