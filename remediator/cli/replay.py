@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,27 +14,12 @@ from remediator.cli import options
 from remediator.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from remediator.cli.recorded import Reading
+    from remediator.cli.recorded import Reading, Wanted
     from remediator.engine.replay import Moment
     from remediator.plugin.registry import Registry
     from remediator.settings import Settings
 
 _TELL_EVERY = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What somebody asked for on the command line."""
-
-    recording: Path | None
-    since: datetime | None
-    until: datetime
-    against: str | None
-    world: Path | None
-    plans: bool
-    approved: bool
-    sender: str
-    runbooks: tuple[Path, ...]
 
 
 @click.command("replay")
@@ -93,7 +77,8 @@ def command(
     happened. Each run that would be is taken as carried out at its time, so that cooldowns, rates
     and breakers see the replay's own past. Targets are only read; nothing can be changed.
     """
-    from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
+    from remediator.cli.recorded import Wanted  # noqa: PLC0415 - keeps --help quick
+    from remediator.engine.clock import SystemClock  # noqa: PLC0415
 
     now = SystemClock().now()
     journal = recording is None
@@ -138,7 +123,7 @@ def _moment(name: str, text: str | None, now: datetime) -> datetime | None:
 
 
 async def _replay(
-    wanted: Wanted, settings: "Settings", output: str, limit: int, everything: bool
+    wanted: "Wanted", settings: "Settings", output: str, limit: int, everything: bool
 ) -> int:
     """Replay and print; returns how many runs differ."""
     from remediator.cli import (  # noqa: PLC0415 - keeps --help quick
@@ -187,7 +172,7 @@ async def _replay(
 
 
 def _moments(
-    wanted: Wanted,
+    wanted: "Wanted",
     settings: "Settings",
     registry: "Registry",
     told: "Reading",
