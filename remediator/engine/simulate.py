@@ -118,6 +118,8 @@ async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) ->
         case planning.Unmet(rows, message):
             reason = Reason.EXPECTATION_UNMET
             return _end(hand, start, rows, RunState.SUPPRESSED, reason, message)
+        case planning.Unplannable(rows, Reason.LIST_TOO_LONG as reason, message):
+            return _end(hand, start, rows, RunState.SUPPRESSED, reason, message)
         case planning.Unplannable(rows, reason, message):
             return _end(hand, start, rows, RunState.FAILED, reason, message)
     history = await _history(runbook, world)
