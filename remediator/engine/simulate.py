@@ -29,7 +29,7 @@ from remediator.model.runs import Run, RunState, Step, Trigger
 from remediator.model.verdicts import Ruling, Verdict, heaviest
 from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.index import Index
-from remediator.runbook.runbook import Runbook, alert_values
+from remediator.runbook.runbook import Runbook
 
 RUN_ID = "simulation"
 """What plugins see in place of a run's id."""
@@ -275,7 +275,7 @@ def _why_not(
             {"labels": {}, "common_labels": {}, "common_annotations": {}, "receiver": ""},
         )
         try:
-            runbook.condition.evaluate({**alert_values(told), "now": now})
+            runbook.condition.evaluate(runbook.condition_values(told, now))
         except ExpressionFailed as error:
             return f"its condition can't be told: {error}"
         return f"its condition is false: {runbook.condition.text}"
