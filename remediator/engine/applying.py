@@ -8,7 +8,7 @@ intent, so that n steps cost n + 1 commits. One step is `changing`'s, the lanes 
 from itertools import groupby
 from operator import attrgetter
 
-from remediator.engine import changing, halting, lanes
+from remediator.engine import changing, halting, lanes, outputs
 from remediator.engine import verify as verifying
 from remediator.engine.floor import Floor
 from remediator.engine.halting import Halt
@@ -16,7 +16,7 @@ from remediator.engine.hand import Hand
 from remediator.engine.unwritten import Unwritten
 from remediator.journal.values import RunUpdate
 from remediator.model.reasons import Reason
-from remediator.model.runs import RunState, StepState
+from remediator.model.runs import StepState
 from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.runbook import Block, CompiledStep
 
@@ -107,4 +107,4 @@ def _all_done(held: Hand) -> RunUpdate:
         return verifying.watch(held, "every step is done")
     message = "every step is done" if held.changed else "nothing had to be changed"
     reason = Reason.DONE if held.changed else Reason.NOTHING_TO_DO
-    return held.update(RunState.SUCCEEDED, reason, message)
+    return outputs.succeeded(held, reason, message)

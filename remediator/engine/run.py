@@ -17,6 +17,7 @@ from remediator.engine import (
     approvals,
     guardrails,
     hand,
+    outputs,
     planning,
     recheck,
     step,
@@ -235,4 +236,4 @@ def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:
         return failed(held, Reason.NOTHING_TO_DO, message, rows=planned.rows)
     reason = Reason.NOTHING_TO_DO if wanted_change else Reason.DONE
     message = "nothing to do" if wanted_change else "every check was made"
-    return held.update(RunState.SUCCEEDED, reason, message, steps=planned.rows)
+    return outputs.succeeded(held, reason, message, rows=planned.rows)

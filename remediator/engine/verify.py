@@ -6,7 +6,7 @@ hint: when Alertmanager can be asked, it has the last word.
 
 from datetime import timedelta
 
-from remediator.engine import recheck, within
+from remediator.engine import outputs, recheck, within
 from remediator.engine.ending import failed, failing
 from remediator.engine.hand import Hand, row_for, unused
 from remediator.journal.values import RunUpdate
@@ -45,7 +45,7 @@ def cleared(held: Hand) -> RunUpdate:
         return watch(held, "the alert cleared")
     if held.changed:
         message = "the alert cleared; the remaining steps were not needed"
-        return held.update(RunState.SUCCEEDED, Reason.DONE, message, steps=unused(held))
+        return outputs.succeeded(held, Reason.DONE, message, rows=unused(held))
     message = "the alert cleared before anything was changed"
     return held.update(RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF, message)
 
@@ -63,7 +63,7 @@ async def look(held: Hand) -> None:
     helped, message = await _probe(held) if verify.step else await _alert(held)
     if helped:
         rows = unused(held)
-        await held.write(held.update(RunState.SUCCEEDED, Reason.VERIFIED, message, steps=rows))
+        await held.write(outputs.succeeded(held, Reason.VERIFIED, message, rows=rows))
         return
     if held.now < deadline:
         every = verify.every or max(held.ports.pace.poll, verify.within / _LOOKS)
