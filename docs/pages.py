@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: `python docs/pages.py` writes docs/settings.md.
+"""Writes what is made from the code: `python docs/pages.py` writes docs/settings.md, deploy/crds.
 
 A test compares what it would write with what is there.
 """
@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 
 from remediator.model.quantities import format_duration
+from remediator.runbook import crds
 from remediator.settings import Settings
 
 HEAD = """\
@@ -27,6 +28,9 @@ force, secrets masked.
 | key | default | meaning |
 |---|---|---|
 """
+
+
+CRD_HEAD = "# Made from the models by `python docs/pages.py`; do not edit.\n"
 
 
 def settings_page() -> str:
@@ -84,7 +88,19 @@ def _line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def definitions() -> dict[str, str]:
+    """Return deploy/crds, by file name."""
+    return {
+        f"{one['spec']['names']['plural']}.yaml": CRD_HEAD + crds.text(one)
+        for one in crds.definitions()
+    }
+
+
 if __name__ == "__main__":
     page = Path(__file__).parent / "settings.md"
     page.write_text(settings_page(), encoding="utf-8")
     print(f"wrote {page.name}")
+    folder = Path(__file__).parents[1] / "deploy" / "crds"
+    for name, text in definitions().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        print(f"wrote deploy/crds/{name}")

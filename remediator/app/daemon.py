@@ -9,13 +9,17 @@ import itertools
 import os
 import secrets
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
-from remediator.app import parts
+from remediator.app import parts, reporting
+from remediator.app.reporting import Reporter
 from remediator.app.rulebook import Rulebook
+from remediator.app.watching import Shelf
 from remediator.clients.alertmanager import Alertmanagers
+from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.silences import AlertmanagerSilences
 from remediator.clients.slack.client import SlackClient
 from remediator.engine import housekeeping, lane, reconcile, silences
@@ -59,6 +63,11 @@ from remediator.web.services import Services
 _LOOKS_APART_S = 0.005
 # People read notes; nobody waits for one.
 _NOTES_APART_S = 0.05
+# Whoever applies a folder of resources makes one change of it, and whoever writes one again and
+# again costs no more than a load of all of them a second.
+_RESOURCES_APART_S = 1.0
+# A cluster that is slow to answer must not keep notifications out.
+_FIRST_LISTS = timedelta(seconds=5)
 
 log = logs.get(__name__)
 
@@ -137,7 +146,7 @@ class Daemon:
         self._rulebook = rulebook = Rulebook(
             settings, self.registry, library, names, clock, self._record
         )
-        await rulebook.load_first()
+        follow = await self._load_first(clients)
         directory = Directory(Known.of(settings), clock, parts.rosters(settings, clients))
         slack = clients[SlackClient]
         assert isinstance(slack, SlackClient)  # noqa: S101 - likewise
@@ -166,6 +175,7 @@ class Daemon:
             silencer=silencer,
             reaches_nobody=frozenset(notifiers) - parts.people_reached(notifiers),
             on_call=directory.on_call,
+            unconfined=frozenset(settings.resources.unconfined),
         )
 
         self._background("silences", silences.Remover(journal, silencer, clock).run())
@@ -184,6 +194,7 @@ class Daemon:
         self._background("housekeeper", housekeeper.run())
         self._stack.push_async_callback(self._stopped, housekeeper)
         self._background("runbook watcher", rulebook.watch())
+        follow()
         worker = Worker(ports, hint)
         self._background("worker", worker.run())
         self._stack.push_async_callback(worker.stop)
@@ -197,6 +208,39 @@ class Daemon:
         # After the start: an Alertmanager that is slow to answer must not keep notifications out.
         self._background("reconciler", reconciler.run())
         return self.address
+
+    async def _load_first(self, clients: Mapping[type, object]) -> Callable[[], None]:
+        """Put runbooks and the policy into force: those in files, and where that is wanted those
+        that the cluster holds.
+
+        Returns:
+            What follows the cluster's changes from then on.
+
+        Raises:
+            RunbookErrors: a file has faults.
+        """
+        settings, rulebook = self.settings.resources, self._rulebook
+        if not settings.enabled:
+            await rulebook.load_first()
+            return lambda: None
+        cluster = clients[Kubernetes]
+        assert isinstance(cluster, Kubernetes)  # noqa: S101 - made by `make_clients`
+        changed, taken_up = Hint(_RESOURCES_APART_S), Hint(_RESOURCES_APART_S)
+        shelf = Shelf(settings, cluster, self.clock, changed.poke)
+        rulebook.put_beside(shelf)
+        self._background("resources", shelf.run())
+        await shelf.settled(_FIRST_LISTS)
+        await rulebook.load_first()
+
+        def follow() -> None:
+            every = timedelta(seconds=settings.status_every)
+            reporter = Reporter(
+                cluster, self.journal, rulebook, shelf, self.clock, every=every, hint=taken_up
+            )
+            self._background("resource watcher", rulebook.watch_resources(changed, taken_up))
+            self._background("resource reporter", reporter.run())
+
+        return follow
 
     def _edge(
         self,
@@ -266,6 +310,7 @@ class Daemon:
                     housekeeping.DUTY,
                     reconcile.DUTY,
                     silences.DUTY,
+                    *((reporting.DUTY,) if settings.resources.enabled else ()),
                     *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
                 ),
             ),

@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": "Run the daemon.",
     "demo": "See the whole story on this machine: a service breaks and is repaired.",
     "check": "Check and lint runbooks, the policy and settings.",
+    "test": "Play the tests of runbooks on a simulated world.",
     "simulate": "Show what would be done about an alert, and why not; changes nothing.",
     "run": "Start a runbook by hand.",
     "runs": "List runs; show, acknowledge, cancel or resume one.",

@@ -39,6 +39,13 @@ config: Callable[[F], F] = click.option(
     help="The settings file; or $REMEDIATOR_CONFIG. Default: config/remediator.yaml if there.",
 )
 
+sender: Callable[[F], F] = click.option(
+    "--sender",
+    default="default",
+    show_default=True,
+    help="Which of `senders` in the settings the alert comes from.",
+)
+
 limit: Callable[[F], F] = click.option(
     "--limit",
     type=click.IntRange(1, 100_000),

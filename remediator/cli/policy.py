@@ -93,9 +93,9 @@ def _of_alert(
         url: where to ask; None to ask nobody.
         sure: somebody named the daemon, so that it must answer.
     """
-    from remediator.cli import api, runbook_files, simulate, simulate_page  # noqa: PLC0415
+    from remediator.cli import alert_files, api, runbook_files, simulate, simulate_page  # noqa: PLC0415
 
-    body = simulate.notification_body(path)
+    body = alert_files.notification_body(path)
     if url is not None:
         try:
             found = api.Api(url).post("/api/v1/explain", body)
@@ -105,7 +105,9 @@ def _of_alert(
         else:
             return found, f"judged by the daemon at {url}, with the journal's history"
     settings = options.read_settings(config)
-    answers, with_history = simulate.simulated(body, path, settings, runbook_files.registry())
+    registry = runbook_files.registry()
+    notification = alert_files.parsed(body, path, registry)
+    answers, with_history = simulate.simulated(notification, settings, registry, "default")
     history = "with the journal's history" if with_history else "without history"
     nobody = "" if url is None else f"no daemon answers at {url}; "
     return simulate_page.to_json(answers), f"{nobody}judged by the files here, {history}"

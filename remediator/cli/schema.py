@@ -9,7 +9,8 @@ import click
 @click.option("--config", "of_settings", is_flag=True, help="Of the settings, not of runbooks.")
 @click.option("--policy", "of_policy", is_flag=True, help="Of the policy file, not of runbooks.")
 @click.option("--test", "of_tests", is_flag=True, help="Of runbook tests, not of runbooks.")
-def command(of_settings: bool, of_policy: bool, of_tests: bool) -> None:
+@click.option("--crd", "as_crd", is_flag=True, help="The CustomResourceDefinitions, as YAML.")
+def command(of_settings: bool, of_policy: bool, of_tests: bool, as_crd: bool) -> None:
     """Print the JSON Schema.
 
     An editor completes and checks a file that begins with
@@ -17,8 +18,13 @@ def command(of_settings: bool, of_policy: bool, of_tests: bool) -> None:
     """
     from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
 
-    if of_settings + of_policy + of_tests > 1:
-        raise click.UsageError("give one of --config, --policy and --test")
+    if of_settings + of_policy + of_tests + as_crd > 1:
+        raise click.UsageError("give one of --config, --policy, --test and --crd")
+    if as_crd:
+        from remediator.runbook import crds  # noqa: PLC0415
+
+        click.echo("---\n".join(map(crds.text, crds.definitions())), nl=False)
+        return
     if of_tests:
         from remediator.rehearsal import schema as tests  # noqa: PLC0415
 

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from remediator.cli import run_page, show
 from remediator.engine.simulate import Answer, Simulated
+from remediator.engine.terms import Asked
+from remediator.model.quantities import format_duration
 from remediator.web import render, render_trust
 
 
@@ -54,8 +56,28 @@ def _run_lines(run: Simulated) -> Iterator[Any]:
         for verdict in run.verdicts.get(row.sequence, ()):
             yield Text("  ").append_text(run_page.verdict_line(verdict.to_json()))
     yield Text()
+    if run.asked is not None:
+        yield _fact("asks", _people(run.asked))
+    for line in run.silences:
+        yield _fact("silences", line)
+    for line in run.assumed:
+        yield _fact("assumed", line)
+    for line in run.withheld:
+        yield _fact("not done", f"{line}: here everything is only read")
     yield (
         Text.assemble(("→ ", "bold"))
         .append_text(show.cell(run.end.value))
         .append(show.clean(f"  {run.message}"), style="default")
     )
+
+
+def _fact(name: str, text: str) -> Text:
+    return Text.assemble((f"  {name} ", "dim"), show.clean(text))
+
+
+def _people(asked: Asked) -> str:
+    who = " or ".join(asked.approvers) or "nobody: no approvers are named"
+    needs = f", {asked.quorum} of them" if asked.quorum > 1 else ""
+    within = "".join(f", who must be in {' or '.join(names)}" for names in asked.terms.within)
+    eyes = ", not whoever started it" if asked.terms.four_eyes else ""
+    return f"{who}{needs}{within}{eyes}; within {format_duration(asked.timeout)}"

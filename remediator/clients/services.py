@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from remediator.clients.errors import Forbidden, Missing, Refused, Unavailable, retry_after
-from remediator.clients.http import Answer, HttpClient
+from remediator.clients.http import Answer, Http
 
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -20,7 +20,7 @@ _MASK = "***"
 
 
 async def call(
-    http: HttpClient,
+    http: Http,
     name: str,
     method: str,
     url: str,

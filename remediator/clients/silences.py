@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from remediator.clients import services
 from remediator.clients.errors import ClientError, Missing, Refused
-from remediator.clients.http import HttpClient, shown
+from remediator.clients.http import Http, HttpClient, shown
 from remediator.model import matchers
 from remediator.model.clock import Clock
 from remediator.model.matchers import Operator
@@ -30,10 +30,13 @@ _EQUAL = frozenset({Operator.EQUAL, Operator.REGEX})
 class AlertmanagerSilences:
     """The silences of all senders' Alertmanagers (`remediator.engine.ports.Silencer`)."""
 
-    def __init__(self, senders: Mapping[str, Sender], clock: Clock) -> None:
+    def __init__(
+        self, senders: Mapping[str, Sender], clock: Clock, http: Http | None = None
+    ) -> None:
+        """Ask over `http`; None: over connections of its own."""
         self._senders = senders
         self._clock = clock
-        self._http = HttpClient(keep_alive=True)
+        self._http = http or HttpClient(keep_alive=True)
 
     async def close(self) -> None:
         """Let the connections go. Idempotent."""

@@ -60,3 +60,17 @@ class PluginContext:
     async def facts(self, kind: str, subject: str) -> Sequence[str]:
         """Return what earlier results recorded; nothing where there is no journal."""
         return await self.journal.facts(kind, subject) if self.journal else ()
+
+
+class ReadingContext(PluginContext):
+    """A context in which nothing may be changed: for `simulate`, `replay` and `record`."""
+
+    __slots__ = ()
+
+    async def prove_alive(self) -> None:
+        """Refuse: who asks is about to change something.
+
+        Raises:
+            Permanent: always.
+        """
+        raise Permanent("nothing is changed here: everything is only read")

@@ -88,6 +88,12 @@ class Hand:
         )
 
     @property
+    def home(self) -> str:
+        """The namespace that the runbook may not leave; empty where it may act anywhere."""
+        namespace = self.runbook.namespace
+        return "" if namespace in self.ports.unconfined else namespace
+
+    @property
     def stops(self) -> bool:
         """Whether the daemon stops, so that nothing new may be begun."""
         return self.stopping is not None and self.stopping.is_set()

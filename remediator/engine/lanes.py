@@ -66,6 +66,9 @@ async def _enter(held: Hand, block: Block, unwritten: Unwritten) -> Halt | None:
         case planning.Unplannable(rows, reason, message):
             _put(held, rows, unwritten)
             return halting.Failing(reason, message)
+        case planning.Strayed(rows, verdict):
+            _put(held, rows, unwritten)
+            return halting.Refused((verdict,))
     verdicts, halt = await _judged(held, outcome.plans, signal)
     if halt is None or isinstance(halt, halting.Asks):
         unwritten.record(held.audit("run.planned", planning.described(outcome.plans, verdicts)))

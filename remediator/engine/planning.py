@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
 
-from remediator.engine import within
+from remediator.engine import confining, within
 from remediator.engine.hand import Hand, is_action, row_for
 from remediator.model.canonical import JSON
 from remediator.model.plans import Plan
@@ -56,6 +56,14 @@ class Unplannable:
 
 
 @dataclass(frozen=True, slots=True)
+class Strayed:
+    """The runbook would look at, or change, what is outside the namespace that it lives in."""
+
+    rows: tuple[Step, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class TryLater:
     """Planning failed for now."""
 
@@ -63,7 +71,7 @@ class TryLater:
     after: timedelta | None
 
 
-Outcome = Planned | Unmet | Unplannable | TryLater
+Outcome = Planned | Unmet | Unplannable | Strayed | TryLater
 
 
 @dataclass(slots=True)
@@ -131,7 +139,7 @@ async def _block(hand: Hand, block: Block, sheet: _Sheet) -> Outcome | None:
         before = tuple(sheet.rows)
         sheet.add(lane)
         match failed:
-            case Unmet(rows) | Unplannable(rows):
+            case Unmet(rows) | Unplannable(rows) | Strayed(rows):
                 return replace(failed, rows=(*before, *rows))
             case TryLater():
                 return failed
@@ -172,6 +180,8 @@ async def _steps(hand: Hand, steps: Iterable[CompiledStep], sheet: _Sheet) -> Ou
             return TryLater(f"{step.id}: {error}", error.after)
         except ExpressionFailed as error:
             return Unplannable(tuple(sheet.rows), Reason.EXPRESSION_FAILED, f"{step.id}: {error}")
+        except confining.Outside as error:
+            return Strayed(tuple(sheet.rows), error.verdict(f"{step.id}: "))
         except ActionError as error:
             return Unplannable(tuple(sheet.rows), Reason.PLAN_FAILED, f"{step.id}: {error}")
         sheet.rows.append(row)
@@ -231,7 +241,7 @@ async def plan_step(hand: Hand, step: CompiledStep) -> tuple[Step, Plan]:
         ActionError: Temporary, Permanent or Stale, with a sentence.
         ExpressionFailed: a parameter can't be worked out.
     """
-    params = step.resolve(hand.scope(step))
+    params = confining.resolved(hand, step)
     plan = await within.look(step.action.plan(params, hand.ctx), hand.ports.clock)
     row = row_for(
         hand,
@@ -251,7 +261,7 @@ async def probe_step(hand: Hand, step: CompiledStep) -> Step:
         ActionError: the probe could not look.
         ExpressionFailed: a parameter can't be worked out.
     """
-    params = step.resolve(hand.scope(step))
+    params = confining.resolved(hand, step)
     result = await within.look(step.probe.probe(params, hand.ctx), hand.ports.clock)
     now = hand.now
     return row_for(

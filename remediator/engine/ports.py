@@ -99,6 +99,9 @@ class Ports:
     on_call: Callable[[Sequence[str]], Awaitable[Sequence[str]]] = nobody_on_call
     """Who is on call by the schedules among these names, to be told; `engine.people` knows."""
 
+    unconfined: frozenset[str] = frozenset()
+    """Namespaces whose runbooks may act outside them (`resources.unconfined`)."""
+
     @property
     def policy(self) -> Policy:
         """The policy in force at this moment; who judges with it reads it once."""

@@ -100,6 +100,9 @@ async def plan(held: Hand) -> None:
             )
         case planning.Unplannable(rows, reason, message):
             await held.write(failed(held, reason, message, rows=rows))
+        case planning.Strayed(rows, verdict):
+            count_verdicts((verdict,))
+            await held.write(refused(held, (verdict,), steps=rows))
         case planning.Planned():
             await _decide(held, outcome)
 

@@ -8,48 +8,22 @@ Used by `remediator simulate`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
 
-from remediator.engine import guardrails, matching, planning, step, track
-from remediator.engine.hand import Hand
-from remediator.engine.library import Library
-from remediator.engine.ports import AlertSignal, ContextFor, Pace, Ports
-from remediator.journal.protocol import Journal
+from remediator.engine import guardrails, matching, planning, step, terms, track, would
+from remediator.engine.would import Decision, World
 from remediator.journal.values import Candidate, RunStart
 from remediator.model.alerts import Alert, Notification
-from remediator.model.clock import Clock
 from remediator.model.history import History
 from remediator.model.incidents import Incident, IncidentStatus
-from remediator.model.limits import Mode
 from remediator.model.matchers import Matcher
-from remediator.model.policy import Policy
-from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Step, Trigger
-from remediator.model.verdicts import Ruling, Verdict, heaviest
+from remediator.model.runs import RunState, Step, Trigger
+from remediator.model.verdicts import Verdict
 from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook
 
-RUN_ID = "simulation"
-"""What plugins see in place of a run's id."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a simulation looks at.
-
-    Args:
-        journal: its history and facts count when there is one.
-        signal: the sender's Alertmanagers; None to take the alert's word.
-        context_for: makes plugins' contexts.
-    """
-
-    runbooks: Sequence[Runbook]
-    policy: Policy
-    clock: Clock
-    context_for: ContextFor
-    journal: Journal | None = None
+__all__ = ["Answer", "Passed", "Simulated", "World", "simulate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +42,10 @@ class Simulated:
         verdicts: every guardrail's answer, by the step's sequence.
         end: in which state the run would wait or end next.
         message: one sentence about it.
+        asked: who would be asked and on what terms, where people would be.
+        silences: what it would silence before its first change.
+        withheld: what its plan asked for and was not done, since it might change something.
+        assumed: what was taken for an answer of commands that were not started.
     """
 
     runbook: Runbook
@@ -77,6 +55,16 @@ class Simulated:
     end: RunState
     reason: Reason
     message: str
+    asked: terms.Asked | None = None
+    silences: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> bool:
+        """Whether it could be told what would be done, and that is no failure."""
+        unknown = self.end is RunState.PENDING and self.reason is Reason.UNREACHABLE
+        return self.end is not RunState.FAILED and not unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,9 @@ class Answer:
     passed: Sequence[Passed]
 
 
-async def simulate(notification: Notification, world: World) -> Sequence[Answer]:
+async def simulate(
+    notification: Notification, world: World, *, sender: str = "default"
+) -> Sequence[Answer]:
     """Say for each alert what would be started, planned, allowed; and what would not, and why."""
     now = world.clock.now()
     found = matching.candidates(notification, Index(tuple(world.runbooks)), now)
@@ -101,7 +91,7 @@ async def simulate(notification: Notification, world: World) -> Sequence[Answer]
     answers = []
     for candidate in found:
         starts = candidate.on_firing if candidate.alert.firing else candidate.on_resolved
-        runs = [await _run(by_name[s.runbook], s, candidate.alert, world) for s in starts]
+        runs = [await _run(by_name[s.runbook], s, candidate.alert, world, sender) for s in starts]
         left_out = {start.runbook for start in starts} | grouped
         answers.append(
             Answer(candidate.alert, runs, _passed(candidate, left_out, world.runbooks, now))
@@ -109,61 +99,43 @@ async def simulate(notification: Notification, world: World) -> Sequence[Answer]
     return answers
 
 
-async def _run(runbook: Runbook, start: RunStart, alert: Alert, world: World) -> Simulated:
-    hand = _hand(runbook, start, alert, world)
-    outcome = await planning.plan_run(hand)
-    match outcome:
-        case planning.TryLater(message, _):
-            return _end(hand, start, (), RunState.PENDING, Reason.UNREACHABLE, message)
-        case planning.Unmet(rows, message):
-            reason = Reason.EXPECTATION_UNMET
-            return _end(hand, start, rows, RunState.SUPPRESSED, reason, message)
-        case planning.Unplannable(rows, Reason.LIST_TOO_LONG as reason, message):
-            return _end(hand, start, rows, RunState.SUPPRESSED, reason, message)
-        case planning.Unplannable(rows, reason, message):
-            return _end(hand, start, rows, RunState.FAILED, reason, message)
-    history = await _history(runbook, world)
-    if world.journal is not None:
-        hand.track = await track.shown(hand.ports, runbook)
-    verdicts = step.judge_each(hand, outcome.plans, history)
-    mode = step.lowest_mode(hand, outcome.plans, history)
-    end, reason, message = _decided(runbook, outcome, verdicts, mode)
-    return Simulated(runbook, start.trigger, outcome.rows, verdicts, end, reason, message)
-
-
-def _decided(
-    runbook: Runbook,
-    planned: planning.Planned,
-    verdicts: Mapping[int, Sequence[Verdict]],
-    mode: Mode,
-) -> tuple[RunState, Reason, str]:
-    """Say what would follow the planning; the order is `run`'s."""
-    if not planned.plans and not planned.open_ends:
-        return RunState.SUCCEEDED, Reason.NOTHING_TO_DO, "nothing would be changed"
-    if mode is Mode.OBSERVE:
-        return RunState.OBSERVED, Reason.OBSERVE_ONLY, "the plan would be shown, and no more"
-    every = tuple(verdict for of_step in verdicts.values() for verdict in of_step)
-    ruling = heaviest(every)
-    binding = next((str(v) for v in every if v.ruling is ruling), "")
-    if ruling is Ruling.REFUSE:
-        return RunState.SUPPRESSED, Reason.GUARDRAIL_REFUSES, binding
-    if ruling is Ruling.WAIT:
-        return RunState.PENDING, guardrails.waiting_reason(every), binding
-    if ruling is Ruling.HOLD:
-        return RunState.AWAITING_APPROVAL, Reason.MODE_APPROVE, binding
-    wait = f" after {format_duration(runbook.wait_for)}" if runbook.wait_for else ""
-    return RunState.APPLYING, Reason.AUTOMATIC, f"would be carried out without a person{wait}"
-
-
-def _end(
-    hand: Hand,
-    start: RunStart,
-    rows: Sequence[Step],
-    state: RunState,
-    reason: Reason,
-    message: str,
+async def _run(
+    runbook: Runbook, start: RunStart, alert: Alert, world: World, sender: str
 ) -> Simulated:
-    return Simulated(hand.runbook, start.trigger, rows, {}, state, reason, message)
+    hand = would.hand_of(runbook, start, _incident(alert, world, sender), world)
+    ledger = world.ledger
+    withheld, assumed = len(ledger.withheld), len(ledger.assumed)
+    outcome = await planning.plan_run(hand)
+    held_back = tuple(ledger.withheld[withheld:])
+    verdicts: Mapping[int, Sequence[Verdict]] = {}
+    decision: Decision
+    rows: Sequence[Step] = tuple(hand.rows.values())
+    if isinstance(outcome, planning.Planned):
+        history = await _history(runbook, world)
+        if world.journal is not None:
+            hand.track = await track.shown(hand.ports, runbook)
+        verdicts = step.judge_each(hand, outcome.plans, history)
+        mode = step.lowest_mode(hand, outcome.plans, history)
+        decision = would.decided(hand, outcome, verdicts, mode)
+        rows = outcome.rows
+    else:
+        decision = would.unplanned(outcome, bool(held_back))
+    asks = decision.state is RunState.AWAITING_APPROVAL
+    plans = outcome.plans if isinstance(outcome, planning.Planned) else {}
+    changes = asks or decision.state is RunState.APPLYING
+    return Simulated(
+        runbook,
+        start.trigger,
+        rows,
+        verdicts,
+        decision.state,
+        decision.reason,
+        decision.message,
+        asked=would.asked(hand, plans) if asks else None,
+        silences=would.silenced(hand, world) if changes else (),
+        withheld=held_back,
+        assumed=tuple(ledger.assumed[assumed:]),
+    )
 
 
 async def _history(runbook: Runbook, world: World) -> History:
@@ -172,14 +144,14 @@ async def _history(runbook: Runbook, world: World) -> History:
     now = world.clock.now()
     # The alert is not in the journal, so that nothing tells how often it was treated.
     look = guardrails.look_back(runbook.limits, world.policy, now, runbook=runbook.name)
-    return await world.journal.history(run_id=RUN_ID, look=look, at=now)
+    return await world.journal.history(run_id=would.NOBODY, look=look, at=now)
 
 
-def _hand(runbook: Runbook, start: RunStart, alert: Alert, world: World) -> Hand:
+def _incident(alert: Alert, world: World, sender: str) -> Incident:
     now = world.clock.now()
-    incident = Incident(
-        id=RUN_ID,
-        sender=RUN_ID,
+    return Incident(
+        id=would.NOBODY,
+        sender=sender,
         fingerprint=alert.fingerprint,
         status=IncidentStatus.OPEN if alert.firing else IncidentStatus.RESOLVED,
         labels=alert.labels,
@@ -189,43 +161,6 @@ def _hand(runbook: Runbook, start: RunStart, alert: Alert, world: World) -> Hand
         ends_at=alert.ends_at,
         opened_at=now,
         updated_at=now,
-    )
-    run = Run(
-        id=RUN_ID,
-        incident_id=incident.id,
-        runbook=runbook.name,
-        version=runbook.version,
-        trigger=start.trigger,
-        state=RunState.PLANNING,
-        reason=Reason.NEW,
-        message="",
-        target="",
-        context=start.context,
-        epoch=0,
-        owner=RUN_ID,
-        wake_at=None,
-        created_at=now,
-        started_at=now,
-        ended_at=None,
-        started_by=RUN_ID,
-    )
-    return Hand(_ports(world), run, runbook, incident, {}, None)
-
-
-def _ports(world: World) -> Ports:
-    """Planning reads the clock, the policy and the contexts, and nothing else."""
-    absent: Any = None
-    return Ports(
-        journal=cast(Journal, world.journal),
-        library=cast(Library, absent),
-        policy_now=lambda: world.policy,
-        signal=cast(AlertSignal, absent),
-        context_for=world.context_for,
-        clock=world.clock,
-        pace=cast(Pace, absent),
-        end=absent,
-        default_approvers=(),
-        escalate_to=(),
     )
 
 

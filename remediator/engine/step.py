@@ -92,6 +92,7 @@ def question(
         now=hand.now,
         owner=hand.runbook.owner,
         labels=hand.run.context["alert"]["labels"],
+        home=hand.home,
         track=hand.track,
     )
 

@@ -64,6 +64,10 @@ class TrustDesk:
                 clock=ports.clock,
                 context_for=ports.context_for,
                 journal=ports.journal,
+                default_approvers=ports.default_approvers,
+                silencing=lambda sender: (
+                    ports.silencer is not None and ports.silencer.allowed(sender)
+                ),
             ),
         )
 

@@ -6,7 +6,7 @@ hint: when Alertmanager can be asked, it has the last word.
 
 from datetime import timedelta
 
-from remediator.engine import outputs, recheck, within
+from remediator.engine import confining, outputs, recheck, within
 from remediator.engine.ending import failed, failing
 from remediator.engine.hand import Hand, row_for, unused
 from remediator.journal.values import RunUpdate
@@ -107,7 +107,7 @@ async def _probe(held: Hand) -> tuple[bool | None, str]:
     verify = held.runbook.verify
     assert verify is not None and verify.step is not None  # noqa: S101,PT018 - caller checks
     try:
-        params = verify.step.resolve(held.scope(verify.step))
+        params = confining.resolved(held, verify.step)
         result = await within.look(verify.step.probe.probe(params, held.ctx), held.ports.clock)
     except (ActionError, ExpressionFailed) as error:
         return None, str(error)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from remediator.journal import coding
 from remediator.journal.statements import Operation, Query
-from remediator.journal.times import to_us
-from remediator.model.evidence import Record, Refusals, RunCount
+from remediator.journal.times import from_us, to_us
+from remediator.model.evidence import LastRun, Record, Refusals, RunCount
 from remediator.model.runs import RunState
 from remediator.model.verdicts import Ruling
 
@@ -50,13 +50,34 @@ _COUNTS = f"""
     ORDER BY runbook, substance, state, by_alert, asked, approved, denied, acted, called
 """  # noqa: S608 - constants
 
+# What no file's runbook is called: `NAMESPACE/NAME`.
+_NAMESPACED = " AND r.runbook LIKE '%/%'"
+_LAST = f"""
+    SELECT r.runbook, MAX(r.id), MAX(r.state), r.ended_us
+    FROM runs AS r JOIN (
+        SELECT r.runbook AS name, MAX(r.ended_us) AS newest FROM runs AS r
+        WHERE r.ended_us IS NOT NULL AND r.ended_us >= $1 AND r.trigger <> 'expiry' {_NAMESPACED}
+        GROUP BY r.runbook
+    ) AS n ON n.name = r.runbook AND n.newest = r.ended_us
+    WHERE r.ended_us IS NOT NULL AND r.trigger <> 'expiry'
+    GROUP BY r.runbook, r.ended_us ORDER BY r.runbook
+"""  # noqa: S608 - constants
+
 
 def counts(
-    *, since: datetime, runbook: str | None = None, substance: str | None = None
+    *,
+    since: datetime,
+    runbook: str | None = None,
+    substance: str | None = None,
+    namespaced: bool = False,
 ) -> Operation[tuple[RunCount, ...]]:
-    """Count the runs that have ended since then; of one runbook, as it stands, where told so."""
+    """Count the runs that have ended since then; of one runbook, as it stands, where told so.
+
+    Args:
+        namespaced: only those of runbooks that are kept in the cluster.
+    """
     args: list[object] = [to_us(since)]
-    only = ""
+    only = _NAMESPACED if namespaced else ""
     for column, value in (("r.runbook", runbook), ("b.substance", substance)):
         if value is not None:
             args.append(value)
@@ -79,6 +100,12 @@ def counts(
         )
         for row in rows
     )
+
+
+def last_runs(*, since: datetime) -> Operation[tuple[LastRun, ...]]:
+    """Return the newest run that has ended since then of each runbook in the cluster."""
+    rows = yield Query(_LAST, (to_us(since),))
+    return tuple(LastRun(row[0], row[1], RunState(row[2]), from_us(row[3])) for row in rows)
 
 
 def record(*, since: datetime, until: datetime, runbook: str | None = None) -> Operation[Record]:

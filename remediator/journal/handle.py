@@ -10,6 +10,7 @@ from datetime import datetime
 from remediator.journal import (
     acknowledging,
     approvals,
+    archive,
     audit,
     breakers,
     clocks,
@@ -43,11 +44,14 @@ from remediator.journal.values import (
     AuditRecord,
     Backlog,
     CancelOutcome,
+    Happened,
     Intake,
+    Kept,
     OutboxItem,
     Page,
     Prunable,
     Receipt,
+    Recorded,
     ResumeHow,
     RunbookRecord,
     RunStart,
@@ -61,7 +65,7 @@ from remediator.model.approvals import ApprovalRequest, Decision, DecisionOutcom
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import Clock
 from remediator.model.escalation import AcknowledgeOutcome
-from remediator.model.evidence import Record, RunCount
+from remediator.model.evidence import LastRun, Record, RunCount
 from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
@@ -75,7 +79,7 @@ _LARGE_BODY = 128 * 1024
 
 
 class Handle:
-    """Implements `protocol.Journal` over any engine."""
+    """Implements `protocol.Journal` and `protocol.Archive` over any engine."""
 
     def __init__(self, engine: Engine, env: Env, clock: Clock) -> None:
         self._engine = engine
@@ -258,12 +262,23 @@ class Handle:
         return await self._engine.write(lambda: overrides.expire(at))
 
     async def run_counts(
-        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+        self,
+        *,
+        since: datetime,
+        runbook: str | None = None,
+        substance: str | None = None,
+        namespaced: bool = False,
     ) -> tuple[RunCount, ...]:
         """See `Journal.run_counts`."""
         return await self._engine.read(
-            lambda: evidence.counts(since=since, runbook=runbook, substance=substance)
+            lambda: evidence.counts(
+                since=since, runbook=runbook, substance=substance, namespaced=namespaced
+            )
         )
+
+    async def last_runs(self, *, since: datetime) -> tuple[LastRun, ...]:
+        """See `Journal.last_runs`."""
+        return await self._engine.read(lambda: evidence.last_runs(since=since))
 
     async def track_record(
         self, *, since: datetime, until: datetime, runbook: str | None = None
@@ -493,3 +508,25 @@ class Handle:
         return await self._engine.read(
             lambda: pruning.prunable(before=before, audit_before=audit_before)
         )
+
+    # archive
+
+    async def kept(self, *, since: datetime, until: datetime) -> Kept:
+        """See `Archive.kept`."""
+        return await self._engine.read(lambda: archive.kept(since=since, until=until))
+
+    async def recorded(
+        self, *, since: datetime, until: datetime, after: Recorded | None, limit: int
+    ) -> Sequence[Recorded]:
+        """See `Archive.recorded`."""
+        return await self._engine.read(
+            lambda: archive.recorded(since=since, until=until, after=after, limit=limit)
+        )
+
+    async def bodies(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """See `Archive.bodies`."""
+        return await self._engine.read(lambda: archive.bodies(ids))
+
+    async def happened(self, *, since: datetime, until: datetime) -> Sequence[Happened]:
+        """See `Archive.happened`."""
+        return await self._engine.read(lambda: archive.happened(since=since, until=until))

@@ -49,6 +49,12 @@ class Ids:
         return int.from_bytes(taken, "big")
 
 
+def least(at: datetime) -> str:
+    """Return the smallest id that is made at this time or later."""
+    value = max(0, int((at - _EPOCH).total_seconds() * 1000)) << _RANDOM_BITS
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
+
+
 def approval_id() -> str:
     """Return an id that nobody can guess: it is all that a button carries."""
     return secrets.token_urlsafe(16)

@@ -43,7 +43,7 @@ def wake(lines: Iterable[str], *, at: datetime) -> Operation[None]:
     """
     woken = 0
     for line in sorted(lines):
-        # `=`, not IN: PostgreSQL may ask an IN afresh for each row that it updates.
+        # `=`, not IN: PostgreSQL may look for the rows of an IN afresh for each row it updates.
         woken += yield Execute(
             "UPDATE runs SET wake_us = $2 WHERE id = ("
             " SELECT id FROM runs WHERE line = $1 AND line <> '' AND ended_us IS NULL"

@@ -15,11 +15,14 @@ from remediator.journal.values import (
     AuditRecord,
     Backlog,
     CancelOutcome,
+    Happened,
     Intake,
+    Kept,
     OutboxItem,
     Page,
     Prunable,
     Receipt,
+    Recorded,
     ResumeHow,
     RunbookRecord,
     RunStart,
@@ -37,7 +40,7 @@ from remediator.model.approvals import (
 )
 from remediator.model.canonical import JSONObject
 from remediator.model.escalation import AcknowledgeOutcome
-from remediator.model.evidence import Record, RunCount
+from remediator.model.evidence import LastRun, Record, RunCount
 from remediator.model.history import Control, History, LookBack, Outcome, Reset
 from remediator.model.incidents import Incident, IncidentStatus
 from remediator.model.overrides import Granted, Override
@@ -209,9 +212,19 @@ class Journal(Protocol):
         ...
 
     async def run_counts(
-        self, *, since: datetime, runbook: str | None = None, substance: str | None = None
+        self,
+        *,
+        since: datetime,
+        runbook: str | None = None,
+        substance: str | None = None,
+        namespaced: bool = False,
     ) -> tuple[RunCount, ...]:
-        """Count the runs that have ended since then, by how they did."""
+        """Count the runs that have ended since then, by how they did; where told so only those of
+        runbooks that are kept in the cluster."""
+        ...
+
+    async def last_runs(self, *, since: datetime) -> tuple[LastRun, ...]:
+        """Return the newest ended run of each runbook in the cluster, if it ended since then."""
         ...
 
     async def track_record(
@@ -402,4 +415,26 @@ class Journal(Protocol):
 
     async def prunable(self, *, before: datetime, audit_before: datetime | None) -> Prunable:
         """Return what `prune` and `prune_audit` would delete now."""
+        ...
+
+
+class Archive(Protocol):
+    """What a journal keeps for replay: raw notifications, and what came of them. Reads only."""
+
+    async def kept(self, *, since: datetime, until: datetime) -> Kept:
+        """Return how many notifications of a span are kept and how many there were."""
+        ...
+
+    async def recorded(
+        self, *, since: datetime, until: datetime, after: Recorded | None, limit: int
+    ) -> Sequence[Recorded]:
+        """Return the notifications of a span, oldest first, those behind `after`."""
+        ...
+
+    async def bodies(self, ids: Collection[str]) -> Mapping[str, bytes]:
+        """Return the raw bodies of these notifications, those that are still there."""
+        ...
+
+    async def happened(self, *, since: datetime, until: datetime) -> Sequence[Happened]:
+        """Return the runs that notifications of a span started, both ends included."""
         ...

@@ -350,6 +350,59 @@ class Prunable:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a span is kept for replay.
+
+    Args:
+        notifications: how many raw bodies there are.
+        on_record: how many notifications the audit log knows of; those without a body are past
+            their retention.
+        oldest: when the oldest body that there is was received; None where there is none.
+    """
+
+    notifications: int
+    on_record: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded notification, without its body; `size` is the body's, in bytes."""
+
+    id: str
+    sender: str
+    source: str
+    received_at: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A run that a notification started, and what came of it.
+
+    Args:
+        created_at: when its notification was received.
+        asked: whether people were asked.
+        changed: whether it began to change anything.
+        plans: what it planned, each in one line.
+    """
+
+    run_id: str
+    runbook: str
+    trigger: Trigger
+    sender: str
+    fingerprint: str
+    created_at: datetime
+    state: RunState
+    reason: Reason
+    message: str
+    verdicts: tuple[Verdict, ...]
+    asked: bool
+    changed: bool
+    plans: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What an engine needs to open: the notifiers that every note goes to, and who we are."""
 

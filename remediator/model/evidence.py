@@ -47,6 +47,16 @@ class RunCount:
 
 
 @dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of a runbook that has ended."""
+
+    runbook: str
+    id: str
+    state: RunState
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Refusals:
     """How often a guardrail ended a runbook's runs."""
 

@@ -334,6 +334,7 @@ class Trust(Frozen):
 NEVER_OVERRIDDEN = frozenset(
     {
         "scope",
+        "own_namespace",
         "protected",
         "kill_switch",
         "still_firing",

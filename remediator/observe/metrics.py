@@ -230,6 +230,36 @@ POLICY_INFO = _gauge(
     "digest",
 )
 
+# ------------------------------------------------------------------------------ custom resources
+
+RESOURCES = _gauge(
+    "remediator_resources",
+    "Custom resources that the cluster holds, by whether their spec is in force (accepted, "
+    "refused).",
+    "kind",
+    "result",
+)
+RESOURCE_FEED_UP = _gauge(
+    "remediator_resource_feed_up",
+    "Whether a kind of custom resource is being watched in a configured namespace (1 or 0); `*` is "
+    "all of them.",
+    "kind",
+    "namespace",
+)
+RESOURCE_FEEDS = _counter(
+    "remediator_resource_feeds_total",
+    "Lists and watches of custom resources, by how they ended (listed, ended, gone, missing, "
+    "refused, unavailable).",
+    "kind",
+    "result",
+)
+RESOURCE_STATUS_WRITES = _counter(
+    "remediator_resource_status_writes_total",
+    "Statuses of custom resources that were written back (written, gone, refused, unavailable).",
+    "kind",
+    "result",
+)
+
 # ------------------------------------------------------------------------------ the HTTP edge
 
 HTTP_DURATION = _histogram(

@@ -5,7 +5,7 @@ What concerns a runbook as a whole is here: which alerts, verify, silence, repea
 `steps`, what it uses is `uses` and `flatten`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from remediator.model import canonical, matchers
 from remediator.model.silences import WHAT_LABELS, Silencing
 from remediator.plugin.action import Probe
 from remediator.plugin.registry import Registry
-from remediator.runbook import document, expressions, uses
+from remediator.runbook import confinement, document, expressions, uses
 from remediator.runbook.composed import Composed, Composing, compose
 from remediator.runbook.document import Document, Path
 from remediator.runbook.expressions import Expression
@@ -44,10 +44,19 @@ def compile_documents(
     Raises:
         RunbookErrors: with every fault of every document.
     """
-    found, findings = _compiled(uses.shelve(documents, whole=whole), registry)
+    found, findings = compile_each(documents, registry, whole=whole)
     if findings:
         raise RunbookErrors(findings)
     return found
+
+
+def compile_each(
+    documents: Sequence[Document], registry: Registry, *, whole: bool = True
+) -> tuple[RunbookSet, Sequence[Finding]]:
+    """Compile as `compile_documents` does; return what has no fault, and every fault."""
+    shelf = uses.shelve(documents, whole=whole)
+    found, findings = _compiled(shelf, registry)
+    return replace(found, documents=tuple(documents)), findings
 
 
 def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, ...]:
@@ -59,53 +68,59 @@ def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, .
     return compile_documents(document.parse(source, file), registry).runbooks
 
 
-def compile_runbook(source: str, file: str, registry: Registry) -> Runbook:
-    """Compile a source that holds one runbook, followed by the documents that it uses.
+def compile_runbook(
+    source: str, file: str, registry: Registry, others: Iterable[Document] = ()
+) -> Runbook:
+    """Compile a source that holds one runbook, perhaps followed by documents that it uses.
+
+    Args:
+        others: what it may use besides. The runbook's own source then holds what it does use.
 
     Raises:
-        RunbookErrors: with every fault that was found, or when it holds none or several.
+        RunbookErrors: with every fault that was found, also of what it uses, or when the source
+            holds no runbook or several.
     """
     documents = document.parse(source, file)
-    shelf = uses.shelve(documents)
+    shelf = uses.shelve([*documents, *uses.wanted(documents, others)])
     found, findings = _compiled(shelf, registry)
     if findings:
         raise RunbookErrors(findings)
-    first = next((one for one in found.runbooks if one.name == shelf.written[0].name), None)
-    used = len(shelf.used_by(shelf.written[0])) if first is not None else 0
-    if first is None or 1 + used != len(documents):
-        count = len(found.runbooks)
-        raise RunbookErrors(
-            [
-                Finding(
-                    file, 1, 1, Severity.ERROR, "count", f"{count} runbooks where one is expected"
-                )
-            ]
-        )
+    own = shelf.written[: len(documents)]
+    first = next((one for one in found.runbooks if own and one.name == own[0].name), None)
+    if first is None or not set(own[1:]) <= set(shelf.used_by(own[0])):
+        text = f"{len(found.runbooks)} runbooks where one is expected"
+        raise RunbookErrors([Finding(file, 1, 1, Severity.ERROR, "count", text)])
     return first
 
 
 def _compiled(shelf: Shelf, registry: Registry) -> tuple[RunbookSet, Sequence[Finding]]:
     """Compile all documents; what stands together with faulty ones is left out."""
+    made = {one: compose(one, registry, shelf.specs_for(one)) for one in shelf.written}
+    wholes = {one: _Whole(making, registry) for one, making in made.items()}
     findings = set(shelf.findings)
-    specs = {name: one.spec for name, one in shelf.by_name.items()}
-    made = {one: compose(one, registry, specs) for one in shelf.written}
-    kinds = {one: _Whole(making, registry) for one, making in made.items()}
+    for one, whole in wholes.items():
+        whole.check()
+        findings.update(made[one].texts.findings)
+    faulty = {one for one in made if any(_is_in(finding, one) for finding in findings)}
+    by_composed = {making.composed: one for one, making in made.items()}
+
+    def find(user: Composed, name: str) -> Composed:
+        used = shelf.find(name, by_composed[user])
+        assert used is not None  # noqa: S101 - looked for by _complete
+        return made[used].composed
+
     runbooks: list[Runbook] = []
     fragments: list[Fragment] = []
-    for one, kind in kinds.items():
-        kind.check()
-        findings |= set(made[one].texts.findings)
-    faulty = {one for one in kinds if any(_is_in(finding, one) for finding in findings)}
-    for one, kind in kinds.items():
+    for one, whole in wholes.items():
         used = shelf.used_by(one)
         if not faulty.isdisjoint((one, *used)) or not _complete(one, used, shelf):
             continue
-        flat = flatten(made[one].composed, {each.name: made[each].composed for each in used})
+        flat = flatten(made[one].composed, find)
         findings |= flat.findings
         if flat.findings:
             continue
         if isinstance(one.spec, RunbookSpec):
-            runbooks.append(kind.runbook(one.spec, flat, used))
+            runbooks.append(whole.runbook(one.spec, flat, used))
         else:
             fragments.append(_fragment(made[one].composed, flat, used))
     return RunbookSet(tuple(runbooks), tuple(fragments)), sorted(findings)
@@ -118,7 +133,8 @@ def _is_in(finding: Finding, one: Written) -> bool:
 
 def _complete(one: Written, used: Sequence[Written], shelf: Shelf) -> bool:
     """Whether all that a document uses is there."""
-    return all(name in shelf.by_name for each in (one, *used) for _, name in each.uses())
+    everything = (one, *used)
+    return all(shelf.find(name, each) is not None for each in everything for _, name in each.uses())
 
 
 class _Whole:
@@ -166,7 +182,7 @@ class _Whole:
         if verify is not None and verify.step is not None:
             step = replace(verify.step, sequence=len(flat.steps), frame=flat.frame)
             verify = replace(verify, step=step)
-        return Runbook(
+        found = Runbook(
             name=spec.name,
             description=spec.description,
             owner=spec.owner,
@@ -195,6 +211,7 @@ class _Whole:
             repeat=self.repeat,
             uses=tuple(one.name for one in used),
         )
+        return confinement.confined(found, written.home) if written.home else found
 
     def _matchers(self, path: Path, text: str) -> tuple[matchers.Matcher, ...]:
         try:
@@ -293,7 +310,7 @@ _NO_KEY = frozenset({"now", "run.id", "run.name", *expressions.ALERT_STATE})
 def _fragment(composed: Composed, flat: Flat, used: Sequence[Written]) -> Fragment:
     written = composed.written
     return Fragment(
-        name=written.spec.name,
+        name=written.name,
         description=written.spec.description,
         owner=written.spec.owner,
         docs=written.spec.docs,

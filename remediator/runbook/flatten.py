@@ -6,7 +6,7 @@ what differs is the frame that they are read in. Called by `compile`, for fragme
 that what can't be put together is found where it is written.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from remediator.runbook import expressions
@@ -32,13 +32,13 @@ class Flat:
     findings: frozenset[Finding]
 
 
-def flatten(root: Composed, documents: Mapping[str, Composed]) -> Flat:
-    """Put a document together with all that it uses.
+Find = Callable[[Composed, str], Composed]
+"""(a document, a name that it uses) → what it means by it."""
 
-    Args:
-        documents: all that it uses, directly or not, by name; none uses itself.
-    """
-    flattening = _Flattening(documents)
+
+def flatten(root: Composed, find: Find) -> Flat:
+    """Put a document together with all that it uses; none of it uses itself."""
+    flattening = _Flattening(find)
     frame = root.frame()
     try:
         flattening.document(_Place(root, frame))
@@ -82,7 +82,7 @@ class _Reads:
 
 @dataclass(slots=True)
 class _Flattening:
-    documents: Mapping[str, Composed]
+    find: Find
     steps: list[CompiledStep] = field(default_factory=list)
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)
     findings: set[Finding] = field(default_factory=set)
@@ -134,7 +134,7 @@ class _Flattening:
         return Part(one.id, (self.steps[-1].id,))
 
     def use(self, place: _Place, one: Does, step_id: str) -> Part:
-        used = self.documents[one.use or ""]
+        used = self.find(place.composed, one.use or "")
         frame = used.frame(
             prefix=f"{place.frame.prefix}{step_id}.",
             outer=place.frame,

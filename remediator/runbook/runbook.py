@@ -15,6 +15,7 @@ from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
 from remediator.runbook import arguments, expressions
 from remediator.runbook import scope as scopes
 from remediator.runbook.arguments import ParameterSpec
+from remediator.runbook.document import Document
 from remediator.runbook.expressions import Expression, ExpressionFailed
 from remediator.runbook.schema import OnFailure
 from remediator.runbook.scope import (
@@ -233,6 +234,9 @@ class Runbook:
     """Dotted path → (line, column), for the linter."""
     substance: str = ""
     """Digest of what it does: everything but its name, mode, limits, people and words."""
+    namespace: str = ""
+    """Where a runbook that is kept in the cluster lives: it acts there only, unless the settings
+    lift that. Empty for one that comes from a file."""
     repeat: Repeat = Repeat()
     uses: tuple[str, ...] = ()
     """Names of the documents that stand in it, each once; `source` holds them after its own."""
@@ -378,3 +382,5 @@ class RunbookSet:
 
     runbooks: tuple[Runbook, ...]
     fragments: tuple[Fragment, ...] = ()
+    documents: tuple[Document, ...] = field(default=(), repr=False, compare=False)
+    """What they were compiled from, for others that want to use them."""

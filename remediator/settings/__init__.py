@@ -50,7 +50,12 @@ from remediator.settings.notify import (
 )
 from remediator.settings.section import LinkTemplate, Pattern, Section
 from remediator.settings.slack import SlackRoute, SlackSettings
-from remediator.settings.systems import ExecSettings, KubernetesSettings, PrometheusSettings
+from remediator.settings.systems import (
+    ExecSettings,
+    KubernetesSettings,
+    PrometheusSettings,
+    ResourcesSettings,
+)
 
 __all__ = [
     "MIN_RETENTION",
@@ -70,6 +75,7 @@ __all__ = [
     "PagerDutySettings",
     "PostgresSettings",
     "PrometheusSettings",
+    "ResourcesSettings",
     "Role",
     "Roles",
     "Schedule",
@@ -154,6 +160,7 @@ class Settings(BaseSettings):
     tls: Tls | None = None
     http: Http = Http()
     kubernetes: KubernetesSettings = KubernetesSettings()
+    resources: ResourcesSettings = ResourcesSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
     slack: SlackSettings = SlackSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()

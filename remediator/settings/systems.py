@@ -1,9 +1,9 @@
 """What is asked and changed: one section for each system that actions reach."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
 from remediator.settings.section import Section
 
@@ -39,3 +39,27 @@ class ExecSettings(Section):
     host: str | None = None
     """What targets call this machine, in locks, limits and scopes. Default: its host name; a fixed
     name where that changes, as a pod's does."""
+
+
+Namespace = Annotated[
+    str, StringConstraints(pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+]
+
+
+class ResourcesSettings(Section):
+    """Runbooks and policies that are kept in the cluster, as custom resources."""
+
+    enabled: bool = False
+    """Whether they are watched. Apply deploy/crds first; `remediator rbac` prints the rights."""
+    watch: Literal["all"] | Annotated[tuple[Namespace, ...], Field(min_length=1, max_length=20)] = (
+        "all"
+    )
+    """`all` namespaces, or a list of at most 20: each is a watch of its own."""
+    unconfined: tuple[Namespace, ...] = ()
+    """Namespaces whose runbooks may act anywhere and see every alert, as those in files may. Any
+    other namespace's act, and see alerts, in that namespace only."""
+    most: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Of each kind, so many are taken up, the oldest first; the others are not accepted."""
+    status_every: Annotated[float, Field(ge=1, le=3600)] = 15.0
+    """Seconds between two looks at what a resource's status should say; only what differs is
+    written."""

@@ -136,6 +136,12 @@ def identity(manifest: Object) -> tuple[str, str, str, str]:
     return group, str(manifest["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
 
 
+def split_reference(reference: str) -> tuple[str, str, str]:
+    """Return kind, namespace ("" where none is said) and name of `pod/shop/web-1`."""
+    kind, *namespace, name = reference.split("/")
+    return kind, (namespace[0] if namespace else ""), name
+
+
 def _laid_over(base: Iterable[Any], more: Iterable[Any], key: Any) -> tuple[Any, ...]:
     found = {key(one): one for one in base}
     found.update((key(one), one) for one in more)

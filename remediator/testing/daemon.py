@@ -18,7 +18,7 @@ from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
 from remediator.engine.people import Directory, Known, Roster
-from remediator.engine.ports import Pace, Ports, Silencer
+from remediator.engine.ports import AlertSignal, Pace, Ports, Silencer
 from remediator.engine.reconcile import Reconciler
 from remediator.engine.silences import Remover
 from remediator.engine.worker import Worker
@@ -68,6 +68,7 @@ class Setup:
         clients: what actions get from `ctx.client`.
         groups: approver groups, name → identities.
         silencer: sets and removes the silences of runbooks that want some.
+        signal: asked what fires, in place of the daemon's own `AlertBoard`.
         known: all that is known of people, instead of `groups`.
         rosters: lists of people that are kept elsewhere, by prefix.
     """
@@ -83,6 +84,7 @@ class Setup:
     default_approvers: tuple[str, ...] = ("local",)
     escalate_to: tuple[str | Call, ...] = ()
     silencer: Silencer | None = None
+    signal: AlertSignal | None = None
     pace: Pace = _PACE
     write_queue: int = 4096
 
@@ -154,7 +156,8 @@ class InProcessDaemon:
         self.library = Library(self.journal, self._compiled)
         await self.load(*self._sources)
         self.intake = IntakeDesk(self.journal, self.library, setup.sources, lambda: None)
-        self.reconciler = Reconciler(self.journal, self.intake, self.alerts, self.clock)
+        signal = setup.signal or self.alerts
+        self.reconciler = Reconciler(self.journal, self.intake, signal, self.clock)
         self.control = RunControl(self.journal, self.library, self.clock)
         self.pauses = PauseControl(self.journal, self.library, self.clock)
         known = setup.known or Known(groups=setup.groups or {})
@@ -171,7 +174,7 @@ class InProcessDaemon:
             journal=self.journal,
             library=self.library,
             policy_now=lambda: self.policy,
-            signal=self.alerts,
+            signal=signal,
             context_for=context_for,
             clock=self.clock,
             pace=setup.pace,

@@ -84,6 +84,17 @@ def _simulated(value: Simulated) -> JSONObject:
             }
             for row in value.rows
         ],
+        "approval": {
+            "approvers": list(value.asked.approvers),
+            "quorum": value.asked.quorum,
+            "timeout_s": value.asked.timeout.total_seconds(),
+            **value.asked.terms.to_json(),
+        }
+        if value.asked
+        else None,
+        "silences": list(value.silences),
+        "withheld": list(value.withheld),
+        "assumed": list(value.assumed),
     }
 
 

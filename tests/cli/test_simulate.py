@@ -107,3 +107,49 @@ def test_no_alert(fresh: Box, body: str, said: str) -> None:
     assert shown.stderr.startswith("remediator: standard input: ")
     assert said in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_who_would_be_asked_and_what_would_be_silenced(fresh: Box) -> None:
+    runbook = fresh.folder / "runbooks" / "asks-first.yaml"
+    text = runbook.read_text(encoding="utf-8")
+    more = """\
+approval: {approvers: [sre], quorum: 2, timeout: 20m}
+silence: {match: ['alertname="Noise"'], equal: [item], for: 10m}
+"""
+    runbook.write_text(text + more, encoding="utf-8")
+    config = Path(fresh.config)
+    config.write_text(
+        config.read_text(encoding="utf-8")
+        + "groups: {sre: [ann, ben]}\n"
+        + "senders: {default: {alertmanager: ['http://alertmanager.example.org']}}\n",
+        encoding="utf-8",
+    )
+    alert = _file(fresh.folder, notification("Asks", "lamp"))
+    shown = remediator("simulate", alert, "--config", fresh.config)
+    assert shown.returncode == 0, shown.stderr
+    assert "asks sre, 2 of them; within 20m" in shown.stdout
+    assert 'silences alertname="Noise", item="lamp" for 10m at most' in shown.stdout
+    found = json.loads(
+        remediator("simulate", alert, "--config", fresh.config, "-o", "json").stdout
+    )["alerts"][0]["runs"][0]
+    assert (found["approval"]["approvers"], found["approval"]["quorum"]) == (["sre"], 2)
+    assert found["silences"] == ['alertname="Noise", item="lamp" for 10m at most']
+
+
+def test_no_command_is_started_not_even_a_check(fresh: Box) -> None:
+    switch = fresh.folder / "switch"
+    switch.write_text(f'#!/bin/sh\necho "$@" >> {fresh.folder}/started\n', encoding="utf-8")
+    alert = _file(fresh.folder, notification("Acts", "lamp"))
+    shown = remediator("simulate", alert, "--config", fresh.config)
+    assert shown.returncode == 0, shown.stderr
+    assert f"assumed {switch} is-on lamp: not started, taken to end with 1" in shown.stdout
+    assert not (fresh.folder / "started").exists()
+
+
+def test_a_run_that_would_fail_is_no_success(fresh: Box) -> None:
+    env = {"REMEDIATOR_EXEC__ALLOW": '["/usr/bin/true"]'}
+    alert = _file(fresh.folder, notification("Acts", "lamp"))
+    shown = remediator("simulate", alert, "--config", fresh.config, env=env)
+    assert shown.returncode == 1
+    assert "→ failed  turn: " in shown.stdout
+    assert "may not be started" in shown.stdout

@@ -14,7 +14,8 @@ _N = "${{ int(labels.n) }}"
 
 def repeating(mode: str, /, **more: Any) -> str:
     """A runbook that asks, and then sets `a` to the alert's `n`."""
-    repeat = {"mode": mode, **{k: more.pop(k) for k in ("key", "most") if k in more}}
+    repeat: dict[str, Any] = {"mode": mode}
+    repeat.update({name: more.pop(name) for name in ("key", "most") if name in more})
     step = setting("a", _N)  # type: ignore[arg-type] # an expression
     return runbook(step, **{"mode": "approve", "repeat": repeat, **more})
 

@@ -29,7 +29,14 @@ from remediator.engine.guardrails.trust import (
     storm,
 )
 from remediator.engine.guardrails.when import cooldown, flapping, freeze, maintenance, still_firing
-from remediator.engine.guardrails.where import forbidden, kill_switch, protected, scope
+from remediator.engine.guardrails.where import (
+    forbidden,
+    kill_switch,
+    outside,
+    own_namespace,
+    protected,
+    scope,
+)
 from remediator.model.history import History, LookBack
 from remediator.model.limits import Limits, Mode, lower_mode
 from remediator.model.policy import ApprovalTerms, Block, Policy
@@ -38,6 +45,7 @@ from remediator.model.verdicts import Ruling, Verdict
 
 __all__ = [
     "GUARDRAILS",
+    "NEED_NO_PLAN",
     "NO_HISTORY",
     "BreakerState",
     "Guardrail",
@@ -66,6 +74,8 @@ __all__ = [
     "mode_ceiling",
     "mode_of",
     "one_run_per_target",
+    "outside",
+    "own_namespace",
     "protected",
     "rate",
     "scope",
@@ -77,6 +87,7 @@ __all__ = [
 
 GUARDRAILS: Sequence[Guardrail] = (
     scope,
+    own_namespace,
     protected,
     forbidden,
     kill_switch,
@@ -100,9 +111,24 @@ GUARDRAILS: Sequence[Guardrail] = (
 """In this order: what no person can lift first, what a person's yes lifts last."""
 
 
-def judge(question: Question) -> tuple[Verdict, ...]:
+NEED_NO_PLAN: Sequence[Guardrail] = (
+    kill_switch,
+    flapping,
+    freeze,
+    maintenance,
+    rate,
+    concurrency,
+    storm,
+    failure_breaker,
+    earned_trust,
+    mode_ceiling,
+)
+"""Those that can say something of a run whose plan is not known; for replay."""
+
+
+def judge(question: Question, among: Sequence[Guardrail] = GUARDRAILS) -> tuple[Verdict, ...]:
     """Return every guardrail's verdict, in order, as the run's overrides leave it."""
-    return tuple(lift(question, guardrail(question)) for guardrail in GUARDRAILS)
+    return tuple(lift(question, guardrail(question)) for guardrail in among)
 
 
 def effective_mode(mode: Mode, policy: Policy) -> Mode:

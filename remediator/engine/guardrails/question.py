@@ -29,6 +29,7 @@ class Question:
         manual: no alert must fire for this run.
         owner: the runbook's.
         labels: the alert's, for the policy's rules.
+        home: the namespace that the runbook may not leave; empty where it may act anywhere.
         track: what the runbook has shown, where the policy demands it; None for nothing.
         blocks: whose limits hold: the policy's own and those of the rules that match. Worked out.
     """
@@ -47,6 +48,7 @@ class Question:
     now: datetime
     owner: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    home: str = ""
     track: Track | None = None
     blocks: tuple[tuple[str, Block], ...] = field(init=False)
 

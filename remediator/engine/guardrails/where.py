@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from remediator.engine.guardrails.question import Question, allow, matches, places, refuse
 from remediator.model.history import Control
 from remediator.model.verdicts import Verdict
+from remediator.runbook import confinement
 
 
 def scope(q: Question) -> Verdict:
@@ -22,6 +23,25 @@ def scope(q: Question) -> Verdict:
                 limit=allowed,
             )
     return allow("scope")
+
+
+def own_namespace(q: Question) -> Verdict:
+    """A runbook that lives in a namespace changes what is there, and nothing else."""
+    target = q.plan.target
+    if not q.home or (target.system == "kubernetes" and target.scope == q.home):
+        return allow("own_namespace")
+    return outside(q.home, f"{target} is not in namespace {q.home}")
+
+
+def outside(home: str, reason: str) -> Verdict:
+    """Refuse what leads out of the namespace that a runbook lives in."""
+    return refuse(
+        "own_namespace",
+        reason,
+        confinement.lifted(home),
+        by="settings",
+        limit=home,
+    )
 
 
 def protected(q: Question) -> Verdict:
