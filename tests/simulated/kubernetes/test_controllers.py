@@ -32,7 +32,7 @@ from tests.servers.manifests import BAD, disruption_budget
 from tests.simulated.kubernetes.pair import MERGE, Pair, path
 
 _FEW = settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
