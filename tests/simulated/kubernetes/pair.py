@@ -103,7 +103,7 @@ class Pair:
         real, simulated = self.send(method, path, body, sort)
         ours, theirs = answered(simulated), answered(real)
         if method != "GET":  # how far the real controllers are is chance
-            ours, theirs = _without_status(ours), _without_status(theirs)
+            ours, theirs = _as_written(ours), _as_written(theirs)
         found = differences(ours, theirs)
         assert not found, f"{method} {path} {body}: {found}"
         return real.status
@@ -169,11 +169,15 @@ def answered(answer: Response) -> tuple[int, Any]:
     return answer.status, _unhashed(steady(said))
 
 
-def _without_status(answer: tuple[int, Any]) -> tuple[int, Any]:
+def _as_written(answer: tuple[int, Any]) -> tuple[int, Any]:
+    """What came of a write, without what controllers write beside it."""
     code, said = answer
     if not isinstance(said, dict) or not isinstance(said.get("status"), dict):
         return answer
-    return code, {key: part for key, part in said.items() if key != "status"}
+    metadata = said["metadata"]
+    notes = {k: v for k, v in metadata.get("annotations", {}).items() if k != _REVISION}
+    rest = {key: part for key, part in said.items() if key != "status"}
+    return code, {**rest, "metadata": {**metadata, "annotations": notes}}
 
 
 def _unhashed(value: Any) -> Any:
