@@ -159,7 +159,7 @@ def _existing(report: Reporter, path: Path, loc: Path) -> Path:
 
 
 def _check_type(report: Reporter, path: Path, template: Template, annotation: Any) -> None:
-    kind = template.sole.type_name.partition("(")[0].upper() if template.sole else "STRING"
+    kind = value_types.kind(template.sole.type_name) if template.sole else "STRING"
     wanted = value_types.cel_types(annotation) - {"NULL"}
     if template is BROKEN or kind == "DYN" or not wanted or kind in wanted:
         return
