@@ -249,13 +249,12 @@ def _compiled(
     from remediator.runbook.lint import Part, Subject  # noqa: PLC0415
 
     documents: list[Document] = []
-    for one in files.runbooks:
-        kinds = {doc.value.get("kind") for doc in one.documents if isinstance(doc.value, dict)}
-        if manifests.POLICY not in kinds:
-            documents += one.documents
+    for doc in (doc for one in files.runbooks for doc in one.documents):
+        if not (manifests.is_manifest(doc.value) and doc.value.get("kind") == manifests.POLICY):
+            documents.append(doc)
             continue
         try:
-            policy_resource.rules_in(one.source, str(one.path))
+            policy_resource.rules_in(doc)
         except RunbookErrors as error:
             findings += error.findings
     documents += _used_elsewhere(files, documents)
