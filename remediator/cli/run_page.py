@@ -77,6 +77,9 @@ def _head(view: Item) -> Iterator[tuple[str, Text]]:
     else:
         labels = view["context"].get("alert", {}).get("labels", {})
         yield "labels", _plain(show.labels(labels) or "none")
+    if given := view["context"].get("parameters"):
+        texts = {name: _argument(value) for name, value in given.items()}
+        yield "parameters", _plain(show.labels(texts))
     if view["started_by"]:
         yield "started by", _plain(view["started_by"])
     if view["cancel_requested_by"]:
@@ -230,3 +233,7 @@ def _facts(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> Table:
 
 def _plain(text: str) -> Text:
     return Text(show.clean(text))
+
+
+def _argument(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

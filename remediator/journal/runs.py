@@ -283,6 +283,7 @@ def _begun(run: Run) -> AuditEntry:
             "runbook": run.runbook,
             "version": run.version,
             "trigger": run.trigger.value,
+            **({"parameters": given} if (given := run.context.get("parameters")) else {}),
         },
         run_id=run.id,
         incident_id=run.incident_id,

@@ -190,6 +190,10 @@ def runbook(value: RunbookSummary) -> JSONObject:
         "file": value.file,
         "mode": str(value.mode),
         "version": value.version,
+        "parameters": {
+            name: masking.document(spec.model_dump(mode="json", exclude_unset=True))
+            for name, spec in value.parameters.items()
+        },
     }
 
 
