@@ -32,8 +32,8 @@ DUTY = "resources"
 
 SPAN = timedelta(days=30)
 """What the figures are about; longer than most alerts take to come back."""
-# The figures are counted over all runs of the span, and nobody watches them by the second.
-_FIGURES_EVERY = timedelta(minutes=1)
+# The figures are counted over all runs of the span: so many looks use one count.
+_LOOKS_A_COUNT = 4
 # In one look: a cluster with a thousand resources gets them within minutes of a first start, and
 # the API server is left alone in between.
 _MOST_WRITES = 100
@@ -124,7 +124,7 @@ class Reporter:
 
     async def _count(self) -> None:
         now_s = self._clock.monotonic()
-        if now_s - self._counted_s < _FIGURES_EVERY.total_seconds():
+        if now_s - self._counted_s < _LOOKS_A_COUNT * self._every.total_seconds():
             return
         since = self._clock.now() - SPAN
         counts = await self._journal.run_counts(since=since, namespaced=True)

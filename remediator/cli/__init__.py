@@ -17,6 +17,8 @@ COMMANDS = {
     "check": "Check and lint runbooks, the policy and settings.",
     "test": "Play the tests of runbooks on a simulated world.",
     "simulate": "Show what would be done about an alert, and why not; changes nothing.",
+    "replay": "Show what today's runbooks would have done with what was recorded.",
+    "record": "Write a test of a runbook from an alert and what it finds now.",
     "run": "Start a runbook by hand.",
     "runs": "List runs; show, acknowledge, cancel or resume one.",
     "approve": "Approve what a run wants to change.",

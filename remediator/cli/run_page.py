@@ -17,6 +17,7 @@ def page(view: Item) -> Group:
     return Group(
         _facts(list(_head(view))),
         *(part for step in view["steps"] for part in (Text(), step_lines(step))),
+        *_outputs(view),
         *_verdicts(view["verdicts"]),
         *_approval(view),
         *_next(view),
@@ -138,6 +139,24 @@ def _verdicts(verdicts: Sequence[Item]) -> Iterator[Text | Table]:
         yield Text("guardrails", style="dim")
         for one in verdicts:
             yield Text("  ").append_text(verdict_line(one))
+
+
+def _outputs(view: Item) -> Iterator[Text | Table]:
+    # A daemon of the version before answers without them.
+    found, failed = view.get("outputs", {}), view.get("outputs_failed", {})
+    if found or failed:
+        yield Text()
+        yield Text("outputs", style="dim")
+        yield _facts(
+            [
+                *((show.clean(name), _plain(show.value(value))) for name, value in found.items()),
+                *(
+                    (show.clean(name), Text(show.clean(f"not worked out: {why}"), style="yellow"))
+                    for name, why in failed.items()
+                ),
+            ],
+            indent=2,
+        )
 
 
 def _approval(view: Item) -> Iterator[Text | Table]:

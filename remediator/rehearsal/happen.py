@@ -45,6 +45,8 @@ class Happenings:
         self._source = source
         self._unheard = False
         """Whether an alert ended of which no notification told."""
+        self.fired: list[Mapping[str, str]] = []
+        """The labels of every alert that fired so far."""
 
     async def happen(
         self, event: Event, change: WorldChange | None, body: Mapping[str, Any] | None
@@ -105,6 +107,7 @@ class Happenings:
     # --- alerts ---------------------------------------------------------------------------
 
     async def _fire(self, event: Event) -> str:
+        self.fired += event.firing or ()
         now = self._daemon.clock.now()
         alerts = [
             self._world.alertmanager.fire(

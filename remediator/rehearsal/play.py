@@ -7,14 +7,16 @@ happens. What came is compared by `expect`, and told by `story`. Called by `suit
 
 import asyncio
 import time
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from remediator.journal.values import AuditRecord
 from remediator.observe import logs
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.rehearsal import expect, seen, who
+from remediator.rehearsal import expect, seen, unmatched, who
 from remediator.rehearsal.expect import Difference, Line
 from remediator.rehearsal.files import Case, Rehearsal
 from remediator.rehearsal.happen import Happenings, Impossible
@@ -60,6 +62,8 @@ class Played:
     story: tuple[Chapter, ...]
     watched: Watch
     took_s: float
+    unanswered: tuple[str, ...] = ()
+    """HTTP requests for which the world has no answer, each once."""
 
     @property
     def passed(self) -> bool:
@@ -80,7 +84,9 @@ def play(rehearsal: Rehearsal, case: Case, registry: Registry) -> Played:
             return Played(case, (failure,), (), watch, time.perf_counter() - began)
         one = _Play(rehearsal, case, registry, world, clock, errors)
         failures, story, watch = runner.run(one.play())
-    return Played(case, failures, story, watch, time.perf_counter() - began)
+    took_s = time.perf_counter() - began
+    unanswered = tuple(dict.fromkeys(str(a.request) for a in world.web.requests if not a.known))
+    return Played(case, failures, story, watch, took_s, unanswered)
 
 
 def _no_world(rehearsal: Rehearsal, case: Case, why: str) -> Failure:
@@ -140,11 +146,15 @@ class _Play:
 
     async def play(self) -> tuple[tuple[Failure, ...], tuple[Chapter, ...], Watch]:
         """Play it, and return what was not as expected, the story, and what was gone through."""
+        await self._daemon.start()
         try:
-            async with self._daemon:
-                await self._through()
-                await self._look()
+            await self._through()
+            await self._look()
+        except Exception as error:  # whatever it is, the other tests go on
+            self._broke(error)
         finally:
+            # Not `stop`: it waits for changes in hand, and no virtual time passes any more.
+            await self._daemon.crash()
             await self._world.close()
         return tuple(self._failures), tuple(self._story.chapters), self._watch
 
@@ -183,9 +193,27 @@ class _Play:
 
     async def _expect(self, number: int, expected: Expectation) -> None:
         now = await self._look()
-        for one in expect.differences(expected, now):
+        for found in expect.differences(expected, now):
+            none = found.path == ("runs",) and not now.runs
+            notes = (found.note, *(self._why_none() if none else ()))
+            one = replace(found, note="; ".join(filter(None, notes)))
             path: Path = ("tests", self._case.number, "expect", number, *one.path)
             self._fail(path, expected.at, one)
+
+    def _broke(self, error: Exception) -> None:
+        """Note that the test itself broke, by a bug of ours or of a plugin."""
+        at = self._clock.now() - self._start
+        lines = traceback.format_exception(error)
+        self._story.logged(at, [line.strip().replace("\n", " | ") for line in lines[-4:]])
+        one = Difference((), "broke", (), f"the test broke: {type(error).__name__}: {error}")
+        self._fail(("tests", self._case.number), at, one)
+
+    def _why_none(self) -> Iterator[str]:
+        """Say why no runbook was for what fired so far."""
+        for labels in self._happenings.fired:
+            for runbook in self._rehearsal.runbooks:
+                if why := unmatched.why(runbook, labels):
+                    yield f"{runbook.name} is not for it: {why}"
 
     def _fail(self, path: Path, at: timedelta, one: Difference) -> None:
         doc = self._rehearsal.doc

@@ -75,6 +75,8 @@ def of_test(played: Played) -> Iterator[Printed]:
     """Yield what was not as expected in one test, and its story."""
     for failure in played.failures:
         yield from _failure(failure)
+    for request in played.unanswered:
+        yield Printed(f"  not in the world, and asked for: {_short(request)}", Style.BAD)
     yield Printed("  the story:", Style.FAINT)
     yield from _story(played.story)
 
@@ -146,13 +148,14 @@ def untested(outcome: Outcome) -> Iterator[Printed]:
 
 def covered(found: Sequence[Coverage]) -> Iterator[Printed]:
     """Yield the table of coverage."""
-    width = max((len(one.runbook) for one in found), default=7)
+    width = max((7, *(len(one.runbook) for one in found)))
     yield Printed(f"{'RUNBOOK':<{width}}  COVERED      NOT SHOWN BY ANY TEST", Style.HEAD)
     for one in found:
         counts = f"{one.reached}/{len(one.goals)}"
         missing = "no test" if not one.tests else "; ".join(_grouped(one.missing))
         style = Style.PLAIN if one.missing else Style.GOOD
-        yield Printed(f"{one.runbook:<{width}}  {one.percent:4.0f}% {counts:<6} {missing}", style)
+        line = f"{one.runbook:<{width}}  {one.percent:4.0f}% {counts:<6} {missing}"
+        yield Printed(line.rstrip(), style)
         seen = [
             *([f"verdicts: {', '.join(one.verdicts)}"] if one.verdicts else []),
             *([f"failed steps: {', '.join(one.failed)}"] if one.failed else []),
@@ -227,5 +230,6 @@ def _test_json(file: FileResult, played: Played) -> JSONObject:
         "passed": played.passed,
         "took_s": round(played.took_s, 4),
         "failures": problems,
+        "unanswered": list(played.unanswered),
         "story": story,
     }

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from remediator.journal.values import AuditRecord
-from remediator.rehearsal.seen import Told
+from remediator.rehearsal.seen import Told, in_order
 
 
 class Part(StrEnum):
@@ -64,7 +64,7 @@ class Story:
             for record in records
             for text in self._lines(record)
         ]
-        found += [(one.at, Part.TOLD, one.notifier, one.text) for one in told]
+        found += [(one.at, Part.TOLD, one.notifier, one.text) for one in in_order(told)]
         found.sort(key=lambda line: line[0])  # stable: of one moment, the record first
         self.chapters += [
             Chapter(at - self._start, part, who, text) for at, part, who, text in found

@@ -36,7 +36,8 @@ class Teller(Notifier):
         words = telling.state(note, view)
         said = told.text.removeprefix(f"{words}: ")
         text = f"{told.title}: {said}" if said else told.title
-        self._kept.append(Told(ctx.now(), self.name, self._signed(text)))
+        order = int(note.id.rpartition("-")[2])  # the outbox's own number
+        self._kept.append(Told(ctx.now(), order, self.name, self._signed(text)))
         return {"said": note.text[: telling.MAX_TEXT]}
 
     async def announce_storm(
@@ -44,7 +45,7 @@ class Teller(Notifier):
     ) -> JSONObject | None:
         """Keep how a storm stands."""
         title, _ = telling.storm(storm)
-        self._kept.append(Told(ctx.now(), self.name, self._signed(title)))
+        self._kept.append(Told(ctx.now(), 0, self.name, self._signed(title)))
         return {"said": title}
 
     def _signed(self, text: str) -> str:

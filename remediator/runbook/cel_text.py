@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import re2
 
 FUNCTIONS = frozenset(
-    [
+    {
         "all",
         "bool",
         "bytes",
@@ -77,7 +77,7 @@ FUNCTIONS = frozenset(
         "uint",
         "upperAscii",
         "value",
-    ]
+    }
 )
 """What may be called in an expression: CEL's own functions and macros, and the extensions."""
 

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from remediator.plugin.registry import Registry
 from remediator.runbook import compile as compiler
-from remediator.runbook import document
+from remediator.runbook import confinement, document
 from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 from remediator.runbook.runbook import RunbookSet
@@ -31,7 +32,7 @@ def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
         findings += error.findings
     if findings:
         raise RunbookErrors(findings)
-    return found
+    return replace(found, runbooks=tuple(map(confinement.kept_home, found.runbooks)))
 
 
 def read_folder(paths: Sequence[Path]) -> tuple[list[Document], list[Finding]]:

@@ -135,6 +135,8 @@ SCHEMAS: Mapping[str, Schema] = {
         verdicts=_list("Verdict"),
         approval=_maybe(_ref("Approval")),
         acknowledged=_maybe(_object(by=_TEXT, at=_TIME, reason=_TEXT)),
+        outputs={**_OBJECT, "description": "What the run left, by name, once it has succeeded."},
+        outputs_failed={**_PAIRS, "description": "Why other outputs could not be worked out."},
     ),
     "Step": _object(
         id=_TEXT,

@@ -142,6 +142,34 @@ def _templated(spec: Object) -> Object:
     return {**spec, "template": held}
 
 
+def job_identified(obj: Object, uid: str) -> Object:
+    """Return a new Job with the selector and labels that the API server gives it."""
+    spec = obj.get("spec") or {}
+    if spec.get("selector") or spec.get("manualSelector"):
+        return obj
+    name = obj["metadata"]["name"]
+    mine = {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    template = spec.get("template") or {}
+    metadata = template.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), **mine}
+    first = {"batch.kubernetes.io/controller-uid": uid}
+    own = obj["metadata"].get("labels") or {}
+    return {
+        **obj,
+        "metadata": {**obj["metadata"], "labels": own or labels},
+        "spec": {
+            **spec,
+            "selector": {"matchLabels": first},
+            "template": {**template, "metadata": {**metadata, "labels": labels}},
+        },
+    }
+
+
 def pod_spec(spec: Object) -> Object:
     """Return a pod's spec with what it does not say."""
     spec = _filled(

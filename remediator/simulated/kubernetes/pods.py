@@ -25,6 +25,10 @@ class Pods:
         self._loads: dict[str, int] = {}
         self.given: set[str] = set()
         """Uids of pods whose status an author gave."""
+        self.lost: set[str] = set()
+        """Names of nodes whose kubelet does not answer: nothing there ever stops."""
+        self.unwell: set[str] = set()
+        """Uids of pods that would be ready if their node was."""
 
     def look(self, plane: ControlPlane, pod: Object) -> None:
         """Bring a pod one step further."""
@@ -124,6 +128,9 @@ class Pods:
 
         def end() -> None:
             node = str((pod.get("spec") or {}).get("nodeName"))
+            if node in self.lost:
+                self._stopping.discard(uid)
+                return
             self._loads[node] = self._loads.get(node, 1) - 1
             self._stopped.add(uid)
             plane.look_at(PODS, key)
