@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
@@ -19,6 +19,10 @@ REGISTRY = plugins.load(third_party=False)
 LOOK = {"action": "http.check", "with": {"url": "http://x/${{ params.n }}"}}
 NAMES = ["one", "two", "three", "four"]
 """Each may use those after it, so that there is no circle."""
+
+
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Each example compiles five documents."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Project:
 def member(draw: st.DrawFn, step_id: str, later: list[str]) -> dict[str, Any]:
     """One step that does one thing."""
     found: dict[str, Any] = {"id": step_id}
-    if later and draw(st.booleans()):
+    uses = draw(st.booleans())
+    if later and uses:
         found |= {"use": draw(st.sampled_from(later)), "with": {"n": "${{ params.n + 1 }}"}}
     else:
         found |= LOOK
@@ -121,6 +126,7 @@ def top(project: Project) -> Runbook:
     return found
 
 
+@SLOW
 @given(projects())
 def test_steps_keep_their_order_and_have_ids_of_their_own(project: Project) -> None:
     runbook = top(project)
@@ -129,6 +135,7 @@ def test_steps_keep_their_order_and_have_ids_of_their_own(project: Project) -> N
     assert [step.sequence for step in runbook.steps] == list(range(len(runbook.steps)))
 
 
+@SLOW
 @given(projects())
 def test_lanes_stand_together_and_only_look_back(project: Project) -> None:
     runbook = top(project)
@@ -144,6 +151,7 @@ def test_lanes_stand_together_and_only_look_back(project: Project) -> None:
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+@SLOW
 @given(projects())
 def test_what_is_kept_of_a_version_comes_to_the_same(project: Project) -> None:
     runbook = top(project)
