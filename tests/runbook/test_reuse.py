@@ -12,7 +12,7 @@ import pytest
 from remediator.plugin.registry import Registry
 from remediator.runbook import document, store
 from remediator.runbook.compile import compile_documents, compile_file, compile_runbook
-from remediator.runbook.expressions import ExpressionFailed
+from remediator.runbook.expressions import ExpressionFailed, Template
 from remediator.runbook.findings import RunbookErrors
 from remediator.runbook.runbook import Block, CompiledStep, Runbook, Scope
 from remediator.runbook.scope import TooMany
@@ -635,3 +635,31 @@ _ALERT: dict[str, Any] = {
     "generator_url": "",
     "fingerprint": "",
 }
+
+
+def test_what_no_alert_decides_is_known_beforehand(registry: Registry) -> None:
+    runbook = compiled(
+        registry,
+        """\
+        parameters: {path: {default: healthz}}
+        steps:
+          - id: one
+            use: drain-pod
+            with: {pod: shop, port: "${{ 8000 + 80 }}"}
+          - id: all
+            for_each: [a, b]
+            use: drain-pod
+            with: {pod: "${{ each.value }}"}
+          - id: other
+            use: drain-pod
+            with: {pod: "${{ labels.pod }}"}
+          - id: by-hand
+            action: http.check
+            with: {url: "http://x/${{ params.path }}"}
+        """,
+    )
+    known = {step.id: runbook.fixed(step)["url"] for step in runbook.steps}
+    assert known["one.look"] == "http://shop:8080/"
+    assert (known["all[0].look"], known["all[1].look"]) == ("http://a:80/", "http://b:80/")
+    for step_id in ("one.again", "other.look", "by-hand"):
+        assert isinstance(known[step_id], Template)
