@@ -18,7 +18,7 @@ from remediator.plugin import registry as plugins
 from remediator.rehearsal import schema as rehearsal_schema
 from remediator.runbook import policy_file
 from remediator.runbook.compile import compile_runbook
-from remediator.runbook.schema import json_schema
+from remediator.runbook.json_schema import json_schema
 from tests.servers import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
