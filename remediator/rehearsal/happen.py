@@ -211,7 +211,7 @@ class Happenings:
     async def _by_hand(self, word: RunByHand) -> str:
         try:
             run_id, message = await self._daemon.desk.start(
-                word.runbook, word.labels, actor=word.by, via=VIA
+                word.runbook, word.labels, actor=word.by, via=VIA, parameters=word.params
             )
             well = bool(run_id)
         except NotAuthorised as error:
