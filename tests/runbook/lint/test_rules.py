@@ -1,4 +1,5 @@
-"""Proves each rule's edge: what is said, and above all what is not, where it is not certain. That each
+"""Proves each rule's edge: what is said, and above all what is not, where it is not certain. That
+each
 code is said at all the examples of docs/findings.md prove."""
 
 import pytest
