@@ -77,7 +77,8 @@ def of_test(played: Played) -> Iterator[Printed]:
         yield from _failure(failure)
     for request in played.unanswered:
         yield Printed(f"  not in the world, and asked for: {_short(request)}", Style.BAD)
-    yield Printed("  the story:", Style.FAINT)
+    if played.story:
+        yield Printed("  the story:", Style.FAINT)
     yield from _story(played.story)
 
 
