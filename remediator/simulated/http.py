@@ -94,9 +94,9 @@ class Web(Http):
                 a test may let one request to a server fail.
         """
         self._clock = clock
-        self._servers = {
-            str(addressed(url, ())).rstrip("/"): s for url, s in (servers or {}).items()
-        }
+        self._servers: dict[str, Server] = {}
+        for url, server in (servers or {}).items():
+            self.serve(url, server)
         self._answers: dict[What, list[ReplySpec]] = {}
         self._asked: list[Asked] = []
         self.change(answers)
@@ -115,6 +115,10 @@ class Web(Http):
         """Answer these requests so from now on; others stay as they are."""
         for one in answers:
             self._answers[one.what] = list(one.answers or (one,))
+
+    def serve(self, url: str, server: Server) -> None:
+        """Let a whole server answer below a URL from now on."""
+        self._servers[str(addressed(url, ())).rstrip("/")] = server
 
     async def close(self) -> None:
         """Nothing is open."""
