@@ -18,6 +18,7 @@ from remediator.simulated.alertmanager import ALERTMANAGER_URL, Alertmanager
 from remediator.simulated.commands import Commands
 from remediator.simulated.http import PROMETHEUS_URL, Web
 from remediator.simulated.kubernetes import Cluster
+from remediator.simulated.prometheus import Prometheus
 from remediator.simulated.spec import Object, WorldChange, WorldSpec, split_reference
 
 SENDER = "default"
@@ -38,6 +39,8 @@ class World:
     def __init__(self, spec: WorldSpec, clock: Clock) -> None:
         self.alertmanager = Alertmanager(clock)
         self.web = Web(spec.http, clock, {ALERTMANAGER_URL: self.alertmanager})
+        self._prometheus = Prometheus(clock)
+        self._tell(spec)
         self.commands = Commands(spec.exec, clock, self.web)
         senders = {SENDER: Sender(alertmanager=(ALERTMANAGER_URL,))}
         self.alertmanagers = Alertmanagers(senders, self.web)
@@ -68,8 +71,15 @@ class World:
                 raise ValueError(f"there is no {reference} that could go")
         for manifest in change.kubernetes:
             self.cluster.apply(manifest)
+        self._tell(change)
         self.web.change(change.http)
         self.commands.change(change.exec)
+
+    def _tell(self, spec: WorldSpec) -> None:
+        """Let Prometheus hold what is said. A world that says nothing of it has none."""
+        if spec.prometheus is not None:
+            self._prometheus.change(spec.prometheus)
+            self.web.serve(PROMETHEUS_URL, self._prometheus)
 
     async def close(self) -> None:
         """Let go of what the clients hold. Idempotent."""
