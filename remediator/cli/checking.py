@@ -213,36 +213,31 @@ def _compiled(
 ) -> list["Subject"]:
     """Compile every runbook; returns those that load, each with its document."""
     from remediator.runbook import compile as compiler  # noqa: PLC0415 - imports CEL
-    from remediator.runbook import (  # noqa: PLC0415
-        confinement,
-        manifests,
-        policy_resource,
-        store,
-    )
+    from remediator.runbook import confinement, manifests, policy_resource  # noqa: PLC0415
     from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
     from remediator.runbook.lint import Subject  # noqa: PLC0415
 
     found: list[Subject] = []
-    for one in files:
+    runbooks = []
+    for doc in (doc for one in files for doc in one.documents):
+        if not (manifests.is_manifest(doc.value) and doc.value.get("kind") == manifests.POLICY):
+            runbooks.append(doc)
+            continue
         try:
-            if isinstance(one.first, dict) and one.first.get("kind") == manifests.POLICY:
-                policy_resource.rules_in(one.source, str(one.path))
-                continue
-            compiled = compiler.compile_file(one.source, str(one.path), registry)
-            for runbook in compiled:
-                if runbook.namespace:
-                    confinement.faults(runbook)
+            policy_resource.rules_in(doc)
         except RunbookErrors as error:
             findings += error.findings
-            continue
-        at = {doc.first_line: doc for doc in one.documents}
-        for runbook in compiled:
-            doc = at[runbook.line]
-            if manifests.is_manifest(doc.value):
-                found.append(Subject(confinement.seeing(runbook), manifests.spec_of(doc)[0]))
-            else:
-                found.append(Subject(runbook, doc))
-    findings += store.twice([subject.runbook for subject in found])
+    compiled, faults = compiler.compile_each(runbooks, registry)
+    findings += faults
+    at = {(doc.file, doc.first_line): doc for doc in runbooks}
+    for runbook in compiled.runbooks:
+        doc = at[runbook.file, runbook.line]
+        if manifests.is_manifest(doc.value):
+            doc = manifests.spec_of(doc)[0]
+        try:
+            found.append(Subject(confinement.kept_home(runbook), doc))
+        except RunbookErrors as error:
+            findings += error.findings
     return found
 
 

@@ -29,6 +29,21 @@ _MOST_FILES = 1_000_000
 _MOST_TOLD = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody asked for on the command line."""
+
+    recording: Path | None
+    since: datetime | None
+    until: datetime
+    against: str | None
+    world: Path | None
+    plans: bool
+    approved: bool
+    sender: str
+    runbooks: tuple[Path, ...]
+
+
 @dataclass(slots=True)
 class Reading:
     """How far the reading has come.

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,28 +14,12 @@ from remediator.cli import options
 from remediator.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from remediator.cli.recorded import Reading
+    from remediator.cli.recorded import Reading, Wanted
     from remediator.engine.replay import Moment
-    from remediator.engine.replay.course import Course
     from remediator.plugin.registry import Registry
     from remediator.settings import Settings
 
 _TELL_EVERY = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What somebody asked for on the command line."""
-
-    recording: Path | None
-    since: datetime | None
-    until: datetime
-    against: str | None
-    world: Path | None
-    plans: bool
-    approved: bool
-    sender: str
-    runbooks: tuple[Path, ...]
 
 
 @click.command("replay")
@@ -47,16 +30,8 @@ class Wanted:
     "a RECORDING.",
 )
 @click.option("--until", help="Up to then: a time, or how long ago. Default: now.")
-@click.option(
-    "--against",
-    metavar="REV",
-    help="Compare with the runbooks (and the policy file) of another Git revision.",
-)
-@click.option(
-    "--world",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Plan against a recorded world, and not against the live one.",
-)
+@options.against
+@options.world
 @click.option("--no-plans", is_flag=True, help="Plan nothing: matching and limits alone.")
 @click.option(
     "--approvals",
@@ -102,7 +77,8 @@ def command(
     happened. Each run that would be is taken as carried out at its time, so that cooldowns, rates
     and breakers see the replay's own past. Targets are only read; nothing can be changed.
     """
-    from remediator.engine.clock import SystemClock  # noqa: PLC0415 - keeps --help quick
+    from remediator.cli.recorded import Wanted  # noqa: PLC0415 - keeps --help quick
+    from remediator.engine.clock import SystemClock  # noqa: PLC0415
 
     now = SystemClock().now()
     journal = recording is None
@@ -147,68 +123,75 @@ def _moment(name: str, text: str | None, now: datetime) -> datetime | None:
 
 
 async def _replay(
-    wanted: Wanted, settings: "Settings", output: str, limit: int, everything: bool
+    wanted: "Wanted", settings: "Settings", output: str, limit: int, everything: bool
 ) -> int:
     """Replay and print; returns how many runs differ."""
-    from remediator.cli import reading, recorded, replay_page, runbook_files  # noqa: PLC0415
+    from remediator.cli import (  # noqa: PLC0415 - keeps --help quick
+        reading,
+        recorded,
+        replay_page,
+        revisions,
+        runbook_files,
+    )
     from remediator.engine.clock import SystemClock  # noqa: PLC0415
     from remediator.engine.replay.assumed import Assumed, Turned  # noqa: PLC0415
+    from remediator.engine.replay.course import Course  # noqa: PLC0415
     from remediator.engine.replay.pairing import replay  # noqa: PLC0415
 
     registry = runbook_files.registry()
-    files = runbook_files.files(settings, registry)
     clock = Turned(SystemClock(), wanted.since or wanted.until)
+    assumed = Assumed(
+        approved=wanted.approved,
+        plans=wanted.plans,
+        of_the_time=wanted.world is not None,
+        hold=settings.worker.hold,
+        give_up=settings.worker.give_up,
+    )
     told = recorded.Reading(progress=_progress())
     async with AsyncExitStack() as stack:
+        sides = [runbook_files.files(settings, registry)]
+        if wanted.against is not None:
+            others = revisions.files(wanted.against, settings, registry)
+            sides.append(stack.enter_context(others))
         looking = await stack.enter_async_context(
-            reading.looking(settings, at=clock.now, journal=True)
+            reading.looking(settings, at=clock.now, world=wanted.world)
         )
-        assumed = Assumed(
-            approved=wanted.approved,
-            plans=wanted.plans,
-            of_the_time=wanted.world is not None,
-            hold=settings.worker.hold,
-            give_up=settings.worker.give_up,
-        )
-
-        def course(of: runbook_files.Files) -> "Course":
-            from remediator.engine.replay.course import Course  # noqa: PLC0415
-
-            return Course(reading.world(looking, settings, of, clock), clock, assumed)
-
-        moments = await _moments(wanted, settings, registry, told, stack)
-        now = course(files)
+        moments = _moments(wanted, settings, registry, told, looking.journal)
+        courses = [
+            Course(reading.world(looking, settings, files, clock), clock, assumed)
+            for files in sides
+        ]
         compared = wanted.recording is None or wanted.against is not None
         page = replay_page.printer(output, limit=limit, everything=everything, compared=compared)
         page.begin()
-        async for pair in replay(moments, now, None):
+        async for pair in replay(moments, *courses):
             page.add(pair)
         _over()
-        page.end(wanted, told, now.unmatched, looking.ledger)
+        page.end(wanted, told, courses[0].unmatched, looking.ledger)
         return page.tally.differing if compared else 0
 
 
-async def _moments(
-    wanted: Wanted,
+def _moments(
+    wanted: "Wanted",
     settings: "Settings",
     registry: "Registry",
     told: "Reading",
-    stack: AsyncExitStack,
+    journal: Any,
 ) -> AsyncIterator["Moment"]:
-    from remediator.cli import reading, recorded  # noqa: PLC0415 - keeps --help quick
-    from remediator.journal.errors import CannotOpen  # noqa: PLC0415
+    from remediator.cli import recorded  # noqa: PLC0415 - keeps --help quick
+    from remediator.journal import urls  # noqa: PLC0415
 
     if wanted.recording is not None:
         return recorded.of_files(
             wanted.recording, registry, wanted.sender, wanted.since, wanted.until, told
         )
-    try:
-        archive: Any = await reading.open_journal(settings, needed=True)
-    except CannotOpen as error:
-        raise Failure(f"{error}; or name a folder of recorded notifications") from None
-    stack.push_async_callback(archive.close)
+    if journal is None:
+        raise Failure(
+            f"there is no journal at {urls.shown(settings.journal)} to replay; name another in the "
+            "settings, or a folder of recorded notifications"
+        )
     since = wanted.since or wanted.until - timedelta(days=30)
-    return recorded.of_journal(archive, registry, since, wanted.until, told)
+    return recorded.of_journal(journal, registry, since, wanted.until, told)
 
 
 def _progress() -> Callable[["Reading"], None]:

@@ -16,8 +16,7 @@ from remediator.engine.replay.tally import Counts, Tally
 from remediator.model.clock import to_minute, to_text
 
 if TYPE_CHECKING:
-    from remediator.cli.recorded import Reading
-    from remediator.cli.replay import Wanted
+    from remediator.cli.recorded import Reading, Wanted
     from remediator.engine.would import Ledger
 
 _LONGEST_LABELS = 60

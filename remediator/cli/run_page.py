@@ -17,6 +17,7 @@ def page(view: Item) -> Group:
     return Group(
         _facts(list(_head(view))),
         *(part for step in view["steps"] for part in (Text(), step_lines(step))),
+        *_outputs(view),
         *_verdicts(view["verdicts"]),
         *_approval(view),
         *_next(view),
@@ -76,6 +77,9 @@ def _head(view: Item) -> Iterator[tuple[str, Text]]:
     else:
         labels = view["context"].get("alert", {}).get("labels", {})
         yield "labels", _plain(show.labels(labels) or "none")
+    if given := view["context"].get("parameters"):
+        texts = {name: _argument(value) for name, value in given.items()}
+        yield "parameters", _plain(show.labels(texts))
     if view["started_by"]:
         yield "started by", _plain(view["started_by"])
     if view["cancel_requested_by"]:
@@ -135,6 +139,24 @@ def _verdicts(verdicts: Sequence[Item]) -> Iterator[Text | Table]:
         yield Text("guardrails", style="dim")
         for one in verdicts:
             yield Text("  ").append_text(verdict_line(one))
+
+
+def _outputs(view: Item) -> Iterator[Text | Table]:
+    # A daemon of the version before answers without them.
+    found, failed = view.get("outputs", {}), view.get("outputs_failed", {})
+    if found or failed:
+        yield Text()
+        yield Text("outputs", style="dim")
+        yield _facts(
+            [
+                *((show.clean(name), _plain(show.value(value))) for name, value in found.items()),
+                *(
+                    (show.clean(name), Text(show.clean(f"not worked out: {why}"), style="yellow"))
+                    for name, why in failed.items()
+                ),
+            ],
+            indent=2,
+        )
 
 
 def _approval(view: Item) -> Iterator[Text | Table]:
@@ -211,3 +233,7 @@ def _facts(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> Table:
 
 def _plain(text: str) -> Text:
     return Text(show.clean(text))
+
+
+def _argument(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

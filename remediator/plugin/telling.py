@@ -248,6 +248,7 @@ def as_json(note: Note, view: RunView) -> JSONObject:
             "ended_at": to_text(run.ended_at) if run.ended_at else None,
             "acknowledged_by": view.acknowledged.by if view.acknowledged else None,
             "links": dict(plain.links),
+            "outputs": masking.document(view.outputs.values),
             "steps": steps,
         },
         "alert": {

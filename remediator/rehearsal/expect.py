@@ -278,7 +278,8 @@ def _objects(expected: Expectation, seen: Seen) -> Iterator[Difference]:
                 _near(reference, seen.objects),
             )
             continue
-        best = min((list(_parts(path, wanted, one)) for one in named), key=len)
+        rest = {key: value for key, value in wanted.items() if key != "kind"}
+        best = min((list(_parts(path, rest, one)) for one in named), key=len)
         yield from best
 
 

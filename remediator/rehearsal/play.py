@@ -7,6 +7,7 @@ happens. What came is compared by `expect`, and told by `story`. Called by `suit
 
 import asyncio
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -149,6 +150,8 @@ class _Play:
         try:
             await self._through()
             await self._look()
+        except Exception as error:  # whatever it is, the other tests go on
+            self._broke(error)
         finally:
             # Not `stop`: it waits for changes in hand, and no virtual time passes any more.
             await self._daemon.crash()
@@ -196,6 +199,14 @@ class _Play:
             one = replace(found, note="; ".join(filter(None, notes)))
             path: Path = ("tests", self._case.number, "expect", number, *one.path)
             self._fail(path, expected.at, one)
+
+    def _broke(self, error: Exception) -> None:
+        """Note that the test itself broke, by a bug of ours or of a plugin."""
+        at = self._clock.now() - self._start
+        lines = traceback.format_exception(error)
+        self._story.logged(at, [line.strip().replace("\n", " | ") for line in lines[-4:]])
+        one = Difference((), "broke", (), f"the test broke: {type(error).__name__}: {error}")
+        self._fail(("tests", self._case.number), at, one)
 
     def _why_none(self) -> Iterator[str]:
         """Say why no runbook was for what fired so far."""

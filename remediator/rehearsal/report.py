@@ -148,13 +148,14 @@ def untested(outcome: Outcome) -> Iterator[Printed]:
 
 def covered(found: Sequence[Coverage]) -> Iterator[Printed]:
     """Yield the table of coverage."""
-    width = max((len(one.runbook) for one in found), default=7)
+    width = max((7, *(len(one.runbook) for one in found)))
     yield Printed(f"{'RUNBOOK':<{width}}  COVERED      NOT SHOWN BY ANY TEST", Style.HEAD)
     for one in found:
         counts = f"{one.reached}/{len(one.goals)}"
         missing = "no test" if not one.tests else "; ".join(_grouped(one.missing))
         style = Style.PLAIN if one.missing else Style.GOOD
-        yield Printed(f"{one.runbook:<{width}}  {one.percent:4.0f}% {counts:<6} {missing}", style)
+        line = f"{one.runbook:<{width}}  {one.percent:4.0f}% {counts:<6} {missing}"
+        yield Printed(line.rstrip(), style)
         seen = [
             *([f"verdicts: {', '.join(one.verdicts)}"] if one.verdicts else []),
             *([f"failed steps: {', '.join(one.failed)}"] if one.failed else []),

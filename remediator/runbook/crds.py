@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from remediator.model.quantities import YamlSchema
 from remediator.runbook import manifests
 from remediator.runbook.policy_resource import PolicyResourceSpec
-from remediator.runbook.schema import RunbookSpec
+from remediator.runbook.schema import ONLY_RUNBOOKS, FragmentSpec, RunbookSpec
 
 VERSION = "v1alpha1"
 
@@ -36,6 +36,14 @@ def _rule(rule: str, message: str) -> _Schema:
     return {"rule": rule, "message": message}
 
 
+# Words of CEL's own, which the API server has rules call otherwise.
+_RESERVED = frozenset({"for", "function", "if", "import", "in", "let", "loop", "namespace"})
+
+
+def _has(key: str) -> str:
+    return f"has(self.{f'__{key}__' if key in _RESERVED else key})"
+
+
 _WINDOW = (
     _rule(
         "[has(self.start) || has(self.lasts), has(self.since) || has(self.until)]"
@@ -44,6 +52,12 @@ _WINDOW = (
     ),
     _rule("has(self.start) == has(self.lasts)", "a window by start and lasts needs both"),
     _rule("has(self.since) == has(self.until)", "a window by since and until needs both"),
+)
+_USE = (
+    _rule(
+        "!has(self.use) || !(has(self.timeout) || has(self.retry))",
+        "timeout and retry are for an action; the steps of what is used have their own",
+    ),
 )
 RULES: Mapping[str, tuple[_Schema, ...]] = {
     "VerifySpec": (
@@ -83,10 +97,39 @@ RULES: Mapping[str, tuple[_Schema, ...]] = {
     ),
     "Freeze": _WINDOW,
     "Maintenance": _WINDOW,
+    "MemberSpec": (
+        _rule(
+            "has(self.action) != has(self.use)",
+            "a step of a group has an action, or a use; one of the two",
+        ),
+        *_USE,
+    ),
+    "StepSpec": (
+        _rule(
+            "[has(self.action), has(self.use), has(self.steps)].exists_one(given, given)",
+            "a step has an action, a use or steps; one of the three",
+        ),
+        *_USE,
+        _rule(
+            "!has(self.steps) || !(has(self.with) || has(self.timeout) || has(self.retry))",
+            "with, timeout and retry are for an action; each step of a group has its own",
+        ),
+    ),
+    "RepeatSpec": (
+        _rule(
+            "!has(self.most) || self.mode in ['queued', 'parallel']",
+            "most is for queued and parallel",
+        ),
+    ),
     "RunbookSpec": (
         _rule(
             "self.steps.all(one, self.steps.exists_one(other, other.id == one.id))",
             "two steps have one id",
+        ),
+        _rule(
+            f"has(self.match) || !({' || '.join(_has(key) for key in ONLY_RUNBOOKS)})",
+            "match is missing; without it, this is a fragment, which has only "
+            + ", ".join(FragmentSpec.model_fields),
         ),
     ),
     "PolicyResourceSpec": (
@@ -100,6 +143,8 @@ RULES: Mapping[str, tuple[_Schema, ...]] = {
 """What the models' validators say, by the name of the model."""
 
 IN_THE_DAEMON: Mapping[str, str] = {
+    "FragmentSpec": "a base class; RunbookSpec has the rules",
+    "ParameterSpec": "values of any type are compared with each other",
     "Approval": "its reminders are in order and before its timeout: CEL reads no `7d`",
     "Window": "a base class; Freeze and Maintenance have the rules",
 }
@@ -217,7 +262,9 @@ def _whole(kind: str, model: type[BaseModel]) -> _Schema:
                 "spec.name must be metadata.name, or be left out",
             )
         )
-        spec["required"].remove("name")
+        # Both are optional for the server: the name is the resource's, and what has no `match` is a
+        # fragment, which a rule tells from a runbook that lacks it.
+        spec["required"] = [key for key in spec["required"] if key not in ("name", "match")]
     return {
         "type": "object",
         "description": " ".join((model.__doc__ or "").split()),
@@ -307,11 +354,14 @@ class _Structural:
             if given.get("required"):
                 made["required"] = list(given["required"])
             return made
-        inner = given.get("additionalProperties", True)
-        if inner is True or inner == {} or "patternProperties" in given:
+        patterns = given.get("patternProperties", {})
+        inner = next(iter(patterns.values()), given.get("additionalProperties", True))
+        if inner is True or not inner.keys() & {"type", "$ref", "anyOf"}:
             return {"x-kubernetes-preserve-unknown-fields": True}
         most = given.get("maxProperties", MOST_ITEMS)
-        return {"additionalProperties": self.schema(inner, depth + 1), "maxProperties": most}
+        made = {"additionalProperties": self.schema(inner, depth + 1), "maxProperties": most}
+        names = [_rule(f"self.all(key, key.matches('{p}'))", f"each name: {p}") for p in patterns]
+        return {**made, "x-kubernetes-validations": names} if names else made
 
 
 def _status(kind: str) -> _Schema:

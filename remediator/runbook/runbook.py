@@ -12,9 +12,10 @@ from remediator.model.matchers import Matcher
 from remediator.model.repeats import MOST_QUEUED, RepeatMode
 from remediator.model.silences import Silencing
 from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
-from remediator.runbook import expressions
+from remediator.runbook import arguments, expressions
 from remediator.runbook import scope as scopes
 from remediator.runbook.arguments import ParameterSpec
+from remediator.runbook.document import Document
 from remediator.runbook.expressions import Expression, ExpressionFailed
 from remediator.runbook.schema import OnFailure
 from remediator.runbook.scope import (
@@ -33,10 +34,12 @@ __all__ = [
     "Block",
     "Compiled",
     "CompiledStep",
+    "Fragment",
     "Frame",
     "Origin",
     "Repeat",
     "Runbook",
+    "RunbookSet",
     "Scope",
     "Verify",
     "alert_values",
@@ -262,6 +265,15 @@ class Runbook:
         """Whether any line of matchers lets these labels through."""
         return any(all(m.matches(labels) for m in line) for line in self.matchers)
 
+    def condition_values(self, context: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        """Return what the runbook's own `if` reads: the alert, the time, and the parameters'
+        defaults, since no alert gives others."""
+        defaults = {
+            f"params.{name}": arguments.read(spec, spec.default)
+            for name, spec in self.parameters.items()
+        }
+        return {**alert_values(context), "now": now, **defaults}
+
     def applies(
         self,
         labels: Mapping[str, str],
@@ -278,7 +290,7 @@ class Runbook:
             return False
         if self.condition is None:
             return True
-        return self.condition.holds({**alert_values(context), "now": now})
+        return self.condition.holds(self.condition_values(context, now))
 
     def scope(
         self,
@@ -344,3 +356,31 @@ class Runbook:
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)  # a key may not read the time
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A document without `match`, checked by itself: its steps as they would stand alone."""
+
+    name: str
+    description: str
+    owner: str
+    docs: str
+    file: str
+    line: int
+    frame: Frame
+    """Its parameters, variables and outputs."""
+    steps: tuple[CompiledStep, ...]
+    positions: Mapping[str, tuple[int, int]]
+    uses: tuple[str, ...] = ()
+    """Names of the documents that stand in it, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookSet:
+    """A checked set: every file loaded, every name unique, every use resolved."""
+
+    runbooks: tuple[Runbook, ...]
+    fragments: tuple[Fragment, ...] = ()
+    documents: tuple[Document, ...] = field(default=(), repr=False, compare=False)
+    """What they were compiled from, for others that want to use them."""

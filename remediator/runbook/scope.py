@@ -20,6 +20,10 @@ Compiled = Any
 """A parameter value in which every string with an expression is a `Template`."""
 
 
+class TooMany(ExpressionFailed):
+    """A list has more items than the block's `most`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One document as it stands in a runbook: the runbook's own, or one that a step uses.
@@ -72,6 +76,9 @@ class Block:
     """The `if` of a group; it holds for every member."""
     where: str
     """file:line:column of the list, for errors; of the step for a group."""
+    needs: frozenset[str] = frozenset()
+    """Ids of earlier steps whose outcome must be known before the list and the conditions around
+    the block can be told; like `CompiledStep.needs`."""
 
     def values(self, scope: "Scope") -> Sequence[Any]:
         """Return the list of a `for_each`; for a group its lanes' numbers.
@@ -84,8 +91,8 @@ class Block:
             scope: `Runbook.scope(…, at=block)`.
 
         Raises:
-            ExpressionFailed: it is no list, or longer than `most`, or can't be told; with
-                file:line:column.
+            TooMany: it is longer than `most`.
+            ExpressionFailed: it is no list, or can't be told; each with file:line:column.
         """
         if self.items is None:
             return range(self.most)
@@ -96,9 +103,7 @@ class Block:
         if not isinstance(found, list):
             raise ExpressionFailed(f"{self.where}: for_each needs a list; this is {found!r:.80}")
         if len(found) > self.most:
-            raise ExpressionFailed(
-                f"{self.where}: the list has {len(found)} items, and most is {self.most}"
-            )
+            raise TooMany(f"{self.where}: the list has {len(found)} items, and most is {self.most}")
         return found
 
 

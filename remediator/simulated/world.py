@@ -33,14 +33,15 @@ class World:
         clock: its time.
 
     Raises:
-        ValueError: a Kubernetes object can't be used; the text says which, and why.
+        ValueError: an object or a series can't be used; the text says which, and why.
     """
 
     def __init__(self, spec: WorldSpec, clock: Clock) -> None:
         self.alertmanager = Alertmanager(clock)
         self.web = Web(spec.http, clock, {ALERTMANAGER_URL: self.alertmanager})
-        self._prometheus = Prometheus(clock)
-        self._tell(spec)
+        self._clock = clock
+        self._prometheus: Prometheus | None = None
+        self._observe(spec)
         self.commands = Commands(spec.exec, clock, self.web)
         senders = {SENDER: Sender(alertmanager=(ALERTMANAGER_URL,))}
         self.alertmanagers = Alertmanagers(senders, self.web)
@@ -63,7 +64,7 @@ class World:
         """Let the world change by itself, now: what is gone goes first.
 
         Raises:
-            ValueError: a Kubernetes object can't be used, or one that is to go is not there.
+            ValueError: an object or a series can't be used, or what is to go is not there.
         """
         for reference in change.delete:
             kind, namespace, name = split_reference(reference)
@@ -71,15 +72,19 @@ class World:
                 raise ValueError(f"there is no {reference} that could go")
         for manifest in change.kubernetes:
             self.cluster.apply(manifest)
-        self._tell(change)
+        self._observe(change)
         self.web.change(change.http)
         self.commands.change(change.exec)
 
-    def _tell(self, spec: WorldSpec) -> None:
-        """Let Prometheus hold what is said. A world that says nothing of it has none."""
-        if spec.prometheus is not None:
+    def _observe(self, spec: WorldSpec) -> None:
+        """Let Prometheus have these series from now on; a world without any has none."""
+        if spec.prometheus is None:
+            return
+        if self._prometheus is not None:
             self._prometheus.change(spec.prometheus)
-            self.web.serve(PROMETHEUS_URL, self._prometheus)
+            return
+        self._prometheus = Prometheus(spec.prometheus, self._clock)
+        self.web.serve(PROMETHEUS_URL, self._prometheus)
 
     async def close(self) -> None:
         """Let go of what the clients hold. Idempotent."""

@@ -24,6 +24,7 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "serve",
         "demo",
         "check",
+        "test",
         "simulate",
         "run",
         "runs",

@@ -291,9 +291,7 @@ tests:
     timeline: [{FIRES[2:]}]
     expect: [{{at: 5m, runs: [{{state: succeeded}}]}}]
 """,
-        runbook=SHOP.replace("verify: {resolved_within: 10m}", verify).replace(
-            "approve", "auto", 1
-        ),
+        runbook=runbook.replace("mode: approve", "mode: auto"),
     )
 
 

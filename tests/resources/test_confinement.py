@@ -78,19 +78,29 @@ def test_it_sees_the_alerts_of_its_namespace_only() -> None:
         assert not found.matches({"alertname": "Slow", **labels})
 
 
+def _step(action: str, **given: Any) -> Any:
+    return {"steps": [{"id": "a", "action": action, "with": given}]}
+
+
+_ELSEWHERE = {"namespace": "pay", "deployment": "${{ labels.deployment }}"}
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (
-            {"steps": [{"id": "a", "action": "exec", "with": {"command": ["/bin/ls"], "plan_text": "x"}}]},
+            _step("exec", command=["/bin/ls"], plan_text="x"),
             "exec is about what is in no namespace",
         ),
+        (_step("kubernetes.rollout_restart", **_ELSEWHERE), "a: it is about namespace pay"),
         (
-            {"steps": [{"id": "a", "action": "kubernetes.rollout_restart", "with": {"namespace": "pay", "deployment": "${{ labels.deployment }}"}}]},
-            "a: it is about namespace pay",
-        ),
-        (
-            {"verify": {"action": "http.check", "with": {"url": "http://api.pay.svc"}, "within": "1m"}},
+            {
+                "verify": {
+                    "action": "http.check",
+                    "with": {"url": "http://a.pay.svc"},
+                    "within": "1m",
+                }
+            },
             "verify: it asks what is no service of namespace shop",
         ),
         (
@@ -98,7 +108,7 @@ def test_it_sees_the_alerts_of_its_namespace_only() -> None:
             "put namespace among equal",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_shows_in_the_text_is_refused_at_once(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RunbookErrors) as refused:
         _compiled(**change)

@@ -24,7 +24,7 @@ def _told(**more: Any) -> tuple[str, ...]:
     source = _text({**SPEC, **more})
     with pytest.raises(RunbookErrors) as refused:
         compile_runbook(source, "Runbook shop/restart", REGISTRY)
-    return manifests.told(refused.value.findings, source)
+    return manifests.told(refused.value.findings, manifests.read("Runbook", HOME, {**SPEC, **more}))
 
 
 @pytest.mark.parametrize(

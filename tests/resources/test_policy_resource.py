@@ -1,4 +1,4 @@
-"""Proves that a policy of a namespace only tightens, and only for targets of that namespace. Pure."""
+"""Proves that a policy of a namespace only tightens, and only for targets there. Pure."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,8 @@ import pytest
 from remediator.engine import guardrails
 from remediator.model.limits import Mode
 from remediator.model.verdicts import Ruling
-from remediator.runbook import manifests, policy_resource
+from remediator.runbook import document, manifests, policy_resource
+from remediator.runbook.document import Document
 from remediator.runbook.findings import RunbookErrors
 from tests.engine.asking import TARGET, ask, plan
 from tests.engine.asking import policy as operators
@@ -17,7 +18,12 @@ from tests.resources.making import policy
 
 
 def _rules(**spec: Any) -> Any:
-    return policy_resource.rules_in(json.dumps(policy("careful", "shop", **spec)), "f")[1]
+    return policy_resource.rules_in(_doc(**spec))[1]
+
+
+def _doc(**spec: Any) -> Document:
+    (doc,) = document.parse(json.dumps(policy("careful", "shop", **spec)), "f")
+    return doc
 
 
 def _with(*, of: Any = None, **spec: Any) -> Any:
@@ -84,8 +90,7 @@ def test_a_higher_mode_than_the_operators_is_no_higher_mode() -> None:
 def test_what_is_not_a_namespaces_to_say(spec: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RunbookErrors) as refused:
         _rules(**spec)
-    source = json.dumps(policy("careful", "shop", **spec))
-    told = manifests.told(refused.value.findings, source)
+    told = manifests.told(refused.value.findings, _doc(**spec))
     assert any(sentence in one for one in told), told
 
 

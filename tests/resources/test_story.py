@@ -223,15 +223,12 @@ def test_a_name_that_a_file_has_is_taken_and_the_file_wins(
     assert _said(cluster, namespace, "from-a-file")["status"] == "True"
     file = daemon.folder / "runbooks" / "later.yaml"
     file.write_text(_FILE)
-    taken = eventually(
-        lambda: (
-            found
-            if (found := accepted(cluster, namespace, "from-a-file"))["status"] == "False"
-            else None
-        ),
+    eventually(
+        lambda: accepted(cluster, namespace, "from-a-file")["status"] == "False",
         _SOON_S,
         what="the clash",
     )
+    taken = accepted(cluster, namespace, "from-a-file")
     assert taken["reason"] == "NameTaken"
     assert f"{file}:2" in taken["message"]
     assert f"{namespace}/from-a-file" in taken["message"]

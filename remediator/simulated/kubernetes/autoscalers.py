@@ -80,7 +80,9 @@ def _synchronize(plane: ControlPlane, obj: Object) -> None:
         after = {**target, "spec": {**target["spec"], "replicas": wanted}}
         plane.update(resource, target, after)
     current = int((target.get("status") or {}).get("replicas") or 0)
-    status = {**before, "currentReplicas": current, "desiredReplicas": wanted}
+    status = {**before, "desiredReplicas": wanted}
+    if current:
+        status["currentReplicas"] = current
     if wanted != now:
         status["lastScaleTime"] = stamp(plane.now)
     _write(plane, obj, status, conditions)

@@ -19,7 +19,15 @@ from remediator.clients.kubernetes.resources import (
     Object,
     Resource,
 )
-from remediator.simulated.kubernetes import behaviour, kinds, owners, troubles, validation
+from remediator.simulated.kubernetes import (
+    behaviour,
+    kinds,
+    owners,
+    patches,
+    shapes,
+    troubles,
+    validation,
+)
 from remediator.simulated.kubernetes.control_plane import ControlPlane, stamp
 from remediator.simulated.kubernetes.defaults import defaulted, status_at_first
 from remediator.simulated.kubernetes.pods import FINAL, Pods
@@ -73,27 +81,30 @@ def settle(
 
 
 def apply(plane: ControlPlane, pods: Pods, manifest: Mapping[str, Any]) -> Object:
-    """Create an object, or change the one of its name to what a manifest says.
+    """Create an object, or lay what a manifest says over the one of its name, as a merge patch.
 
     Raises:
         ValueError: it can't be used.
     """
-    resource, obj = read_manifest(plane, manifest)
+    resource, plain = _identified(plane, manifest)
+    before = plane.store.get(resource, *key_of(plain))
+    obj = _whole(resource, plain, before)
     _ensure_namespace(plane, _namespace(obj))
-    before = plane.store.get(resource, *key_of(obj))
+    *missing, (_, obj) = owners.completed(plane, [(resource, obj)])
+    for kind, owner in missing:
+        _store(plane, kind, owner)
     if before is None:
-        ((_, obj),) = owners.completed(plane, [(resource, obj)])[-1:]
-        if resource == PODS:
-            obj = owners.placed(plane, obj)
-        made = _store(plane, resource, obj)
+        made = _store(plane, resource, owners.placed(plane, obj) if resource == PODS else obj)
     else:
-        made = plane.update(resource, before, _over(before, obj))
-        if "status" not in obj and resource == PODS:
+        status = {"status": before["status"]} if "status" in before else {}
+        rest = {key: value for key, value in obj.items() if key != "status"}
+        made = plane.update(resource, before, {**rest, **status})
+        if "status" not in plain and resource == PODS:
             pods.forget(made)
             plane.look_at(PODS, key_of(made))
     plane.catch_up(plane.now)
-    if obj.get("status"):
-        _impose(plane, pods, resource, obj)
+    if plain.get("status"):
+        _impose(plane, pods, resource, plain)
     return plane.store.get(resource, *key_of(obj)) or made
 
 
@@ -103,41 +114,46 @@ def read_manifest(plane: ControlPlane, manifest: Mapping[str, Any]) -> Given:
     Raises:
         ValueError: it can't be used.
     """
+    resource, plain = _identified(plane, manifest)
+    return resource, _whole(resource, plain, None)
+
+
+def _identified(plane: ControlPlane, manifest: Mapping[str, Any]) -> Given:
     obj = _plain(manifest)
     resource = plane.catalogue.of(obj)
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict) or not metadata.get("name"):
         raise ValueError(f"a {resource.kind} needs metadata.name")
+    metadata["name"] = str(metadata["name"])
     if resource.namespaced:
-        metadata.setdefault("namespace", "default")
+        metadata["namespace"] = str(metadata.get("namespace") or "default")
     else:
         metadata.pop("namespace", None)
-    try:
-        obj = defaulted(resource, obj)
-        validation.check(resource, obj)
-        if resource == PODS:
-            behaviour.behaviour_of(obj, {})
-        template = ((obj.get("spec") or {}).get("template")) or {}
-        if isinstance(template, dict) and template.get("metadata"):
-            behaviour.behaviour_of(template, {})
-    except Refusal as refusal:
-        raise ValueError(str(refusal)) from None
-    except (AttributeError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{resource.kind} {metadata['name']} is not made as such: {error}"
-        ) from None
     return resource, obj
 
 
-def _over(before: Object, obj: Object) -> Object:
-    kept = {**before["metadata"]}
-    for key in ("labels", "annotations", "ownerReferences", "finalizers", "deletionTimestamp"):
-        if key in obj["metadata"]:
-            kept[key] = obj["metadata"][key]
-    rest = {k: v for k, v in obj.items() if k not in ("metadata", "status")}
-    if before.get("kind") == "Pod" and not (obj.get("spec") or {}).get("containers"):
-        rest.pop("spec", None)
-    return {**before, **rest, "metadata": kept}
+def _whole(resource: Resource, plain: Object, before: Object | None) -> Object:
+    """Return what a manifest comes to: over an object that is there, or by itself."""
+    name = plain["metadata"]["name"]
+    try:
+        if before is not None:
+            said = {key: part for key, part in plain.items() if key != "status"}
+            obj: Object = patches.merged(before, said)
+        else:
+            obj = owners.filled_in(resource, plain)
+        obj = defaulted(resource, shapes.fitted(resource, obj))
+        validation.check(resource, obj)
+        template = (obj.get("spec") or {}).get("template")
+        for annotated in (obj if resource == PODS else {}, template or {}):
+            if annotated.get("metadata"):
+                behaviour.behaviour_of(annotated, {})
+    except Refusal as refusal:
+        raise ValueError(str(refusal)) from None
+    except shapes.Misfit as misfit:
+        raise ValueError(f"{resource.kind} {name}: {misfit}") from None
+    except (AttributeError, TypeError, KeyError) as error:
+        raise ValueError(f"{resource.kind} {name} is not made as such: {error}") from None
+    return obj
 
 
 def _store(plane: ControlPlane, resource: Resource, obj: Object) -> Object:

@@ -79,8 +79,8 @@ class Cluster:
     # --- the world's side ---------------------------------------------------------------------
 
     def apply(self, obj: Mapping[str, Any]) -> Object:
-        """Create an object, or put its spec, labels, annotations and status in the place of what
-        is there; returns it as the API then serves it.
+        """Create an object, or lay a manifest over the one of its name, as a merge patch does;
+        returns it as the API then serves it. A status that it gives stands until it is replaced.
 
         Raises:
             ValueError: the manifest can't be used.

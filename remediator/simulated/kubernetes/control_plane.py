@@ -107,6 +107,10 @@ class ControlPlane:
 
     def create(self, resource: Resource, obj: Object) -> Object:
         """Store a new object with the metadata that the API server gives it."""
+        return self.store.put(resource, self.stamped(resource, obj))
+
+    def stamped(self, resource: Resource, obj: Object) -> Object:
+        """Return a new object with the metadata that the API server gives it."""
         metadata = dict(obj["metadata"])
         if not metadata.get("name"):
             prefix = metadata["generateName"]
@@ -128,7 +132,7 @@ class ControlPlane:
             metadata = obj["metadata"]
         head = {"apiVersion": kinds.api_version(resource), "kind": resource.kind}
         rest = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
-        return self.store.put(resource, {**head, "metadata": metadata, **rest})
+        return {**head, "metadata": metadata, **rest}
 
     def update(self, resource: Resource, before: Object, after: Object) -> Object:
         """Store another spec or other metadata, if there is a difference."""

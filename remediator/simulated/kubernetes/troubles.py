@@ -85,7 +85,9 @@ def node_status(given: Mapping[str, Any], now: str) -> Object:
 def spread(
     plane: ControlPlane, pods: Pods, resource: Resource, held: Object, given: Mapping[str, Any]
 ) -> None:
-    """Make as many pods of a workload ill as its given status counts; keep its conditions."""
+    """Make as many pods of a workload ill, or well, as its given status counts; keep its
+    conditions.
+    """
     if any(key in given for key in _COUNTS):
         mine = _pods_of(plane, resource, held)
         ready = _ready_by(given, len(mine))
@@ -93,6 +95,10 @@ def spread(
         for pod in well[ready:]:
             pods.given.add(pod["metadata"]["uid"])
             status = behaviour.status_of("never-ready", pod, stamp(plane.now))
+            plane.set_status(PODS, pod, status)
+        for pod in [pod for pod in mine if pod not in well][: max(0, ready - len(well))]:
+            pods.given.discard(pod["metadata"]["uid"])
+            status = behaviour.status_of("ready", pod, stamp(plane.now))
             plane.set_status(PODS, pod, status)
         plane.catch_up(plane.now)
     key = (held["metadata"]["namespace"], held["metadata"]["name"])

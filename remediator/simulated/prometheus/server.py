@@ -32,14 +32,12 @@ _PAGES = {
 class Prometheus:
     """One Prometheus, which scrapes nothing: it has what tests say."""
 
-    def __init__(
-        self, clock: Clock, spec: PrometheusSpec | None = None, rules: Rules | None = None
-    ) -> None:
+    def __init__(self, spec: PrometheusSpec, clock: Clock, rules: Rules | None = None) -> None:
         """Make one whose series begin now.
 
         Args:
+            spec: the series.
             clock: what «now» is, for queries and for changes.
-            spec: the series; None: no series yet.
             rules: how it evaluates; None: as Prometheus 3 does.
 
         Raises:
@@ -49,8 +47,7 @@ class Prometheus:
         self._rules = rules or Rules()
         self._store = Store()
         self._interval = PrometheusSpec().interval
-        if spec is not None:
-            self.change(spec)
+        self.change(spec)
 
     def change(self, spec: PrometheusSpec, at: datetime | None = None) -> None:
         """Let these series go on so from a time on (None: from now); others stay as they are.

@@ -88,7 +88,7 @@ def simulated(series: Mapping[str, str], at: timedelta, rules: Rules | None = No
         {"series": [{"series": name, "values": values} for name, values in series.items()]}
     )
     clock = ManualClock(EPOCH)
-    made = Prometheus(clock, spec, rules)
+    made = Prometheus(spec, clock, rules)
     clock.advance(at)
     return made
 

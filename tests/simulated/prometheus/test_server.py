@@ -49,7 +49,7 @@ class World:
 
     def __init__(self, held: PrometheusSpec, rules: Rules | None = None) -> None:
         self.clock = ManualClock(START)
-        self.prometheus = Prometheus(self.clock, held, rules)
+        self.prometheus = Prometheus(held, self.clock, rules)
         self.web = Web((), self.clock, {PROMETHEUS_URL: self.prometheus})
         self.client = PrometheusClient(PrometheusSettings(url=f"{PROMETHEUS_URL}/"), self.web)
 
