@@ -105,6 +105,15 @@ def test_conditions_that_a_status_gives_stand_until_there_is_progress() -> None:
     assert "Exceeded" not in json.dumps(world.after(minutes=1).status(DEPLOYMENTS, "api"))
 
 
+def test_a_listed_pod_is_what_its_annotation_says_since_time_zero() -> None:
+    ill = pod("api-x", labels={"app": "api"}, annotations={ANNOTATION: "crashes"})
+    world = World(deployment("api", "shop", replicas=2), ill)
+    assert world.ready()["api-x"] is False
+    assert "ProgressDeadlineExceeded" not in json.dumps(world.status(DEPLOYMENTS, "api"))
+    world.cluster.apply(pod("api-x", annotations={ANNOTATION: "ready"}))
+    assert world.after(seconds=5).ready()["api-x"] is True
+
+
 def test_owners_that_are_not_listed_are_made_up() -> None:
     """As in a world that was recorded from one pod: deleting it brings another."""
     owner = {"kind": "ReplicaSet", "name": "web-5d9f", "uid": "u-1", "controller": True}
