@@ -111,7 +111,7 @@ class Pair:
     def settle(self) -> None:
         """Until neither changes any more."""
         self.simulated.clock.advance(timedelta(minutes=10))
-        eventually(self._at_rest, 60.0, what="the real controllers to come to rest")
+        eventually(self._at_rest, 120.0, what="the real controllers to come to rest")
 
     def agree(self) -> dict[str, Any]:
         """Both must hold the same; returns it."""
