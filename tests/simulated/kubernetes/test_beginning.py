@@ -202,6 +202,10 @@ def test_a_claim_is_bound_unless_it_says_otherwise() -> None:
     [
         ({"kind": "Pod", "metadata": {"name": "a"}}, "needs apiVersion and kind"),
         ({"apiVersion": "v1", "kind": "Pod", "metadata": {}}, "needs metadata.name"),
+        (
+            {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler"},
+            "is served in autoscaling/v2 only, not in autoscaling/v1",
+        ),
         (pod("Api"), 'Pod "Api" is invalid: metadata.name'),
         ({**deployment("api", "shop"), "spec": {"replicas": "3"}}, "spec.replicas: '3' is not a"),
         ({**deployment("api", "shop"), "spec": {"replicas": -1}}, "must be greater than or equal"),
