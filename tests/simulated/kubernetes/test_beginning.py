@@ -182,6 +182,26 @@ def test_a_kind_that_nobody_knows_is_stored_and_served() -> None:
     assert (listed["kind"], listed["items"][0]["kind"]) == ("RolloutList", "Rollout")
 
 
+def test_a_definition_says_where_its_kind_is_served() -> None:
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "oxen.farm.example.org"},
+        "spec": {
+            "group": "farm.example.org",
+            "scope": "Cluster",
+            "names": {"plural": "oxen", "kind": "Ox"},
+            "versions": [{"name": "v1"}],
+        },
+    }
+    ox = {"apiVersion": "farm.example.org/v1", "kind": "Ox", "metadata": {"name": "bob"}}
+    world = World(ox, definition)  # in any order
+    kind = Resource("farm.example.org", "v1", "oxen", "Ox", namespaced=False)
+    assert world.get(kind, "bob")["metadata"]["name"] == "bob"
+    assert world.cluster.delete("ox", "", "bob")
+    assert world.get(kind, "bob") == 404
+
+
 def test_a_claim_is_bound_unless_it_says_otherwise() -> None:
     head = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
     world = World(
