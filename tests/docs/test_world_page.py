@@ -12,8 +12,9 @@ from remediator.simulated.commands import Commands
 from remediator.simulated.http import Web
 from remediator.simulated.prometheus import Prometheus, notation
 from remediator.simulated.prometheus.evaluating import Rules
+from remediator.simulated.prometheus.model import PrometheusSpec
 from remediator.simulated.prometheus.vectors import Unsupported
-from remediator.simulated.spec import PrometheusSpec, WorldSpec
+from remediator.simulated.spec import WorldSpec
 from remediator.testing.clock import ManualClock
 from tests.simulated.stage import passing
 
