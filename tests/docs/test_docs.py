@@ -192,7 +192,7 @@ SETTINGS = [
     (page, number, text)
     for page in PAGES
     for number, text in enumerate(blocks(page, "yaml"))
-    if set(YAML(typ="safe", pure=True).load(text) or {}) & _SECTIONS
+    if set(next(YAML(typ="safe", pure=True).load_all(text), None) or {}) & _SECTIONS
 ]
 
 
