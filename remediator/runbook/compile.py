@@ -54,9 +54,7 @@ def compile_each(
     documents: Sequence[Document], registry: Registry, *, whole: bool = True
 ) -> tuple[RunbookSet, Sequence[Finding]]:
     """Compile as `compile_documents` does; return what has no fault, and every fault."""
-    shelf = uses.shelve(documents, whole=whole)
-    found, findings = _compiled(shelf, registry)
-    return replace(found, documents=tuple(documents)), findings
+    return _compiled(uses.shelve(documents, whole=whole), registry)
 
 
 def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, ...]:

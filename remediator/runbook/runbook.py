@@ -406,4 +406,4 @@ class RunbookSet:
     runbooks: tuple[Runbook, ...]
     fragments: tuple[Fragment, ...] = ()
     documents: tuple[Document, ...] = field(default=(), repr=False, compare=False)
-    """What they were compiled from, for others that want to use them."""
+    """What they were compiled from, for others that want to use them; where they are kept."""
