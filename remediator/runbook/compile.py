@@ -164,6 +164,11 @@ class _Whole:
         self.matchers = tuple(
             self._matchers(("match", number), text) for number, text in enumerate(spec.match)
         )
+        for name, declared in spec.parameters.items():
+            if declared.required:
+                text = f'no alert can start it: the parameter "{name}" has no default'
+                hint = "give it one; or leave match out, and let others use it"
+                self.fault(("parameters", name), "no-default", text, hint)
         self.condition = self.texts.condition(("if",), spec.if_, self.making.parameters)
         names = self.condition.names if self.condition else frozenset()
         for name in sorted(names & {"run.id", "run.name"}):
