@@ -137,9 +137,7 @@ class _Play:
         self._story = Story(self._start)
         self._read = 0
         self._heard = 0
-        self._daemon = daemon(
-            None, self._watch.runbooks, self._setup(registry), clock=self._clock
-        )
+        self._daemon = daemon(None, self._watch.runbooks, self._setup(registry), clock=self._clock)
         self._happenings = Happenings(self._daemon, self._world, registry.sources["alertmanager"])
 
     def _setup(self, registry: Registry) -> Setup:
