@@ -53,12 +53,14 @@ def command(paths: tuple[Path, ...], name: str, config: Path | None, output: str
 
 
 def _needed(runbooks: Sequence["Runbook"]) -> Sequence["Permission"]:
-    steps = [(runbook.namespace, step) for runbook in runbooks for step in runbook.steps]
-    steps += [(r.namespace, r.verify.step) for r in runbooks if r.verify and r.verify.step]
+    steps = [(runbook, step) for runbook in runbooks for step in runbook.steps]
+    steps += [(one, one.verify.step) for one in runbooks if one.verify and one.verify.step]
     return [
-        replace(permission, scope=home) if home and permission.scope == _ANY else permission
-        for home, step in steps
-        for permission in _of_step(step)
+        replace(permission, scope=runbook.namespace)
+        if runbook.namespace and permission.scope == _ANY
+        else permission
+        for runbook, step in steps
+        for permission in _of_step(runbook, step)
     ]
 
 
@@ -76,7 +78,7 @@ def _for_resources(settings: "Settings") -> Iterator["Permission"]:
             yield Permission("kubernetes", f"{one.rbac}/status", ("patch",), scope)
 
 
-def _of_step(step: "CompiledStep") -> Sequence["Permission"]:
+def _of_step(runbook: "Runbook", step: "CompiledStep") -> Sequence["Permission"]:
     """Ask the operation, with what is written out.
 
     A value that only the alert brings stands as `*`; operations take the scope that they can't
@@ -85,7 +87,7 @@ def _of_step(step: "CompiledStep") -> Sequence["Permission"]:
     Raises:
         Failure: the operation can't tell without the value.
     """
-    given = {name: _known(value) for name, value in step.parameters.items()}
+    given = {name: _known(value) for name, value in runbook.fixed(step).items()}
     params = step.operation.Params.model_construct(**given)
     try:
         return step.operation.permissions(params)

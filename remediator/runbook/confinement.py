@@ -62,7 +62,7 @@ def kept_home(runbook: Runbook) -> Runbook:
 def _faults(runbook: Runbook) -> Iterator[Finding]:
     verify = runbook.verify.step if runbook.verify else None
     for step in (*runbook.steps, *([verify] if verify else [])):
-        written = {name: value for name, value in step.parameters.items() if _plain(value)}
+        written = {name: value for name, value in runbook.fixed(step).items() if _plain(value)}
         why = strays(runbook.namespace, step.operation, written, partly=True)
         if why:
             file, line, column = step.where.rsplit(":", 2)

@@ -144,7 +144,7 @@ class _Flattening:
             lane=place.lane,
         )
         if place.depth >= DEEPEST_USE:
-            self.fault(place, (*one.path, "use"), "deep-use", _TOO_DEEP)
+            self.fault((*one.path, "use"), "deep-use", _TOO_DEEP, place)
             return Part(one.id, (), frame)
         if self.reads(_names(one.condition), place.frame).about_alert:
             self.refuse_in_block(place, one.path)
@@ -170,10 +170,10 @@ class _Flattening:
         reads = self.reads(names_in(one.items), place.frame)
         for name in sorted(reads.names & _CHANGING if one.items is not None else ()):
             text = f"the list reads {name}, which is not the same when it is read again"
-            self.fault(place, (*one.path, "for_each"), "changing-list", text)
+            self.fault((*one.path, "for_each"), "changing-list", text, place)
         condition = self.reads(_names(one.condition), place.frame)
         if condition.about_alert:
-            self.fault(place, (*one.path, "if"), "rung-in-block", _RUNG_IN_BLOCK)
+            self.fault((*one.path, "if"), "rung-in-block", _RUNG_IN_BLOCK, place)
         block = Block(
             id=f"{place.frame.prefix}{one.id}",
             parallel=one.parallel,
@@ -212,7 +212,7 @@ class _Flattening:
         if place.block is None:
             return
         if place.entry is None:
-            self.fault(place, (*path, "if"), "rung-in-block", _RUNG_IN_BLOCK)
+            self.fault((*path, "if"), "rung-in-block", _RUNG_IN_BLOCK, place)
             return
         composed, entry = place.entry
         name = place.composed.written.name
@@ -260,7 +260,7 @@ class _Flattening:
             found |= self.reads(names_in(dict(part.frame.outputs)), part.frame)
         return found
 
-    def fault(self, place: _Place, path: Path, code: str, message: str) -> None:
+    def fault(self, path: Path, code: str, message: str, place: _Place) -> None:
         self.findings.add(place.composed.written.doc.finding(path, code, message))
 
 

@@ -23,6 +23,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     others = [key for key in ONLY_RUNBOOKS if key != "match"]
     schema["if"] = {"anyOf": [{"required": [key]} for key in others]}
     schema["then"] = {"required": ["match"]}
+    schema["properties"]["repeat"] = _plainly(schema["properties"]["repeat"])
     definitions = schema.setdefault("$defs", {})
     given = _with_of_actions(definitions, registry)
     names = sorted(registry.operations)

@@ -16,7 +16,7 @@ from remediator.runbook import arguments, expressions
 from remediator.runbook import scope as scopes
 from remediator.runbook.arguments import ParameterSpec
 from remediator.runbook.document import Document
-from remediator.runbook.expressions import Expression, ExpressionFailed
+from remediator.runbook.expressions import Expression, ExpressionFailed, Template
 from remediator.runbook.schema import OnFailure
 from remediator.runbook.scope import (
     ROOT,
@@ -329,6 +329,16 @@ class Runbook:
             place = (at.frame, at.block, at.lane)
         return scopes.scope_at(values, steps, self.parts, given, place)
 
+    def fixed(self, step: CompiledStep) -> dict[str, Compiled]:
+        """Return a step's parameters with everything put in that is known before any alert comes.
+
+        What an alert, an earlier step or whoever starts the run decides stays a `Template`.
+        """
+        unknown = dict.fromkeys(self.parameters)  # a person may give others than the defaults
+        place = (step.frame, step.block, step.lane)
+        scope = scopes.scope_at({}, {}, self.parts, unknown, place)
+        return {name: _as_known(value, scope.values) for name, value in step.parameters.items()}
+
     def results(self, scope: Scope) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return the run's outputs as JSON, and why the others could not be worked out.
 
@@ -353,6 +363,19 @@ class Runbook:
         scope = self.scope(context, run={}, now=_NEVER, steps={})
         found = render(self.repeat.key, scope.values)
         return found if isinstance(found, str) else expressions.to_text(found)
+
+
+def _as_known(value: Compiled, values: Mapping[str, Any]) -> Compiled:
+    if isinstance(value, Template):
+        try:
+            return value.render(values)
+        except ExpressionFailed:
+            return value
+    if isinstance(value, Mapping):
+        return {key: _as_known(inner, values) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_known(inner, values) for inner in value]
+    return value
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)  # a key may not read the time

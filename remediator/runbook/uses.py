@@ -17,8 +17,11 @@ from remediator.runbook.schema import FragmentSpec, spec_for
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Written:
-    """One document that says what it should. `text` is its own part of its file; `home` is where a
-    resource of the cluster lives."""
+    """One document that says what it should.
+
+    `text` is what it says: its own part of its file, or the whole file when nothing else is in it.
+    `home` is where a resource of the cluster lives.
+    """
 
     doc: Document
     spec: FragmentSpec
@@ -198,5 +201,5 @@ def _way(start: Written | None, goal: Written, shelf: Shelf) -> Sequence[Written
 def together(one: Written, used: Sequence[Written]) -> str:
     """Return a text that holds a document and all that it uses, and needs no other."""
     texts = [one.text if one.text.endswith("\n") else f"{one.text}\n"]
-    texts += [f"{each.text.rstrip()}\n" for each in used]
+    texts += [f"{_own_text(each.doc).rstrip()}\n" for each in used]
     return "---\n".join(texts) if used else one.text

@@ -186,13 +186,13 @@ def test_every_command_in_the_documents_is_one(page: str, line: str) -> None:
 
 _SECTIONS = {
     *("senders", "policy", "slack", "groups", "pagerduty", "opsgenie", "teams", "email"),
-    *("webhooks", "apprise", "grafana", "escalate_to"),
+    *("webhooks", "apprise", "grafana", "escalate_to", "resources"),
 }
 SETTINGS = [
     (page, number, text)
     for page in PAGES
     for number, text in enumerate(blocks(page, "yaml"))
-    if set(YAML(typ="safe", pure=True).load(text) or {}) & _SECTIONS
+    if set(next(YAML(typ="safe", pure=True).load_all(text), None) or {}) & _SECTIONS
 ]
 
 
