@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from remediator.app.accepting import Ruling
-from remediator.app.watching import Cluster, Held, Shelf
+from remediator.app.watching import Held, Shelf
 from remediator.clients.errors import ClientError, Conflict, Missing, Refused
-from remediator.clients.kubernetes.resources import RUNBOOKS
+from remediator.clients.kubernetes.resources import RUNBOOKS, Object, Resource
 from remediator.engine import guardrails
 from remediator.engine.hint import Hint
 from remediator.journal.protocol import Journal
@@ -39,6 +39,22 @@ _LOOKS_A_COUNT = 4
 _MOST_WRITES = 100
 # A role that lets us read and not write: somebody must act.
 _REFUSED_AGAIN = timedelta(minutes=1)
+
+
+class Statuses(Protocol):
+    """The part of a client that reporting needs."""
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        sub: str,
+    ) -> Object:
+        """Patch one object's subresource."""
+        ...
 
 
 class Rulings(Protocol):
@@ -84,7 +100,7 @@ class Reporter:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: Statuses,
         journal: Journal,
         rulings: Rulings,
         shelf: Shelf,

@@ -36,7 +36,7 @@ _REFUSED_AGAIN_S = 30.0
 
 
 class Cluster(Protocol):
-    """The part of a client that watching and reporting need."""
+    """The part of a client that watching needs."""
 
     async def listing(self, resource: Resource, namespace: str | None, *, most: int) -> Listing:
         """Read all objects, and the version to watch on from."""
@@ -46,18 +46,6 @@ class Cluster(Protocol):
         self, resource: Resource, namespace: str | None, *, since: str
     ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Open a watch from a version."""
-        ...
-
-    async def patch(
-        self,
-        resource: Resource,
-        namespace: str,
-        name: str,
-        patch: Mapping[str, Any],
-        *,
-        sub: str,
-    ) -> Object:
-        """Patch one object's subresource."""
         ...
 
 

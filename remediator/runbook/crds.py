@@ -143,7 +143,6 @@ RULES: Mapping[str, tuple[_Schema, ...]] = {
 """What the models' validators say, by the name of the model."""
 
 IN_THE_DAEMON: Mapping[str, str] = {
-    "FragmentSpec": "a base class; RunbookSpec has the rules",
     "ParameterSpec": "values of any type are compared with each other",
     "Approval": "its reminders are in order and before its timeout: CEL reads no `7d`",
     "Window": "a base class; Freeze and Maintenance have the rules",

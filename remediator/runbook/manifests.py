@@ -67,7 +67,7 @@ def text_of(kind: str, home: Home, spec: Any) -> str:
         text = stream.getvalue()
         if [one.value for one in document.parse(text, "")] == [value]:
             return text
-    except (YAMLError, RunbookErrors):
+    except (YAMLError, RunbookErrors, RecursionError):
         pass
     # A text that YAML can't carry as it is; JSON is YAML, too.
     return canonical.dumps(value) + "\n"

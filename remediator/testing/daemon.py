@@ -17,6 +17,7 @@ from remediator.engine.desk import PeopleDesk
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.overrides import OverrideControl
 from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import AlertSignal, Pace, Ports, Silencer
 from remediator.engine.reconcile import Reconciler
@@ -169,6 +170,9 @@ class InProcessDaemon:
             ApprovalDesk(self.journal, self.clock, directory),
             self.control,
             self.pauses,
+        )
+        self.overrides = OverrideControl(
+            self.journal, self.library, directory, lambda: self.policy, self.clock
         )
         self.ports = Ports(
             journal=self.journal,

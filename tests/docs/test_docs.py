@@ -186,7 +186,7 @@ def test_every_command_in_the_documents_is_one(page: str, line: str) -> None:
 
 _SECTIONS = {
     *("senders", "policy", "slack", "groups", "pagerduty", "opsgenie", "teams", "email"),
-    *("webhooks", "apprise", "grafana", "escalate_to"),
+    *("webhooks", "apprise", "grafana", "escalate_to", "resources"),
 }
 SETTINGS = [
     (page, number, text)

@@ -99,6 +99,15 @@ def test_a_runbook_without_a_test_has_none(stage: Stage) -> None:
     ]
 
 
+def test_of_a_runbook_that_only_observes_no_change_is_asked(stage: Stage) -> None:
+    observing = LADDER.replace("mode: auto", "mode: observe")
+    (found,) = stage.play(f"tests:{NOT_FOR_IT}", runbook=observing, world=CHECKED).coverage
+    assert {goal.what for goal in found.goals} == {
+        *("true", "false"),
+        *("if is true", "if is false", "planned"),
+    }
+
+
 def test_only_chosen_tests_are_played(stage: Stage) -> None:
     stage.write("shop.yaml", LADDER)
     path = stage.write("shop.test.yaml", f"{CHECKED}tests:{HELPS}{DOES_NOT}{NOT_FOR_IT}")

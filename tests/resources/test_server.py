@@ -11,6 +11,7 @@ from tests.servers.kubernetes import ControlPlane, KubectlFailed
 
 _STEP: Any = SPEC["steps"][0]
 _STEPS = [_STEP]
+_DO: Any = {"action": _STEP["action"], "with": _STEP["with"]}
 
 
 def _apply(cluster: ControlPlane, manifest: Any) -> None:
@@ -40,6 +41,21 @@ GOOD: dict[str, Callable[[str], Any]] = {
         "a", ns, verify={"action": "http.check", "with": {"url": "http://a"}, "within": "5m"}
     ),
     "one name to escalate to": lambda ns: runbook("a", ns, on_failure={"escalate": "pagerduty"}),
+    "parameters, a list, a group and runs that wait": lambda ns: runbook(
+        "a",
+        ns,
+        parameters={"max": {"type": "integer", "default": 20, "minimum": 1, "enum": [20, 30]}},
+        repeat={"mode": "queued", "key": "${{ labels.deployment }}", "most": 5},
+        steps=[
+            {"id": "each", "for_each": "${{ vars.all }}", "most": 5, "parallel": 2, **_DO},
+            {"id": "own", "for_each": ["a", "b"], **_DO},
+            {"id": "both", "parallel": 2, "steps": [{"id": "x", **_DO}, {"id": "y", "use": "f"}]},
+            {"id": "used", "use": "drain-pod", "with": {"pod": "${{ labels.pod }}"}},
+        ],
+        vars={"all": ["a"]},
+        outputs={"replicas": "${{ steps.used.plan }}", "n": 1},
+    ),
+    "a fragment": lambda ns: runbook("a", ns, match=None, mode=None, verify=None),
     "no limits": lambda ns: policy("a", ns),
     "limits": lambda ns: policy(
         "a",
@@ -59,6 +75,44 @@ BAD: dict[str, tuple[Callable[[str], Any], str]] = {
     "another name": (lambda ns: runbook("a", ns, name="b"), "spec.name must be metadata.name"),
     "a dot in the name": (lambda ns: runbook("a.b", ns), "small letters, digits and -"),
     "a long name": (lambda ns: runbook("a" * 64, ns), "at most 63"),
+    "a runbook without match": (
+        lambda ns: runbook("a", ns, match=None),
+        "match is missing; without it, this is a fragment",
+    ),
+    "a step of two kinds": (
+        lambda ns: runbook("a", ns, steps=[{**_STEP, "use": "f"}]),
+        "an action, a use or steps; one of the three",
+    ),
+    "a step of none": (
+        lambda ns: runbook("a", ns, steps=[{"id": "a"}]),
+        "an action, a use or steps; one of the three",
+    ),
+    "a group in a group": (
+        lambda ns: runbook(
+            "a", ns, steps=[{"id": "a", "steps": [{"id": "b", "steps": [{"id": "c", **_DO}]}]}]
+        ),
+        'unknown field "spec.steps[0].steps[0].steps"',
+    ),
+    "a member of two kinds": (
+        lambda ns: runbook("a", ns, steps=[{"id": "a", "steps": [{"id": "b", "use": "f", **_DO}]}]),
+        "a step of a group has an action, or a use",
+    ),
+    "a group with a timeout": (
+        lambda ns: runbook("a", ns, steps=[{"id": "a", "steps": [_STEP], "timeout": "5m"}]),
+        "each step of a group has its own",
+    ),
+    "a use that is tried again": (
+        lambda ns: runbook("a", ns, steps=[{"id": "a", "use": "f", "retry": {"attempts": 2}}]),
+        "the steps of what is used have their own",
+    ),
+    "one at a time, five at most": (
+        lambda ns: runbook("a", ns, repeat={"mode": "single", "most": 5}),
+        "most is for queued and parallel",
+    ),
+    "a parameter's name": (
+        lambda ns: runbook("a", ns, parameters={"Max-Size": {}}),
+        "each name: ^[a-z]",
+    ),
     "no match": (lambda ns: runbook("a", ns, match=[]), "spec.match"),
     "no steps": (lambda ns: runbook("a", ns, steps=[]), "spec.steps"),
     "no description": (lambda ns: runbook("a", ns, description=None), "spec.description: Required"),

@@ -70,10 +70,6 @@ class Cluster:
         finally:
             self.open -= 1
 
-    async def patch(self, *_: Any, **__: Any) -> Object:
-        """A feed never writes."""
-        raise AssertionError("a feed writes nothing")
-
     def say(self, kind: Kind, made: Object) -> None:
         """Let something happen."""
         self.events.put_nowait(Event(kind, made, made["metadata"]["resourceVersion"]))

@@ -94,7 +94,7 @@ class Pods:
             }
             plane.set_status(PODS, pod, {**status, "phase": "Pending", "conditions": [condition]})
             return
-        condition |= {"status": "True", "lastTransitionTime": now}
+        condition = scheduled(plane)
         self._loads[node] = self._loads.get(node, 0) + 1
         plane.store.put(
             PODS,
@@ -136,6 +136,16 @@ class Pods:
             plane.look_at(PODS, key)
 
         plane.after(min(grace, stops), end)
+
+
+def scheduled(plane: ControlPlane) -> Object:
+    """Return the condition of a pod that has found its node now."""
+    return {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": stamp(plane.now),
+    }
 
 
 def open_to_pods(node: Object) -> bool:
