@@ -4,7 +4,7 @@
 be used keeps nothing else from being looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from remediator.plugin.registry import Registry
     from remediator.runbook.document import Document
     from remediator.runbook.findings import Finding
-    from remediator.runbook.lint import Subject
+    from remediator.runbook.lint import Part, Subject
     from remediator.runbook.lint.ignores import Silenced
     from remediator.runbook.policy_file import PolicySource
 
@@ -60,6 +60,11 @@ class _Files:
     policies: list["_File"] = field(default_factory=list)
     rules: list["_File"] = field(default_factory=list)
     count: int = 0
+    whole: bool = True
+    """Whether all could be read; else what one uses may stand in one that can't."""
+    tests: list[Path] = field(default_factory=list)
+    named: list[Path] = field(default_factory=list)
+    """Files that were named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,10 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
     for looked in settings:
         findings += looked.findings
     policies = _policies(files, settings, findings)
-    subjects = _compiled(files.runbooks, registry, findings)
+    known = [looked.settings for looked in settings if looked.settings is not None]
+    unconfined = {name for one in known for name in one.resources.unconfined}
+    loaded = _compiled(files, registry, findings, unconfined)
+    subjects = loaded.subjects
     runbooks = [subject.runbook for subject in subjects]
     for looked in settings:
         findings += looked.people(runbooks)
@@ -95,8 +103,9 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
     carried = lint.Carried(check_labels.of_incidents(wanted.journal, settings), rules)
     # Of several nobody can say which will hold.
     policy = policies[0] if len(policies) == 1 else None
-    findings += lint.lint(subjects, lint.Surroundings(policy, carried))
-    findings += _modelines(subjects)
+    findings += lint.lint(subjects, lint.Surroundings(policy, carried), loaded.fragments)
+    findings += _modelines([*subjects, *loaded.fragments])
+    findings += _tests(files, registry)
     said: list[ignores.Ignore] = []
     for one in (*files.runbooks, *files.configs, *files.policies):
         comments, wrong = ignores.read(one.documents, catalogue.codes())
@@ -111,7 +120,8 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
 
 def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
     """Read every file, and tell what is what; what can't be read is a finding."""
-    from remediator.runbook import store  # noqa: PLC0415 - imports CEL
+    from remediator.rehearsal import files as rehearsed  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook import store  # noqa: PLC0415
 
     found = _Files()
     configs = {path.resolve() for path in wanted.configs}
@@ -123,7 +133,12 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
         if path.resolve() in configs:
             continue
         given = list(store.files([path]))
-        if not given:
+        if path.is_file():
+            found.named.append(path)
+        tests, _ = rehearsed.find([path])
+        found.tests += tests
+        found.count += len(tests)
+        if not given and not tests:
             findings.append(_nothing(path))
         for file in given:
             if file.resolve() in configs:
@@ -131,6 +146,7 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
             one = _read(file, findings)
             if one is None:
                 found.count += 1
+                found.whole = False
                 continue
             where = _kind(one, found)
             if where is not None:
@@ -208,40 +224,98 @@ def _policies(
     return good
 
 
-def _compiled(
-    files: Sequence[_File], registry: "Registry", findings: list["Finding"]
-) -> list["Subject"]:
-    """Compile every runbook; returns those that load, each with its document."""
-    from remediator.runbook import compile as compiler  # noqa: PLC0415 - imports CEL
-    from remediator.runbook import confinement, manifests, policy_resource  # noqa: PLC0415
-    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
-    from remediator.runbook.lint import Subject  # noqa: PLC0415
+@dataclass
+class _Loaded:
+    """What loads of the runbooks' files, each with its document."""
 
-    found: list[Subject] = []
-    runbooks = []
-    for doc in (doc for one in files for doc in one.documents):
+    subjects: list["Subject"] = field(default_factory=list)
+    fragments: list["Part"] = field(default_factory=list)
+
+
+def _compiled(
+    files: _Files,
+    registry: "Registry",
+    findings: list["Finding"],
+    unconfined: Collection[str],
+) -> _Loaded:
+    """Compile every document; what has a fault is left out, and the fault told.
+
+    Args:
+        unconfined: namespaces whose runbooks may act elsewhere.
+    """
+    from remediator.runbook import (  # noqa: PLC0415 - imports CEL
+        compile as compiler,
+    )
+    from remediator.runbook import (  # noqa: PLC0415 - likewise
+        confinement,
+        manifests,
+        policy_resource,
+    )
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+    from remediator.runbook.lint import Part, Subject  # noqa: PLC0415
+
+    documents: list[Document] = []
+    for doc in (doc for one in files.runbooks for doc in one.documents):
         if not (manifests.is_manifest(doc.value) and doc.value.get("kind") == manifests.POLICY):
-            runbooks.append(doc)
+            documents.append(doc)
             continue
         try:
             policy_resource.rules_in(doc)
         except RunbookErrors as error:
             findings += error.findings
-    compiled, faults = compiler.compile_each(runbooks, registry)
+    documents += _used_elsewhere(files, documents)
+    made, faults = compiler.compile_each(documents, registry, whole=files.whole)
     findings += faults
-    at = {(doc.file, doc.first_line): doc for doc in runbooks}
-    for runbook in compiled.runbooks:
-        doc = at[runbook.file, runbook.line]
-        if manifests.is_manifest(doc.value):
-            doc = manifests.spec_of(doc)[0]
+    at = {(doc.file, doc.first_line): doc for doc in documents}
+    found = _Loaded()
+    for runbook in made.runbooks:
+        doc = at[(runbook.file, runbook.line)]
+        if not runbook.namespace:
+            found.subjects.append(Subject(runbook, doc))
+            continue
         try:
-            found.append(Subject(confinement.kept_home(runbook), doc))
+            kept = runbook
+            if runbook.namespace not in unconfined:
+                kept = confinement.kept_home(runbook)
+            found.subjects.append(Subject(kept, manifests.spec_of(doc)[0]))
         except RunbookErrors as error:
             findings += error.findings
+    for fragment in made.fragments:
+        doc = at[(fragment.file, fragment.line)]
+        if manifests.is_manifest(doc.value):
+            doc, _ = manifests.spec_of(doc)
+        found.fragments.append(Part(fragment, doc))
     return found
 
 
-def _modelines(subjects: Sequence["Subject"]) -> Iterator["Finding"]:
+def _used_elsewhere(files: _Files, documents: Sequence["Document"]) -> Sequence["Document"]:
+    """Return what runbooks that were named one by one use of the files beside them."""
+    from remediator.runbook import store, uses  # noqa: PLC0415 - keeps --help quick
+
+    given = {one.path.resolve() for one in files.runbooks}
+    folders = {path.parent for path in files.named if any("use:" in d.source for d in documents)}
+    beside: list[Document] = []
+    for file in (file for folder in sorted(folders) for file in store.files([folder])):
+        if file.resolve() not in given:
+            one = _read(file, [])
+            beside += one.documents if one is not None else ()
+    return uses.wanted(documents, beside)
+
+
+def _tests(files: _Files, registry: "Registry") -> Iterator["Finding"]:
+    """Read the tests with all that they name; they are not run."""
+    from remediator.rehearsal import files as rehearsed  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+
+    nearby = rehearsed.Nearby(dict.fromkeys(path.parent for path in files.tests))
+    for path in dict.fromkeys(files.tests):
+        try:
+            rehearsed.load(path, registry, nearby)
+        except RunbookErrors as error:
+            yield from error.findings
+
+
+def _modelines(subjects: Sequence["Part"]) -> Iterator["Finding"]:
     from remediator.runbook.lint import spelling  # noqa: PLC0415 - keeps --help quick
 
     docs = {subject.doc.file: subject.doc for subject in reversed(subjects)}

@@ -7,7 +7,7 @@ here: no notifier, no journal that can be written, no client without its read-on
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,8 @@ async def looking(
 
     Args:
         at: the time for which Prometheus is asked; None for now.
-        world: a file that holds the world to look at; its time stands still.
+        world: a file that holds the world to look at; its time stands still, a test's where its
+            first expectation is.
 
     Raises:
         Failure: the world can't be read.
@@ -99,10 +100,12 @@ def _recorded(settings: "Settings", path: Path) -> tuple["Reading", "Clock"]:
         if tests.is_test(path):
             test = tests.load(path, runbook_files.registry())
             spec, start = test.cases[0].world, test.spec.start
+            after = test.cases[0].spec.expect[0].at
         else:
-            spec, start = files.load(path), SystemClock().now()
+            spec, start, after = files.load(path), SystemClock().now(), timedelta()
         clock = ManualClock(start)
         world = Simulated(spec, clock)
+        clock.advance(after)
     except RunbookErrors as error:
         findings = "\n".join(str(finding) for finding in error.findings)
         raise Failure(f"the world can't be used:\n{findings}") from None

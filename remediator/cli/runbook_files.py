@@ -18,7 +18,7 @@ def registry() -> "Registry":
     """Load every plugin.
 
     Raises:
-        Failure: two plugins claim one name.
+        Failure: two plugins claim one name, or one can't be imported.
     """
     from remediator.plugin import registry as plugins  # noqa: PLC0415 - imports every action
 
@@ -26,6 +26,8 @@ def registry() -> "Registry":
         return plugins.load()
     except plugins.DuplicatePlugin as error:
         raise Failure(str(error)) from None
+    except ImportError as error:
+        raise Failure(f"a plugin can't be loaded: {error}") from None
 
 
 def load(paths: Sequence[Path], known: "Registry") -> Sequence["Runbook"]:

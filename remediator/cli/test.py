@@ -43,6 +43,7 @@ _COLOURS: Mapping[str, Mapping[str, Any]] = {
     help="Only tests whose file or name contains this; repeatable.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="A line for each test, in place of a dot.")
+@click.option("--story", is_flag=True, help="Tell what happened in tests that pass, too.")
 @click.option("--coverage", "show_coverage", is_flag=True, help="Show what no test goes through.")
 @click.option(
     "--fail-under",
@@ -63,6 +64,7 @@ def command(
     paths: tuple[Path, ...],
     chosen: tuple[str, ...],
     verbose: bool,
+    story: bool,
     show_coverage: bool,
     fail_under: float | None,
     junit: Path | None,
@@ -91,7 +93,7 @@ def command(
     if output == "json":
         show.as_json(report.to_json(outcome, took_s))
     else:
-        _print(report.failures(outcome))
+        _print(report.failures(outcome, passed_too=story))
         if show_coverage:
             click.echo()
             _print(report.covered(outcome.coverage))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from remediator.model.canonical import JSON, JSONObject
+from remediator.model.limits import Mode
 from remediator.rehearsal.watching import Marks, written
 from remediator.runbook.runbook import CompiledStep, Runbook
 
@@ -129,7 +130,7 @@ def _goals(runbook: Runbook, marks: Marks) -> Iterator[Goal]:
         if name not in seen:  # the items of a for_each are one step
             seen.add(name)
             yield from _of_step(runbook, step, name, marks)
-    if runbook.verify is not None:
+    if runbook.verify is not None and runbook.mode is not Mode.OBSERVE:
         yield Goal("verify", "it helped", True in marks.verified)
         yield Goal("verify", "it did not help", False in marks.verified)
 
@@ -144,6 +145,8 @@ def _of_step(runbook: Runbook, step: CompiledStep, name: str, marks: Marks) -> I
             yield Goal(name, "its expectation is not met", name in marks.unmet)
         return
     yield Goal(name, "planned", name in marks.planned)
+    if runbook.mode is Mode.OBSERVE:
+        return  # no test could let it change anything
     yield Goal(name, "applied", name in marks.applied)
     if runbook.on_failure.undo and name in marks.way_back:
         yield Goal(name, "taken back", name in marks.undone)

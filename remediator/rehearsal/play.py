@@ -8,7 +8,7 @@ happens. What came is compared by `expect`, and told by `story`. Called by `suit
 import asyncio
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -26,6 +26,7 @@ from remediator.rehearsal.story import Chapter, Story
 from remediator.rehearsal.teller import PagerTeller, Teller
 from remediator.rehearsal.watching import Watch
 from remediator.runbook.document import Path
+from remediator.simulated.spec import WorldSpec
 from remediator.simulated.world import World
 from remediator.testing.clock import ManualClock
 from remediator.testing.daemon import InProcessDaemon, Setup
@@ -71,18 +72,32 @@ class Played:
         return not self.failures
 
 
-def play(rehearsal: Rehearsal, case: Case, registry: Registry) -> Played:
+@dataclass(frozen=True, slots=True)
+class Theatre:
+    """Where a test is played; our own suite has one with a real API server in it."""
+
+    world: Callable[[WorldSpec, ManualClock], World] = World
+    daemon: type[InProcessDaemon] = InProcessDaemon
+    loop: Callable[[], asyncio.AbstractEventLoop] = SettlingLoop
+
+
+SIMULATED = Theatre()
+
+
+def play(
+    rehearsal: Rehearsal, case: Case, registry: Registry, theatre: Theatre = SIMULATED
+) -> Played:
     """Play one test to its end; in a loop of its own, so not from within another."""
     began = time.perf_counter()
-    with logs.captured() as errors, asyncio.Runner(loop_factory=SettlingLoop) as runner:
+    with logs.captured() as errors, asyncio.Runner(loop_factory=theatre.loop) as runner:
         try:
             clock = ManualClock(rehearsal.spec.start)
-            world = World(case.world, clock)
+            world = theatre.world(case.world, clock)
         except ValueError as error:
             failure = _no_world(rehearsal, case, str(error))
             watch = Watch(rehearsal.runbooks)
             return Played(case, (failure,), (), watch, time.perf_counter() - began)
-        one = _Play(rehearsal, case, registry, world, clock, errors)
+        one = _Play(rehearsal, case, registry, world, clock, errors, theatre.daemon)
         failures, story, watch = runner.run(one.play())
     took_s = time.perf_counter() - began
     unanswered = tuple(dict.fromkeys(str(a.request) for a in world.web.requests if not a.known))
@@ -108,6 +123,7 @@ class _Play:
         world: World,
         clock: ManualClock,
         errors: list[str],
+        daemon: type[InProcessDaemon],
     ) -> None:
         self._rehearsal = rehearsal
         self._case = case
@@ -121,9 +137,7 @@ class _Play:
         self._story = Story(self._start)
         self._read = 0
         self._heard = 0
-        self._daemon = InProcessDaemon(
-            None, self._watch.runbooks, self._setup(registry), clock=self._clock
-        )
+        self._daemon = daemon(None, self._watch.runbooks, self._setup(registry), clock=self._clock)
         self._happenings = Happenings(self._daemon, self._world, registry.sources["alertmanager"])
 
     def _setup(self, registry: Registry) -> Setup:

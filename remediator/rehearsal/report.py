@@ -57,15 +57,20 @@ def named(file: FileResult, played: Played) -> Printed:
     return Printed(f"{file.path}::{played.case.spec.name} {how} {took}", style)
 
 
-def failures(outcome: Outcome) -> Iterator[Printed]:
-    """Yield every failure, each with its story, and the faults of files."""
+def failures(outcome: Outcome, *, passed_too: bool = False) -> Iterator[Printed]:
+    """Yield every failure, each with its story, and the faults of files.
+
+    Args:
+        passed_too: the stories of tests that passed as well.
+    """
     for file in outcome.files:
         for finding in file.findings:
             yield Printed(str(finding), Style.BAD)
         for played in file.played:
-            if not played.passed:
+            if not played.passed or passed_too:
+                how = "PASSED" if played.passed else "FAILED"
                 yield Printed("")
-                yield Printed(f"FAILED {file.path}::{played.case.spec.name}", Style.HEAD)
+                yield Printed(f"{how} {file.path}::{played.case.spec.name}", Style.HEAD)
                 yield from of_test(played)
     for finding in outcome.findings:
         yield Printed(str(finding), Style.BAD)
@@ -77,7 +82,8 @@ def of_test(played: Played) -> Iterator[Printed]:
         yield from _failure(failure)
     for request in played.unanswered:
         yield Printed(f"  not in the world, and asked for: {_short(request)}", Style.BAD)
-    yield Printed("  the story:", Style.FAINT)
+    if played.story:
+        yield Printed("  the story:", Style.FAINT)
     yield from _story(played.story)
 
 

@@ -131,7 +131,7 @@ def seen_run(run: Run, view: RunView) -> SeenRun:
         verdicts=tuple(verdict_text(one) for one in view.verdicts),
         steps=steps,
         labels=view.labels,
-        outputs=getattr(run, "outputs", None) or {},
+        outputs=view.outputs.values,
     )
 
 

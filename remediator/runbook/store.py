@@ -20,11 +20,13 @@ _ENDINGS = (".yaml", ".yml")
 
 
 def load_folder(
-    paths: Sequence[Path], registry: Registry, *, policies_too: bool = False
+    paths: Sequence[Path], registry: Registry, *, keep: bool = False, policies_too: bool = False
 ) -> RunbookSet:
     """Load every document of these folders and files; they may use each other across files.
 
     Args:
+        keep: keep the documents, for others that want to use them; they are larger than what is
+            made of them.
         policies_too: whether manifests of policies may stand there. They are checked, and hold
             nothing: for commands that look at what the cluster is to be given.
 
@@ -42,7 +44,11 @@ def load_folder(
         findings += error.findings
     if findings:
         raise RunbookErrors(findings)
-    return replace(found, runbooks=tuple(map(confinement.kept_home, found.runbooks)))
+    return replace(
+        found,
+        runbooks=tuple(map(confinement.kept_home, found.runbooks)),
+        documents=tuple(documents) if keep else (),
+    )
 
 
 def _of_policy(doc: Document, *, allowed: bool) -> Sequence[Finding]:

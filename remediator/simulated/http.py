@@ -111,14 +111,14 @@ class Web(Http):
         """Every request so far, in order, and how it went."""
         return tuple(self._asked)
 
+    def serve(self, url: str, server: Server) -> None:
+        """Let a whole server answer below this URL from now on."""
+        self._servers[str(addressed(url, ())).rstrip("/")] = server
+
     def change(self, answers: Iterable[AnswerSpec]) -> None:
         """Answer these requests so from now on; others stay as they are."""
         for one in answers:
             self._answers[one.what] = list(one.answers or (one,))
-
-    def serve(self, url: str, server: Server) -> None:
-        """Let a whole server answer below a URL from now on."""
-        self._servers[str(addressed(url, ())).rstrip("/")] = server
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -101,7 +101,8 @@ class WorldSpec(Frozen):
 
 
 class WorldChange(WorldSpec):
-    """How the world changes: what stands here replaces the same thing, or is new."""
+    """How the world changes: what stands here replaces the same thing, or is new. A Kubernetes
+    manifest is laid over the object that there is: lists replace, null removes."""
 
     delete: tuple[Reference, ...] = ()
     """Kubernetes objects that are gone, as kind/namespace/name."""

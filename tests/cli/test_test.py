@@ -57,6 +57,13 @@ def test_each_has_a_line_when_asked() -> None:
     assert "shop.test.yaml::it is restarted PASSED (" in result.output
 
 
+@pytest.mark.usefixtures("folder")
+def test_what_happened_is_told_when_asked() -> None:
+    lines = run("--story", ".").output.splitlines()
+    assert "PASSED shop.test.yaml::it is restarted" in lines
+    assert "              shop: step restart done: restart the shop: done" in lines
+
+
 def test_a_failure_shows_the_difference_and_the_story(folder: Path) -> None:
     (folder / "shop.test.yaml").write_text(TESTS + FAILING)
     result = run("shop.test.yaml")

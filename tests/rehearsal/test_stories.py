@@ -275,6 +275,30 @@ tests:
     )
 
 
+def test_a_guardrail_is_lifted_by_whom_the_policy_names(stage: Stage) -> None:
+    stage.passes(
+        """
+policy:
+  mode: auto
+  max_impact: {pods: 0}
+  override: {people: [alice], guardrails: [freeze]}
+  freeze: [{name: night, since: 2026-01-05T00:00:00, until: 2026-01-06T00:00:00}]
+tests:
+  - name: by night
+    timeline:
+      - {firing: {alertname: ShopDown}}
+      - {at: 2m, override: {guardrail: freeze, by: bob, reason: now, refused: may not override}}
+      - {at: 2m, override: {guardrail: freeze, by: alice, reason: it can not wait}}
+    expect:
+      - {at: 90s, runs: [{state: suppressed, verdicts: ["refuse: freeze"]}]}
+      - {at: 5m, runs: [{state: suppressed}, {state: succeeded}], exec: [[shopctl, restart]]}
+""",
+        runbook=SHOP.replace("mode: approve", "mode: auto").replace(
+            "verify: {resolved_within: 10m}\n", ""
+        ),
+    )
+
+
 def test_a_command_changes_the_world(stage: Stage) -> None:
     verify = (
         'verify: {action: http.check, with: {url: "http://shop.example.org/healthz"}, within: 5m}'

@@ -21,7 +21,8 @@ def install(control_plane: ControlPlane) -> None:
     """Apply the definitions as a user does, and wait until they are served."""
     control_plane.kubectl("apply", "--filename", str(CRDS))
     for name in ("runbooks", "remediationpolicies"):
-        path = f"/apis/remediator.dev/v1alpha1/{name}"
-        eventually(
-            lambda p=path: control_plane.api("GET", p).status == 200, what=f"{name} to be served"
-        )  # type: ignore[misc]
+
+        def served(path: str = f"/apis/remediator.dev/v1alpha1/{name}") -> bool:
+            return control_plane.api("GET", path).status == 200
+
+        eventually(served, what=f"{name} to be served")

@@ -16,16 +16,17 @@ from remediator.runbook.lint import (
     outcome,
     policy,
     reaching,
+    reuse,
     scaling,
     sets,
     spelling,
     unused,
 )
 from remediator.runbook.lint.labels import NOTHING, Carried
-from remediator.runbook.lint.subject import Subject
+from remediator.runbook.lint.subject import Part, Subject
 from remediator.runbook.policy_file import PolicySource
 
-__all__ = ["Carried", "Subject", "Surroundings", "lint"]
+__all__ = ["Carried", "Part", "Subject", "Surroundings", "lint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +56,35 @@ _RULES: Sequence[Callable[[Subject], Iterable[Finding]]] = (
     reaching.unreachable_step,
     reaching.first_rung,
     reaching.probe_never_holds,
+    scaling.unbounded_scale,
+    reuse.repeat_key,
+    reuse.repeat_for_all,
+)
+_OF_EACH_DOCUMENT: Sequence[Callable[[Part], Iterable[Finding]]] = (
+    matching.smart_quotes_inside,
     commands.templated_program,
     commands.templated_script,
     commands.templated_option,
-    scaling.unbounded_scale,
+    reuse.long_list,
     spelling.condition_in_braces,
     spelling.value_in_quotes,
     unused.unused_variable,
+    unused.unused_parameter,
     unused.no_effect,
 )
 
 
-def lint(subjects: Sequence[Subject], around: Surroundings | None = None) -> list[Finding]:
-    """Return the advice on a set of runbooks, in the order of files and lines."""
+def lint(
+    subjects: Sequence[Subject],
+    around: Surroundings | None = None,
+    fragments: Sequence[Part] = (),
+) -> list[Finding]:
+    """Return the advice on a set of runbooks and what they use, in the order of files and lines."""
     known = around or Surroundings()
     found: dict[Finding, None] = {}
+    for part in (*subjects, *fragments):
+        for each in _OF_EACH_DOCUMENT:
+            found.update(dict.fromkeys(each(part)))
     for subject in subjects:
         for rule in _RULES:
             found.update(dict.fromkeys(rule(subject)))
@@ -78,4 +93,6 @@ def lint(subjects: Sequence[Subject], around: Surroundings | None = None) -> lis
         if known.policy is not None:
             found.update(dict.fromkeys(policy.conflicts(subject, known.policy)))
     found.update(dict.fromkeys(sets.together(subjects)))
+    found.update(dict.fromkeys(reuse.unused_fragment(fragments, subjects)))
+    found.update(dict.fromkeys(reuse.unused_output(fragments, subjects)))
     return sorted(found)

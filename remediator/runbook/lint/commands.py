@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from remediator.runbook.findings import Finding, Severity
-from remediator.runbook.lint.subject import Subject, templated
+from remediator.runbook.lint.subject import Part, templated
 from remediator.runbook.runbook import CompiledStep
 
 _COMMANDS = ("command", "check", "undo", "settle")
@@ -57,7 +57,7 @@ _KNOW_DASHES = frozenset(
 )
 
 
-def templated_program(subject: Subject) -> Iterator[Finding]:
+def templated_program(subject: Part) -> Iterator[Finding]:
     """The alert chooses which program is started."""
     for step, name, command in _commands(subject):
         if templated(command[0]):
@@ -70,7 +70,7 @@ def templated_program(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def templated_script(subject: Subject) -> Iterator[Finding]:
+def templated_script(subject: Part) -> Iterator[Finding]:
     """An interpreter would run what the alert says."""
     for step, name, command in _commands(subject):
         for number in _scripts(command):
@@ -84,7 +84,7 @@ def templated_script(subject: Subject) -> Iterator[Finding]:
                 )
 
 
-def templated_option(subject: Subject) -> Iterator[Finding]:
+def templated_option(subject: Part) -> Iterator[Finding]:
     """A value that begins with a dash would be taken for an option."""
     for step, name, command in _commands(subject):
         for number, argument in enumerate(command[1:], start=1):
@@ -135,8 +135,8 @@ def _scripts(command: Sequence[object]) -> Iterator[int]:
         at += 1
 
 
-def _commands(subject: Subject) -> Iterator[tuple[CompiledStep, str, Sequence[object]]]:
-    for step in subject.runbook.steps:
+def _commands(subject: Part) -> Iterator[tuple[CompiledStep, str, Sequence[object]]]:
+    for step in subject.steps:
         for name in _COMMANDS:
             command = step.parameters.get(name)
             if isinstance(command, list) and command:

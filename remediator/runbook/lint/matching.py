@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from remediator.runbook.findings import Finding
 from remediator.runbook.lint import known
-from remediator.runbook.lint.subject import Subject
+from remediator.runbook.lint.subject import Part, Subject
 
 
 def matches_anything(subject: Subject) -> Iterator[Finding]:
@@ -64,11 +64,15 @@ def smart_quotes(subject: Subject) -> Iterator[Finding]:
                     f"the quotes are part of the value {matcher.value}",
                     f'write {matcher.name}{matcher.operator}"{matcher.value.strip("“”„‘’‚")}"',
                 )
-    for path, value in subject.doc.texts():
+
+
+def smart_quotes_inside(part: Part) -> Iterator[Finding]:
+    """A value is in quotes that only people read as such, so they are part of it."""
+    for path, value in part.doc.texts():
         if path[0] in ("description", "docs") or len(value) < 2:
             continue
         if path[0] != "match" and value[0] in _QUOTES and value[-1] in _QUOTES:
-            yield subject.finding(
+            yield part.finding(
                 path,
                 "smart-quotes",
                 f"the quotes are part of the value {value[:60]}",

@@ -42,7 +42,7 @@ def unreachable_step(subject: Subject) -> Iterator[Finding]:
     """A step's condition is false whenever it is asked."""
     held = _gates(subject.runbook.steps)
     for step in subject.runbook.steps:
-        if step.condition is None or step.frame is not subject.runbook.frame:
+        if step.condition is None or step.frame is not subject.frame or step.block is not None:
             continue
         outcomes = _outcomes(subject, step.condition, held)
         if outcomes == {False}:
@@ -160,7 +160,7 @@ def _gates(steps: Sequence[CompiledStep]) -> dict[str, Any]:
     for step in steps:
         if isinstance(step.operation, Action):
             break
-        if step.condition is None and step.block is None and "." not in step.id:
+        if not step.conditional and step.block is None and "." not in step.id:
             held[f"steps.{step.id}.ok"] = True
     return held
 

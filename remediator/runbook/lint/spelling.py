@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 from remediator.runbook import edits, value_types
 from remediator.runbook.document import Document, Path
 from remediator.runbook.findings import Edit, Finding, Fix, Severity
-from remediator.runbook.lint.subject import Subject
+from remediator.runbook.lint.subject import Part
 from remediator.runbook.schema import RunbookSpec
 
 SCHEMA = FilePath("config", "runbook.schema.json")
@@ -21,7 +21,7 @@ _HIGHEST = 3
 _MODELINE = "# yaml-language-server: $schema="
 
 
-def condition_in_braces(subject: Subject) -> Iterator[Finding]:
+def condition_in_braces(subject: Part) -> Iterator[Finding]:
     """A condition is an expression already."""
     for path, text in subject.doc.texts():
         stripped = text.strip()
@@ -44,7 +44,7 @@ _BOOLEANS = {
 }
 
 
-def value_in_quotes(subject: Subject) -> Iterator[Finding]:
+def value_in_quotes(subject: Part) -> Iterator[Finding]:
     """A number or a truth value is written as text, as YAML 1.1 or the environment has it."""
     for path, annotation in _annotated(subject):
         given = subject.doc.value_at(path)
@@ -76,10 +76,10 @@ def _number(text: str) -> bool:
     return text.strip() == text and text[:1].isdigit() and "_" not in text and text[:2] != "0x"
 
 
-def _annotated(subject: Subject) -> Iterator[tuple[Path, Any]]:
+def _annotated(subject: Part) -> Iterator[tuple[Path, Any]]:
     """Yield what the language and the actions say of each value that is written."""
     yield from _below(subject.doc.value, RunbookSpec, ())
-    for step in subject.runbook.steps:
+    for step in subject.steps:
         path = subject.path_of(step)
         if path is None:
             continue

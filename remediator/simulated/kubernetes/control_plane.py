@@ -196,7 +196,9 @@ class ControlPlane:
         for kind, dependent in self.store.owned_with_kinds(uid):
             metadata = dependent["metadata"]
             left = [o for o in metadata["ownerReferences"] if o.get("uid") != uid]
-            self.store.put(kind, {**dependent, "metadata": {**metadata, "ownerReferences": left}})
+            rest = {k: v for k, v in metadata.items() if k != "ownerReferences"}
+            owned = {**rest, "ownerReferences": left} if left else rest
+            self.store.put(kind, {**dependent, "metadata": owned})
 
     def _changed(self, resource: Resource, before: Object | None, after: Object | None) -> None:
         for obj in (before, after):

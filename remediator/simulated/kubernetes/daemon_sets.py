@@ -10,7 +10,7 @@ from remediator.clients.kubernetes.resources import DAEMON_SETS, NODES, PODS, Ob
 from remediator.simulated.kubernetes import revisions
 from remediator.simulated.kubernetes.amounts import part
 from remediator.simulated.kubernetes.control_plane import TEMPLATES, ControlPlane
-from remediator.simulated.kubernetes.pods import FINAL, ready_since
+from remediator.simulated.kubernetes.pods import FINAL, ready_since, scheduled
 from remediator.simulated.kubernetes.replica_sets import available_of, claim, pod_of
 from remediator.simulated.kubernetes.store import going, labels_of
 
@@ -158,7 +158,12 @@ class _Look:
             self._plane.look_later(DAEMON_SETS, self._set, soon)
 
     def _make(self, node: str) -> None:
-        pod = pod_of(self._set, DAEMON_SETS)
+        template = self._set["spec"]["template"]
+        given = template["spec"].get("tolerations") or []
+        tolerated = [{"key": key, "operator": "Exists"} for key in _TOLERATED]
+        spec = {**template["spec"], "nodeName": node, "tolerations": [*given, *tolerated]}
+        pod = pod_of(self._set, DAEMON_SETS, {**template, "spec": spec})
+        pod["status"] = {**pod["status"], "conditions": [scheduled(self._plane)]}
         notes = self._set["metadata"].get("annotations") or {}
         labels = {
             **(pod["metadata"].get("labels") or {}),
@@ -166,9 +171,6 @@ class _Look:
             "pod-template-generation": notes.get(TEMPLATES, "1"),
         }
         pod["metadata"] = {**pod["metadata"], "labels": labels}
-        given = pod["spec"].get("tolerations") or []
-        tolerated = [{"key": key, "operator": "Exists"} for key in _TOLERATED]
-        pod["spec"] = {**pod["spec"], "nodeName": node, "tolerations": [*given, *tolerated]}
         self._plane.create(PODS, pod)
 
     def _updated(self, pod: Object) -> bool:

@@ -193,6 +193,31 @@ def pod_spec(spec: Object) -> Object:
     return spec
 
 
+def admitted(spec: Object) -> Object:
+    """Return a new pod's spec with what admission adds."""
+    return {
+        "priority": 0,
+        "enableServiceLinks": True,
+        "preemptionPolicy": "PreemptLowerPriority",
+        **spec,
+        "tolerations": _tolerations(spec.get("tolerations") or []),
+    }
+
+
+def _tolerations(given: list[Any]) -> list[Any]:
+    """Return tolerations, with five minutes for nodes that are lost where nothing is said."""
+    at_last = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    return given + [
+        {"key": key, **at_last}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        if not any(
+            toleration.get("key") in (None, key)
+            and toleration.get("effect") in (None, "", "NoExecute")
+            for toleration in given
+        )
+    ]
+
+
 def _container(container: Object) -> Object:
     image = str(container.get("image", ""))
     tag = image.rpartition("/")[2].partition(":")[2]
@@ -262,5 +287,5 @@ _SPECS: dict[str, Callable[[Object], Object]] = {
     "Job": _job,
     "HorizontalPodAutoscaler": _autoscaler,
     "PersistentVolumeClaim": _claim,
-    "Pod": pod_spec,
+    "Pod": lambda spec: admitted(pod_spec(spec)),
 }

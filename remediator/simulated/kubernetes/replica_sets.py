@@ -10,6 +10,7 @@ from typing import Any
 from remediator.clients.kubernetes.resources import PODS, REPLICA_SETS, Object, Resource
 from remediator.simulated.kubernetes import kinds, selectors
 from remediator.simulated.kubernetes.control_plane import ControlPlane, read_stamp
+from remediator.simulated.kubernetes.defaults import admitted
 from remediator.simulated.kubernetes.pods import active, ready_since
 from remediator.simulated.kubernetes.store import (
     annotations_of,
@@ -147,12 +148,7 @@ def pod_of(owner: Object, resource: Resource, template: Object | None = None) ->
             **{key: metadata[key] for key in ("labels", "annotations") if metadata.get(key)},
             "ownerReferences": [owner_reference(owner, resource)],
         },
-        "spec": {
-            **template["spec"],
-            "priority": 0,
-            "enableServiceLinks": True,
-            "preemptionPolicy": "PreemptLowerPriority",
-        },
+        "spec": admitted(template["spec"]),
         "status": {"phase": "Pending", "qosClass": "BestEffort"},
     }
 

@@ -56,9 +56,8 @@ def respond(
             return _nothing_there(plane, path)
         asked = dict(query)
         if place.sub:
-            return status.answer(
-                subresources.respond(plane, method, place, asked, content_type, body)
-            )
+            said = subresources.respond(plane, method, place, asked, content_type, body)
+            return status.answer(said, 201 if method == "POST" else 200)
         match method, bool(place.name):
             case "GET", True:
                 found = _one(writes.required(plane, place), accept)

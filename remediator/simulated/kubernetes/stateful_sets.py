@@ -96,7 +96,10 @@ class _Look:
                 self._plane.delete(PODS, pod)
             return False
         if pod is None:
-            pods[ordinal] = self._make(ordinal)
+            where = self._set["metadata"]
+            taken = self._plane.store.get(PODS, where["namespace"], f"{where['name']}-{ordinal}")
+            if taken is None:
+                pods[ordinal] = self._make(ordinal)
             return False
         return self._available(pod)
 

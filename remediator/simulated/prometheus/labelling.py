@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from remediator.simulated.prometheus.series import Labels, anchored, key
-from remediator.simulated.prometheus.vectors import Element, Vector, having
+from remediator.simulated.prometheus.series import BadQuery, Labels, anchored, key
+from remediator.simulated.prometheus.vectors import Element, Failed, Vector, having
 
 _REFERENCE = re.compile(r"\$(?:(?P<escaped>\$)|(?P<plain>\w+)|\{(?P<braced>\w+)\})")
 _DIGITS = re.compile(r"(\d+)")
@@ -14,9 +14,12 @@ def replace(elements: Vector, target: str, replacement: str, source: str, patter
     """Set a label where another matches; `$1` and `$name` stand for groups.
 
     Raises:
-        BadQuery: the pattern is no regular expression.
+        Failed: the pattern is no regular expression.
     """
-    regex = anchored(pattern)
+    try:
+        regex = anchored(pattern)
+    except BadQuery:
+        raise Failed(f"invalid regular expression in label_replace(): {pattern}") from None
     found = []
     for one in elements:
         match = regex.fullmatch(one.labels.get(source, ""))

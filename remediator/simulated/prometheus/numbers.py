@@ -91,8 +91,7 @@ def in_api(value: float) -> str:
         return shortest(value)
     digits, _, exponent = f"{Decimal(repr(value)):e}".partition("e")
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    # Go writes at least two digits of an exponent, and JSON's rule takes a leading zero away.
-    return f"{digits}e{exponent[0]}{exponent[1:].lstrip('0') or '0'}"
+    return f"{digits}e{int(exponent):+03d}"  # Go writes at least two digits of an exponent
 
 
 def add(value: float, total: float, lost: float) -> tuple[float, float]:

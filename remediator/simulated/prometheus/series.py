@@ -113,5 +113,5 @@ def anchored(pattern: str) -> "re2._Regexp[str]":
     options.log_errors = False
     try:
         return re2.compile(f"(?s:{pattern})", options)
-    except re2.error as error:
-        raise BadQuery(f"error parsing regexp: {error}") from None
+    except re2.error:
+        raise BadQuery(f"error parsing regexp: {pattern}") from None

@@ -46,16 +46,21 @@ class Prometheus:
         self._clock = clock
         self._rules = rules or Rules()
         self._store = Store()
+        self._interval = PrometheusSpec().interval
         self.change(spec)
 
     def change(self, spec: PrometheusSpec, at: datetime | None = None) -> None:
         """Let these series go on so from a time on (None: from now); others stay as they are.
 
+        An interval that is not given stays as it was, too.
+
         Raises:
             BadSeries: a series can't be read.
         """
         start_ms = _ms(at or self._clock.now())
-        interval_ms = round(spec.interval / timedelta(milliseconds=1))
+        if "interval" in spec.model_fields_set:
+            self._interval = spec.interval
+        interval_ms = round(self._interval / timedelta(milliseconds=1))
         read = [
             (notation.parse_labels(one.series), notation.parse_values(one.values))
             for one in spec.series
@@ -90,8 +95,12 @@ class Prometheus:
         try:
             at = _time(given["time"]) if given.get("time") else self._clock.now()
         except ValueError:
-            text = f'cannot parse "{given["time"]}" to a valid timestamp'
-            return _failed(400, "bad_data", f'invalid parameter "time": {text}')
+            return _failed(
+                400,
+                "bad_data",
+                "invalid parameter \"time\": Invalid time value for 'time': cannot parse "
+                f'"{given["time"]}" to a valid timestamp',
+            )
         try:
             result, warnings = self.evaluate(given.get("query", ""), at)
         except NotPromQL as error:

@@ -36,11 +36,8 @@ def subjects(*sources: str) -> list[Subject]:
     found = []
     for number, source in enumerate(sources):
         file = f"{number}.yaml"
-        docs = document.parse(source, file)
-        found += [
-            Subject(one, doc)
-            for one, doc in zip(compile_file(source, file, REGISTRY), docs, strict=True)
-        ]
+        docs = {doc.first_line: doc for doc in document.parse(source, file)}
+        found += [Subject(one, docs[one.line]) for one in compile_file(source, file, REGISTRY)]
     return found
 
 

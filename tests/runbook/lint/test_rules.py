@@ -1,6 +1,5 @@
-"""Proves each rule's edge: what is said, and above all what is not, where it is not certain. That
-each
-code is said at all the examples of docs/findings.md prove."""
+"""Proves each rule at its edge: what is said, and above all what is not, where it is not sure. That
+each code is said at all, the examples of docs/findings.md prove."""
 
 import pytest
 
