@@ -2,7 +2,8 @@
 
 `daemon` (the parts in their order), `rulebook` (the runbooks and the policy in force), `parts`
 (clients, notifiers and people as the settings ask for them). Of what is kept in the cluster:
-`watching` holds it, `accepting` judges it, `reporting` answers in its status. Called by `cli` and `testing`.
+`watching` holds it, `accepting` judges it, `reporting` answers in its status. Called by `cli` and
+`testing`.
 """
 
 from remediator.app.daemon import Daemon
