@@ -34,8 +34,11 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         for name in ("use", "parallel", "steps") if key == "StepSpec" else ("use",):
             properties[name] = _plainly(properties[name])
         forms = ("action", "use", "steps") if key == "StepSpec" else ("action", "use")
-        step["oneOf"] = [{"required": [form]} for form in forms]
+        # Exactly one of them: editors name the key with these, and not with oneOf.
+        step["anyOf"] = [{"required": [form]} for form in forms]
         step["allOf"] = [*given, *_exclusions(forms)]
+    (written, _) = definitions["StepSpec"]["properties"]["for_each"]["anyOf"]
+    written["patternErrorMessage"] = "Write a list, or an expression that gives one: ${{ … }}"
     definitions["VerifySpec"]["properties"]["action"]["enum"] = [*names, None]
     definitions["VerifySpec"]["allOf"] = given
     return schema
@@ -63,9 +66,10 @@ def _with_of_actions(definitions: dict[str, Any], registry: Registry) -> list[di
 
 def _exclusions(forms: tuple[str, ...]) -> list[dict[str, Any]]:
     """Say which keys can't stand beside which."""
-    rules: list[dict[str, Any]] = [_without("use", "timeout", "retry")]
+    rules: list[dict[str, Any]] = [_without("use", "action", "timeout", "retry")]
     if "steps" in forms:
-        rules.append(_without("steps", "with", "timeout", "retry", "for_each", "most"))
+        alone = ("action", "use", "with", "timeout", "retry", "for_each", "most")
+        rules.append(_without("steps", *alone))
         rules.append(
             {
                 "if": {"required": ["most"]},
