@@ -330,3 +330,16 @@ def test_errors_of_revisions(versioned: Box, tmp_path: Path) -> None:
         remediator("replay", str(recording), "--config", elsewhere.config, "--against", "main")
     )
     assert "is in no Git work tree" in told
+
+
+def test_secrets_in_alerts_are_masked(fresh: Box) -> None:
+    body = _body("Acts", "lamp", T0)
+    body["alerts"][0]["labels"]["api_token"] = "hunter2-hunter2"
+    recording = fresh.folder / "r.json"
+    recording.write_text(json.dumps(body), encoding="utf-8")
+    for command in ("replay", "simulate"):
+        for output in ("json", "table"):
+            shown = fresh.cli(command, str(recording), "--config", fresh.config, "-o", output)
+            assert shown.returncode == 0, shown.stderr
+            assert "hunter2" not in shown.stdout
+            assert "api_token" in shown.stdout
