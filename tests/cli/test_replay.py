@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import Box, notification, refused, remediator, serving
+from tests.cli.commands import CONFIG, Box, db, done, notification, refused, remediator, serving
+from tests.servers.postgres import Postgres
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -343,3 +344,21 @@ def test_secrets_in_alerts_are_masked(fresh: Box) -> None:
             assert shown.returncode == 0, shown.stderr
             assert "hunter2" not in shown.stdout
             assert "api_token" in shown.stdout
+
+
+def test_a_journal_on_postgresql_beside_its_daemon(tmp_path: Path, postgres: Postgres) -> None:
+    config = CONFIG.replace("sqlite:///{folder}/journal.db", postgres.create_database())
+    box = Box.make(tmp_path / "b", config)
+    done(db(box, "migrate"))
+    with serving(box):
+        (run,) = box.fire("Acts", "lamp")
+        box.until(run, "verifying")
+        found = _json(box)
+        assert [r["now"]["verdict"] for r in found["runs"]] == ["acts"]
+        assert found["runs"][0]["then"]["run_id"] == run
+        assert found["withheld"] == []
+        alert = box.folder / "alert.json"
+        alert.write_text(json.dumps(notification("Acts", "lamp")), encoding="utf-8")
+        env = {"REMEDIATOR_POLICY__COOLDOWN": "1h"}
+        shown = box.cli("simulate", str(alert), "--config", box.config, env=env)
+        assert "refuse  cooldown" in shown.stdout, shown.stdout + shown.stderr
