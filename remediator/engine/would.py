@@ -117,6 +117,15 @@ def _ports(world: World) -> Ports:
     )
 
 
+async def plan(hand: Hand) -> planning.Outcome:
+    """Plan all steps as a run does; what a plugin breaks by is an outcome, too."""
+    try:
+        return await planning.plan_run(hand)
+    except Exception as error:
+        text = f"the action broke: {type(error).__name__}: {error}"
+        return planning.Unplannable(tuple(hand.rows.values()), Reason.PLAN_FAILED, text)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """In which state a run would wait or end next, and one sentence about it."""
