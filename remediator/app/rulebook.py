@@ -151,7 +151,8 @@ class Rulebook:
         except store.RunbookErrors as error:
             found += error.findings
         try:
-            loaded = store.load_folder(settings.runbooks, self.registry)
+            resources = settings.resources.enabled  # which may use what stands in files
+            loaded = store.load_folder(settings.runbooks, self.registry, keep=resources)
             found += people.of_policy(policy, self._names)
             found += people.check(
                 loaded.runbooks,

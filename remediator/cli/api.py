@@ -149,7 +149,7 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def pairs(given: Sequence[str], option: str = "--label") -> dict[str, str]:
+def pairs(given: Sequence[str], option: str = "--label", word: str = "label") -> dict[str, str]:
     """Read `--label k=v` options, or others like them.
 
     Raises:
@@ -159,7 +159,7 @@ def pairs(given: Sequence[str], option: str = "--label") -> dict[str, str]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise click.UsageError(f"{option}: {text!r} has no name; write NAME=VALUE")
+            raise click.UsageError(f"{option}: {text!r} is no {word}; write NAME=VALUE")
         found[name] = value
     return found
 

@@ -62,6 +62,7 @@ class _Files:
     count: int = 0
     whole: bool = True
     """Whether all could be read; else what one uses may stand in one that can't."""
+    tests: list[Path] = field(default_factory=list)
     named: list[Path] = field(default_factory=list)
     """Files that were named one by one."""
 
@@ -104,6 +105,7 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
     policy = policies[0] if len(policies) == 1 else None
     findings += lint.lint(subjects, lint.Surroundings(policy, carried), loaded.fragments)
     findings += _modelines([*subjects, *loaded.fragments])
+    findings += _tests(files, registry)
     said: list[ignores.Ignore] = []
     for one in (*files.runbooks, *files.configs, *files.policies):
         comments, wrong = ignores.read(one.documents, catalogue.codes())
@@ -118,7 +120,8 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
 
 def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
     """Read every file, and tell what is what; what can't be read is a finding."""
-    from remediator.runbook import store  # noqa: PLC0415 - imports CEL
+    from remediator.rehearsal import files as rehearsed  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook import store  # noqa: PLC0415
 
     found = _Files()
     configs = {path.resolve() for path in wanted.configs}
@@ -132,7 +135,10 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
         given = list(store.files([path]))
         if path.is_file():
             found.named.append(path)
-        if not given:
+        tests, _ = rehearsed.find([path])
+        found.tests += tests
+        found.count += len(tests)
+        if not given and not tests:
             findings.append(_nothing(path))
         for file in given:
             if file.resolve() in configs:
@@ -294,6 +300,19 @@ def _used_elsewhere(files: _Files, documents: Sequence["Document"]) -> Sequence[
             one = _read(file, [])
             beside += one.documents if one is not None else ()
     return uses.wanted(documents, beside)
+
+
+def _tests(files: _Files, registry: "Registry") -> Iterator["Finding"]:
+    """Read the tests with all that they name; they are not run."""
+    from remediator.rehearsal import files as rehearsed  # noqa: PLC0415 - keeps --help quick
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+
+    nearby = rehearsed.Nearby(dict.fromkeys(path.parent for path in files.tests))
+    for path in dict.fromkeys(files.tests):
+        try:
+            rehearsed.load(path, registry, nearby)
+        except RunbookErrors as error:
+            yield from error.findings
 
 
 def _modelines(subjects: Sequence["Part"]) -> Iterator["Finding"]:

@@ -30,7 +30,7 @@ def command(
 
     body: dict[str, object] = {"runbook": name, "labels": api.pairs(labels)}
     if params:
-        body["parameters"] = api.pairs(params, "--param")
+        body["parameters"] = api.pairs(params, "--param", "parameter")
     started = api.Api(url).post("/api/v1/runs", body)
     if output == "json":
         show.as_json(started)

@@ -14,8 +14,9 @@ from remediator.rehearsal.coverage import Coverage
 from remediator.rehearsal.files import Case, Rehearsal
 from remediator.rehearsal.play import Played, play
 from remediator.rehearsal.watching import Marks
-from remediator.runbook import store, uses
+from remediator.runbook import manifests, store, uses
 from remediator.runbook.compile import compile_each
+from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors
 from remediator.runbook.runbook import Runbook
 
@@ -121,7 +122,7 @@ def run(
             say(result, played)
         say(result, None)
     untested = [path for path in runbook_files if path.resolve() not in about]
-    others, findings = _load(untested, registry, nearby)
+    others, findings = _load(untested, registry, nearby, paths)
     known.update((one.name, one) for one in others)
     untested = [path for path in untested if any(Path(o.file) == path for o in others)]
     asked = {path.resolve() for path in runbook_files}
@@ -141,17 +142,34 @@ def _about(path: Path) -> Iterator[Path]:
 
 
 def _load(
-    paths: Sequence[Path], registry: Registry, nearby: files.Nearby
+    paths: Sequence[Path], registry: Registry, nearby: files.Nearby, given: Sequence[Path]
 ) -> tuple[Sequence[Runbook], Sequence[Finding]]:
-    """Return the runbooks of files that no test is about, for their coverage."""
-    if not paths:
-        return (), ()
-    documents, findings = store.read_folder(paths)
+    """Return the runbooks of files that no test is about, for their coverage.
+
+    A folder may hold anything beside runbooks: what does not look like one is passed over, unless
+    it was given by its name.
+    """
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for path in paths:
+        read, unread = store.read_folder([path])
+        if path in given or any(_looks_like_one(one) for one in read):
+            documents += read
+            findings += unread
+    if not documents:
+        return (), findings
     known = {one.file for one in documents}
     near = (one for path in paths for one in nearby.documents(path.parent))
     others = uses.wanted(documents, (one for one in near if one.file not in known))
     found, faults = compile_each([*documents, *others], registry, whole=not findings)
     return [one for one in found.runbooks if one.file in known], [*findings, *faults]
+
+
+def _looks_like_one(doc: Document) -> bool:
+    value = doc.value
+    if manifests.is_manifest(value):
+        return bool(value.get("kind") == "Runbook")
+    return isinstance(value, dict) and "steps" in value
 
 
 def _chosen(rehearsal: Rehearsal, case: Case, words: Sequence[str]) -> bool:

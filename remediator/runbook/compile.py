@@ -54,9 +54,7 @@ def compile_each(
     documents: Sequence[Document], registry: Registry, *, whole: bool = True
 ) -> tuple[RunbookSet, Sequence[Finding]]:
     """Compile as `compile_documents` does; return what has no fault, and every fault."""
-    shelf = uses.shelve(documents, whole=whole)
-    found, findings = _compiled(shelf, registry)
-    return replace(found, documents=tuple(documents)), findings
+    return _compiled(uses.shelve(documents, whole=whole), registry)
 
 
 def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, ...]:
@@ -166,6 +164,11 @@ class _Whole:
         self.matchers = tuple(
             self._matchers(("match", number), text) for number, text in enumerate(spec.match)
         )
+        for name, declared in spec.parameters.items():
+            if declared.required:
+                text = f'no alert can start it: the parameter "{name}" has no default'
+                hint = "give it one; or leave match out, and let others use it"
+                self.fault(("parameters", name), "no-default", text, hint)
         self.condition = self.texts.condition(("if",), spec.if_, self.making.parameters)
         names = self.condition.names if self.condition else frozenset()
         for name in sorted(names & {"run.id", "run.name"}):

@@ -26,7 +26,6 @@ from remediator.runbook.scope import (
     Parts,
     Scope,
     alert_values,
-    as_json,
     render,
 )
 
@@ -345,14 +344,7 @@ class Runbook:
         Args:
             scope: made with `at=None`, when the steps have ended.
         """
-        found: dict[str, Any] = {}
-        failed: dict[str, str] = {}
-        for name, value in self.outputs.items():
-            try:
-                found[name] = as_json(render(value, scope.values))
-            except ExpressionFailed as error:
-                failed[name] = str(error)
-        return found, failed
+        return scopes.outputs_of(self.frame, scope.values)
 
     def repeat_key(self, context: Mapping[str, Any]) -> str:
         """Return which of its runs a further one would repeat.
@@ -406,4 +398,4 @@ class RunbookSet:
     runbooks: tuple[Runbook, ...]
     fragments: tuple[Fragment, ...] = ()
     documents: tuple[Document, ...] = field(default=(), repr=False, compare=False)
-    """What they were compiled from, for others that want to use them."""
+    """What they were compiled from, for others that want to use them; where they are kept."""

@@ -317,16 +317,6 @@ class RunbookSpec(FragmentSpec):
     )
     """What follows when the run did not help or went wrong."""
 
-    @model_validator(mode="after")
-    def _an_alert_gives_no_parameters(self) -> "RunbookSpec":
-        for name, one in self.parameters.items():
-            if one.required:
-                raise ValueError(
-                    f'no alert can start it: the parameter "{name}" has no default; '
-                    "give it one, or leave match out and let others use it"
-                )
-        return self
-
 
 ONLY_RUNBOOKS = tuple(
     field.alias or name

@@ -252,7 +252,7 @@ class _Values(Mapping[str, Any]):
             return bool(reached) and all(one["ok"] for one in reached)
         if not reached:
             return {}
-        return as_json(render(dict(part.frame.outputs), self._moment.values(part.frame)))
+        return outputs_of(part.frame, self._moment.values(part.frame))[0]
 
     def _lanes(self, part: Part) -> Sequence[Part]:
         """Return the lanes that are not vacant."""
@@ -284,6 +284,18 @@ class _Values(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._moment.known)
+
+
+def outputs_of(frame: Frame, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a document gives, as JSON, and why the rest of it could not be worked out."""
+    found: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for name, value in frame.outputs.items():
+        try:
+            found[name] = as_json(render(value, values))
+        except ExpressionFailed as error:
+            failed[name] = str(error)
+    return found, failed
 
 
 def alert_values(context: Mapping[str, Any]) -> dict[str, Any]:

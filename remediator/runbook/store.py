@@ -19,8 +19,12 @@ _MOST_FILES = 20_000
 _ENDINGS = (".yaml", ".yml")
 
 
-def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
+def load_folder(paths: Sequence[Path], registry: Registry, *, keep: bool = False) -> RunbookSet:
     """Load every document of these folders and files; they may use each other across files.
+
+    Args:
+        keep: keep the documents, for others that want to use them; they are larger than what is
+            made of them.
 
     Raises:
         RunbookErrors: with every fault of every file.
@@ -32,7 +36,11 @@ def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
         findings += error.findings
     if findings:
         raise RunbookErrors(findings)
-    return replace(found, runbooks=tuple(map(confinement.kept_home, found.runbooks)))
+    return replace(
+        found,
+        runbooks=tuple(map(confinement.kept_home, found.runbooks)),
+        documents=tuple(documents) if keep else (),
+    )
 
 
 def read_folder(paths: Sequence[Path]) -> tuple[list[Document], list[Finding]]:

@@ -20,6 +20,7 @@ from remediator.model.quantities import Duration
 from remediator.model.runs import Run, RunState
 from remediator.plugin.source import Rejected
 from remediator.runbook.arguments import MOST_ITEMS
+from remediator.runbook.findings import did_you_mean
 from remediator.runbook.schema import MOST_NAMES
 from remediator.web import bodies, keys, paging, problems, render
 
@@ -102,8 +103,10 @@ async def start(request: web.Request) -> web.Response:
     """Start a run by hand."""
     services = request.app[keys.SERVICES]
     asked = await bodies.model(request, Start)
-    if all(asked.runbook != runbook.name for runbook in services.runbooks()):
-        raise problems.not_found(f"there is no runbook {asked.runbook}")
+    names = [runbook.name for runbook in services.runbooks()]
+    if asked.runbook not in names:
+        near = did_you_mean(asked.runbook, names)
+        raise problems.not_found(f"there is no runbook {asked.runbook}" + (near and f"; {near}"))
     run_id = await services.runs.start(
         asked.runbook,
         asked.labels,

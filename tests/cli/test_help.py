@@ -26,6 +26,8 @@ def test_help_lists_every_command_of_the_contract() -> None:
         "check",
         "test",
         "simulate",
+        "replay",
+        "record",
         "run",
         "runs",
         "approve",

@@ -1,5 +1,7 @@
 """Parameters of a run: the defaults for an alert, a person's for a run by hand, on record."""
 
+import json
+
 import pytest
 
 from remediator.journal.values import AuditEntry
@@ -61,3 +63,24 @@ async def test_what_does_not_do_starts_nothing(
     assert caught.value.field == field
     assert message in caught.value.reason
     assert not await scene.daemon.runs()
+
+
+async def test_a_run_keeps_the_fragment_that_it_began_with(begin: Begin) -> None:
+    def using(to: int) -> str:
+        use = {"id": "one", "use": "set-it", "with": {"name": "a"}}
+        fragment = {
+            "name": "set-it",
+            "description": "Set it.",
+            "parameters": {"name": {}},
+            "steps": [setting("${{ params.name }}", to, id="set")],
+        }
+        return f"{runbook(use, wait_for='5m')}\n---\n{json.dumps(fragment)}\n"
+
+    scene = await begin(using(1))
+    await scene.daemon.load(using(2))
+    await scene.daemon.restart()  # nothing is left in memory
+    await scene.advance(minutes=6)
+    assert scene.world.made == [("a", 0, 1)]
+    await scene.fire(n="2")
+    await scene.advance(minutes=6)
+    assert scene.world.made == [("a", 0, 1), ("a", 1, 2)]

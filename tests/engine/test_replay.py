@@ -248,6 +248,29 @@ async def test_a_target_is_busy_while_the_run_before_watches() -> None:
     assert waited.message.startswith("gave up after 5m")
 
 
+@pytest.mark.parametrize(
+    ("repeat", "expected"),
+    [
+        ({"mode": "single"}, ["refused (repeat)", "refused (repeat)", "acts"]),
+        ({"mode": "parallel", "most": 2}, ["refused (repeat)", "acts", "acts"]),
+        ({"mode": "queued", "most": 1}, ["refused (repeat)", "acts", "acts"]),
+        ({"mode": "restart"}, ["cancelled (repeat)", "acts", "acts"]),
+        ({"mode": "single", "key": "${{ labels.n }}"}, ["acts", "acts", "acts"]),
+    ],
+)
+async def test_repeated_incidents(repeat: dict[str, Any], expected: list[str]) -> None:
+    book = runbook(
+        setting("${{ labels.n }}", 1, id="set"),
+        verify={"resolved_within": "20m"},
+        repeat=repeat,
+    )
+    pairs = await Replay((book,)).of(
+        fires(T0, n="1"), fires(at(minutes=1), n="2"), fires(at(minutes=2), n="3"),
+        clears(at(minutes=5), n="1"), clears(at(minutes=10), n="2"), clears(at(minutes=15), n="3"),
+    )  # fmt: skip
+    assert sorted(verdicts(pairs), key=lambda v: (v == "acts", v)) == expected
+
+
 async def test_people_say_yes_or_nobody_answers() -> None:
     book = runbook(
         setting("a", 1),

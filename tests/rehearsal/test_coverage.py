@@ -99,6 +99,19 @@ def test_a_runbook_without_a_test_has_none(stage: Stage) -> None:
     ]
 
 
+def test_what_is_no_runbook_is_passed_over_in_a_folder(stage: Stage) -> None:
+    stage.write("shop.yaml", SHOP)
+    stage.write("shop.test.yaml", WORLD + "tests: [{name: a, expect: [{at: 1m, runs: []}]}]")
+    stage.write("values.yaml", "replicas: 3\n")
+    chart = stage.write("chart.yaml", "{{ if .Values.a }}\n")
+    assert suite.run([stage.folder], REGISTRY).well
+    assert not suite.run([stage.folder, chart], REGISTRY).well
+    stage.write("bad.yaml", "name: bad\nsteps: []\n")
+    assert [one.file[-8:] for one in suite.run([stage.folder], REGISTRY).findings][:1] == [
+        "bad.yaml"
+    ]
+
+
 def test_of_a_runbook_that_only_observes_no_change_is_asked(stage: Stage) -> None:
     observing = LADDER.replace("mode: auto", "mode: observe")
     (found,) = stage.play(f"tests:{NOT_FOR_IT}", runbook=observing, world=CHECKED).coverage

@@ -106,7 +106,7 @@ def test_what_did_not_change_is_not_compiled_again() -> None:
 def _files(folder: Path, *texts: str) -> RunbookSet:
     for number, text in enumerate(texts):
         (folder / f"{number}.yaml").write_text(text)
-    return load_folder([folder], REGISTRY)
+    return load_folder([folder], REGISTRY, keep=True)
 
 
 _FILE = """

@@ -154,6 +154,22 @@ def test_ok_of_a_use_leaves_out_what_a_condition_skipped(registry: Registry) -> 
     assert not wanted(done(skipped=True), done(skipped=True))
 
 
+def test_an_output_that_can_not_be_worked_out_is_left_out(registry: Registry) -> None:
+    runbook = compiled(
+        registry,
+        """\
+        steps:
+          - {id: drain, use: drain-pod, with: {pod: a}}
+          - id: after
+            action: http.check
+            with:
+              url: "http://x/${{ has(steps.drain.result.status) }}/${{ steps.drain.result.where }}"
+        """,
+    )
+    known = {"drain.look": done(), "drain.again": done(skipped=True)}
+    assert url(runbook, 2, known) == "http://x/false/a:80"
+
+
 def test_the_condition_of_a_use_holds_for_each_of_its_steps(registry: Registry) -> None:
     runbook = compiled(
         registry,
@@ -536,7 +552,8 @@ def test_uses_have_a_depth_and_a_runbook_a_size(registry: Registry) -> None:
         ),
         (
             f"parameters: {{n: {{type: integer}}}}\nsteps: [{{id: a, {LOOK}}}]",
-            'no alert can start it: the parameter "n" has no default',
+            '4:17: error: no alert can start it: the parameter "n" has no default; '
+            "give it one; or leave match out, and let others use it [no-default]",
         ),
         (
             f"steps: [{{id: a, {LOOK}}}]\noutputs: {{x: '${{{{ steps.b.result.y }}}}'}}",

@@ -28,6 +28,7 @@ _ORDER = (
     "policy",
     "spelling",
     "settings",
+    "tests",
 )
 _HEADING = re.compile(
     r"^### (?P<code>[a-z][a-z0-9-]*)\n\n"

@@ -17,7 +17,7 @@ from remediator.clients.kubernetes.resources import (
 from remediator.simulated.kubernetes.control_plane import ControlPlane, stamp
 from remediator.simulated.kubernetes.store import going, key_of
 
-_SYNC_S = 15.0
+SYNC_S = 15.0
 _SCALED = {kind.kind: kind for kind in (DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS)}
 
 
@@ -33,7 +33,7 @@ class Autoscalers:
         if key in self._waiting or going(obj):
             return
         self._waiting.add(key)
-        past = plane.now.timestamp() % _SYNC_S
+        past = plane.now.timestamp() % SYNC_S
 
         def sync() -> None:
             self._waiting.discard(key)
@@ -41,7 +41,7 @@ class Autoscalers:
             if held is not None:
                 _synchronize(plane, held)
 
-        plane.after(_SYNC_S - past, sync)
+        plane.after(SYNC_S - past, sync)
 
 
 def _synchronize(plane: ControlPlane, obj: Object) -> None:

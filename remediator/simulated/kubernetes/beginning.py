@@ -32,7 +32,7 @@ from remediator.simulated.kubernetes.control_plane import ControlPlane, stamp
 from remediator.simulated.kubernetes.defaults import defaulted, status_at_first
 from remediator.simulated.kubernetes.pods import FINAL, Pods
 from remediator.simulated.kubernetes.status import Refusal
-from remediator.simulated.kubernetes.store import key_of
+from remediator.simulated.kubernetes.store import annotations_of, key_of
 
 AGE = timedelta(days=1)
 """How old a cluster is at time zero: longer than any deadline, so whatever is stuck says so."""
@@ -77,6 +77,8 @@ def settle(
     for resource, obj in given:
         if obj.get("status"):
             _impose(plane, pods, resource, obj)
+        elif resource == PODS and (held := plane.store.get(PODS, *key_of(obj))) is not None:
+            pods.come_to(plane, held)
     plane.catch_up(start)
 
 
@@ -176,10 +178,10 @@ def _kept(resource: Resource, obj: Object) -> Object:
 
 
 def _store_pod(plane: ControlPlane, pods: Pods, pod: Object) -> None:
-    """Store a pod; one whose status is given is well at first, unless it has ended."""
+    """Store a pod; one that is ill is well at first, unless it has ended."""
     status = pod.get("status") or {}
     stored = _store(plane, PODS, pod)
-    if not status:
+    if not status and behaviour.ANNOTATION not in annotations_of(pod):
         return
     pods.given.add(stored["metadata"]["uid"])
     if status.get("phase") != "Pending":

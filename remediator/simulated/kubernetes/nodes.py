@@ -12,7 +12,7 @@ from remediator.simulated.kubernetes.control_plane import ControlPlane, read_sta
 from remediator.simulated.kubernetes.pods import FINAL, Pods, is_ready_node, ready_since
 from remediator.simulated.kubernetes.store import controller_of, going
 
-_EVICTED_AFTER = timedelta(seconds=300)
+EVICTED_AFTER = timedelta(seconds=300)
 _TAINTS = {"False": "node.kubernetes.io/not-ready", "Unknown": "node.kubernetes.io/unreachable"}
 
 
@@ -42,13 +42,13 @@ class Nodes:
                 self._pods.unwell.add(pod["metadata"]["uid"])
                 plane.set_status(PODS, pod, _not_ready(pod, stamp(plane.now)))
         since = read_stamp(condition.get("lastTransitionTime") or stamp(plane.now))
-        if since + _EVICTED_AFTER <= plane.now:
+        if since + EVICTED_AFTER <= plane.now:
             for pod in _pods_on(plane, name):
                 if (controller_of(pod) or {}).get("kind") != "DaemonSet" and not going(pod):
                     plane.delete(PODS, pod)
         else:
             key = ("", name)
-            plane.at(since + _EVICTED_AFTER, lambda: plane.look_at(NODES, key))
+            plane.at(since + EVICTED_AFTER, lambda: plane.look_at(NODES, key))
 
     @staticmethod
     def _taint(plane: ControlPlane, obj: Object, status: str) -> None:

@@ -57,6 +57,19 @@ class Pods:
         self.given.discard(pod["metadata"]["uid"])
         self._aims.pop(pod["metadata"]["uid"], None)
 
+    def come_to(self, plane: ControlPlane, pod: Object) -> None:
+        """Let a listed pod, which was well so far, be what its annotation says."""
+        uid = pod["metadata"]["uid"]
+        if uid not in self.given:
+            return
+        self.given.discard(uid)
+        outcome = behaviour.behaviour_of(pod, self._images).outcome
+        if outcome in ("ready", "unschedulable"):
+            plane.look_at(PODS, key_of(pod))
+            return
+        self._aims[uid] = outcome
+        plane.set_status(PODS, pod, behaviour.status_of(outcome, pod, stamp(plane.now)))
+
     def put_on_a_node(self, plane: ControlPlane, pod: Object) -> Object:
         """Choose a node for a pod that runs; returns it as it is then."""
         spec = pod.get("spec") or {}

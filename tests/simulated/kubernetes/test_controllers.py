@@ -3,11 +3,10 @@
 The same writes go to both; when neither changes any more, everything that they hold is compared.
 """
 
+import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from remediator.clients.kubernetes.resources import (
     AUTOSCALERS,
@@ -27,19 +26,11 @@ from tests.actions.kubernetes.worlds import (
     lone_pod,
     stateful_set,
 )
-from tests.servers.kubernetes import ControlPlane
 from tests.servers.manifests import BAD, disruption_budget
 from tests.simulated.kubernetes.pair import MERGE, Pair, path
 
-_FEW = settings(
-    max_examples=6,
-    deadline=None,
-    derandomize=True,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+ANY = pytest.mark.parametrize("seed", range(4))
 _DEADLINE_S = 4
-_STEP = ("PATCH", path(DEPLOYMENTS, "api"))
 
 
 def image(name: str) -> dict[str, Any]:
@@ -64,111 +55,71 @@ def patch(pair: Pair, resource: Resource, name: str, said: Any, sub: str = "") -
     assert (real.status, simulated.status) == (200, 200), real.text
 
 
-_RELEASES = st.one_of(
-    st.sampled_from(["app:v1", "app:v2", "app:v3", BAD]).map(image),
-    st.integers(0, 6).map(lambda count: {"spec": {"replicas": count}}),
-    st.integers(0, 59).map(restart),
-    st.sampled_from([True, None]).map(lambda paused: {"spec": {"paused": paused}}),
-    st.sampled_from(["Recreate", "RollingUpdate"]).map(
-        lambda kind: {
-            "spec": {
-                "strategy": {
-                    "type": kind,
-                    **({"rollingUpdate": None} if kind == "Recreate" else {}),
-                }
-            }
-        }
-    ),
-)
-
-
-@_FEW
-@given(steps=st.lists(_RELEASES, min_size=2, max_size=4), replicas=st.integers(1, 5))
-def test_deployments(
-    control_plane: ControlPlane, namespace: str, steps: list[Any], replicas: int
-) -> None:
-    """Releases, restarts, scaling, pauses and changes of strategy, in any order."""
-    pair = _fresh(control_plane, namespace)
-    first = deployment("api", pair.namespace, replicas=replicas, progress_deadline_s=_DEADLINE_S)
-    make(pair, DEPLOYMENTS, first)
-    pair.agree()
-    for step in steps:
-        patch(pair, DEPLOYMENTS, "api", step)
-        pair.agree()
-
-
-_AMOUNTS = st.one_of(st.integers(0, 5), st.sampled_from(["0%", "10%", "25%", "34%", "50%", "100%"]))
-
-
-@_FEW
-@given(
-    replicas=st.integers(1, 12),
-    surge=_AMOUNTS,
-    unavailable=_AMOUNTS,
-    then=st.lists(
-        st.one_of(
-            st.integers(0, 15).map(lambda count: {"spec": {"replicas": count}}),
-            st.sampled_from(["one:bad", "app:good"]).map(image),
-        ),
-        max_size=2,
-    ),
-)
-def test_where_a_bad_release_gets_stuck(
-    control_plane: ControlPlane,
-    namespace: str,
-    replicas: int,
-    surge: Any,
-    unavailable: Any,
-    then: list[Any],
-) -> None:
-    """How many old and new pods there are under any strategy, and what scaling makes of them."""
-    if str(surge) in ("0", "0%") and str(unavailable) in ("0", "0%"):
-        surge = 1
-    pair = _fresh(control_plane, namespace)
-    strategy = {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
-    make(
-        pair,
-        DEPLOYMENTS,
-        deployment(
-            "api",
-            pair.namespace,
-            replicas=replicas,
-            progress_deadline_s=_DEADLINE_S,
-            spec={"strategy": strategy},
-        ),
+def _release(chance: random.Random) -> dict[str, Any]:
+    """A release, restart, scaling, pause or change of strategy of a Deployment."""
+    kind = chance.choice(["Recreate", "RollingUpdate"])
+    recreate = {"rollingUpdate": None} if kind == "Recreate" else {}
+    return chance.choice(
+        [
+            image(chance.choice(["app:v1", "app:v2", "app:v3", BAD])),
+            {"spec": {"replicas": chance.randint(0, 6)}},
+            restart(chance.randint(0, 59)),
+            {"spec": {"paused": chance.choice([True, None])}},
+            {"spec": {"strategy": {"type": kind, **recreate}}},
+        ]
     )
+
+
+@ANY
+def test_deployments(pair: Pair, seed: int) -> None:
+    """Releases, restarts, scaling, pauses and changes of strategy, in any order."""
+    chance = random.Random(seed)  # noqa: S311 - the same at every run
+    make(pair, DEPLOYMENTS, _impatient(pair, replicas=chance.randint(1, 5)))
     pair.agree()
-    patch(pair, DEPLOYMENTS, "api", image(BAD))
+    for _ in range(4):
+        patch(pair, DEPLOYMENTS, "api", _release(chance))
+        pair.agree()
+
+
+@ANY
+def test_where_a_bad_release_gets_stuck(pair: Pair, seed: int) -> None:
+    """How many old and new pods there are under any strategy, and what scaling makes of them."""
+    chance = random.Random(seed)  # noqa: S311 - the same at every run
+    amounts = [0, 1, 2, 3, 5, "0%", "10%", "25%", "34%", "50%", "100%"]
+    surge, unavailable = chance.choice(amounts), chance.choice(amounts)
+    if {str(surge), str(unavailable)} <= {"0", "0%"}:
+        surge = 1
+    strategy = {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+    spec = {"strategy": strategy}
+    make(pair, DEPLOYMENTS, _impatient(pair, replicas=chance.randint(1, 12), spec=spec))
     pair.agree()
-    for step in then:
+    then = [
+        {"spec": {"replicas": chance.randint(0, 15)}},
+        image(chance.choice(["one:bad", "app:good"])),
+        {"spec": {"replicas": chance.randint(0, 15)}},
+    ]
+    for step in (image(BAD), *then):
         patch(pair, DEPLOYMENTS, "api", step)
         pair.agree()
 
 
-_SETS = st.one_of(
-    st.sampled_from(["app:v1", "app:v2"]).map(image),
-    st.integers(0, 4).map(lambda count: {"spec": {"replicas": count}}),
-    st.integers(0, 59).map(restart),
-    st.integers(0, 2).map(
-        lambda count: {"spec": {"updateStrategy": {"rollingUpdate": {"partition": count}}}}
-    ),
-)
-
-
-@_FEW
-@given(
-    steps=st.lists(_SETS, min_size=2, max_size=4),
-    policy=st.sampled_from(["OrderedReady", "Parallel"]),
-)
-def test_stateful_sets(
-    control_plane: ControlPlane, namespace: str, steps: list[Any], policy: str
-) -> None:
-    """Releases, restarts, scaling and partitions, in any order."""
-    pair = _fresh(control_plane, namespace)
-    spec = {"podManagementPolicy": policy}
+@ANY
+def test_stateful_sets(pair: Pair, seed: int) -> None:
+    """Releases, restarts, scaling and partitions, in any order, ordered or not."""
+    chance = random.Random(seed)  # noqa: S311 - the same at every run
+    spec = {"podManagementPolicy": ("OrderedReady", "Parallel")[seed % 2]}
     make(pair, STATEFUL_SETS, stateful_set("db", pair.namespace, replicas=3, spec=spec))
     pair.agree()
-    for step in steps:
+    for _ in range(4):
+        partition = {"rollingUpdate": {"partition": chance.randint(0, 2)}}
+        step = chance.choice(
+            [
+                image(chance.choice(["app:v1", "app:v2"])),
+                {"spec": {"replicas": chance.randint(0, 4)}},
+                restart(chance.randint(0, 59)),
+                {"spec": {"updateStrategy": partition}},
+            ]
+        )
         patch(pair, STATEFUL_SETS, "db", step)
         pair.agree()
 
@@ -242,8 +193,7 @@ def test_autoscalers_keep_their_bounds(pair: Pair) -> None:
     ids=str,
 )
 def test_budgets(pair: Pair, rule: dict[str, Any]) -> None:
-    few = deployment("api", pair.namespace, replicas=3, progress_deadline_s=_DEADLINE_S)
-    make(pair, DEPLOYMENTS, few)
+    make(pair, DEPLOYMENTS, _impatient(pair, replicas=3))
     budget = disruption_budget("api", pair.namespace, app="api", min_available=1)
     budget["spec"] = {"selector": budget["spec"]["selector"], **rule}
     make(pair, BUDGETS, budget)
@@ -297,11 +247,6 @@ def _evict(plane: Any, namespace: str) -> int:
     return int(plane.api("POST", where, body).status)
 
 
-_COUNT = iter(range(10_000))
-
-
-def _fresh(real: ControlPlane, namespace: str) -> Pair:
-    """Both, with an empty namespace for one example."""
-    name = f"{namespace}-{next(_COUNT)}"
-    assert real.api("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).status == 201
-    return Pair(real, name)
+def _impatient(pair: Pair, **options: Any) -> dict[str, Any]:
+    """A Deployment that says soon when it is stuck."""
+    return deployment("api", pair.namespace, progress_deadline_s=_DEADLINE_S, **options)

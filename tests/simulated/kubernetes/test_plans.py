@@ -47,7 +47,7 @@ _PATTERNS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b"), "-P"),
     (re.compile(r"\b(agent)-[bcdfghjklmnpqrstvwxz2456789]{5}\b"), r"\1-P"),
-    (re.compile(r"(-|template |=)[bcdfghjklmnpqrstvwxz2456789]{8,10}\b"), r"\1HASH"),
+    (re.compile(r"(-|template |=|\")[bcdfghjklmnpqrstvwxz2456789]{8,10}\b"), r"\1HASH"),
 )
 
 
