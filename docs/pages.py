@@ -1,4 +1,5 @@
-"""Writes what is made from the code: `python docs/pages.py` writes docs/settings.md, deploy/crds.
+"""Writes what is made from the code: `python docs/pages.py` writes docs/settings.md,
+docs/findings.md and deploy/crds.
 
 A test compares what it would write with what is there.
 """
@@ -12,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from remediator.model.quantities import format_duration
 from remediator.runbook import crds
+from remediator.runbook.lint import catalogue
 from remediator.settings import Settings
 
 HEAD = """\
@@ -97,9 +99,9 @@ def definitions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    page = Path(__file__).parent / "settings.md"
-    page.write_text(settings_page(), encoding="utf-8")
-    print(f"wrote {page.name}")
+    for name, text in {"settings.md": settings_page(), "findings.md": catalogue.page()}.items():
+        (Path(__file__).parent / name).write_text(text, encoding="utf-8")
+        print(f"wrote {name}")
     folder = Path(__file__).parents[1] / "deploy" / "crds"
     for name, text in definitions().items():
         (folder / name).write_text(text, encoding="utf-8")

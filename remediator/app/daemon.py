@@ -22,7 +22,7 @@ from remediator.clients.alertmanager import Alertmanagers
 from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.silences import AlertmanagerSilences
 from remediator.clients.slack.client import SlackClient
-from remediator.engine import housekeeping, lane, reconcile, silences
+from remediator.engine import courier, housekeeping, reconcile, silences
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
 from remediator.engine.clock import SystemClock
@@ -311,7 +311,7 @@ class Daemon:
                     reconcile.DUTY,
                     silences.DUTY,
                     *((reporting.DUTY,) if settings.resources.enabled else ()),
-                    *(lane.DUTY.format(name) for name in (*notifiers, lane.NOBODY)),
+                    *(courier.DUTY.format(name) for name in (*notifiers, courier.NOBODY)),
                 ),
             ),
             postgres=settings.postgres,

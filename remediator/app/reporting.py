@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from remediator.app.accepting import Ruling
-from remediator.app.watching import Cluster, Held, Shelf
+from remediator.app.watching import Held, Shelf
 from remediator.clients.errors import ClientError, Conflict, Missing, Refused
-from remediator.clients.kubernetes.resources import RUNBOOKS
+from remediator.clients.kubernetes.resources import RUNBOOKS, Object, Resource
 from remediator.engine import guardrails
 from remediator.engine.hint import Hint
 from remediator.journal.protocol import Journal
@@ -32,13 +32,29 @@ DUTY = "resources"
 
 SPAN = timedelta(days=30)
 """What the figures are about; longer than most alerts take to come back."""
-# The figures are counted over all runs of the span, and nobody watches them by the second.
-_FIGURES_EVERY = timedelta(minutes=1)
+# The figures are counted over all runs of the span: so many looks use one count.
+_LOOKS_A_COUNT = 4
 # In one look: a cluster with a thousand resources gets them within minutes of a first start, and
 # the API server is left alone in between.
 _MOST_WRITES = 100
 # A role that lets us read and not write: somebody must act.
 _REFUSED_AGAIN = timedelta(minutes=1)
+
+
+class Statuses(Protocol):
+    """The part of a client that reporting needs."""
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        sub: str,
+    ) -> Object:
+        """Patch one object's subresource."""
+        ...
 
 
 class Rulings(Protocol):
@@ -84,7 +100,7 @@ class Reporter:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: Statuses,
         journal: Journal,
         rulings: Rulings,
         shelf: Shelf,
@@ -124,7 +140,7 @@ class Reporter:
 
     async def _count(self) -> None:
         now_s = self._clock.monotonic()
-        if now_s - self._counted_s < _FIGURES_EVERY.total_seconds():
+        if now_s - self._counted_s < _LOOKS_A_COUNT * self._every.total_seconds():
             return
         since = self._clock.now() - SPAN
         counts = await self._journal.run_counts(since=since, namespaced=True)

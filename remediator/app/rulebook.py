@@ -151,7 +151,8 @@ class Rulebook:
         except store.RunbookErrors as error:
             found += error.findings
         try:
-            loaded = store.load_folder(settings.runbooks, self.registry)
+            resources = settings.resources.enabled  # which may use what stands in files
+            loaded = store.load_folder(settings.runbooks, self.registry, keep=resources)
             found += people.of_policy(policy, self._names)
             found += people.check(
                 loaded.runbooks,
@@ -225,13 +226,12 @@ class Rulebook:
     def _judged(self, loaded: store.RunbookSet, source: PolicySource) -> Sequence[Ruling]:
         if self._shelf is None or self._acceptance is None:
             return ()
-        taken = {one.name: f"{one.file}:{one.line}" for one in loaded.runbooks}
         kinds = [self._shelf.held(resource) for resource in (POLICIES, RUNBOOKS)]
         self._acceptance.forget(one for kind in kinds for one in kind)
         return [
             ruling
             for kind in kinds
-            for ruling in self._acceptance.judge(kind, taken, source.policy)
+            for ruling in self._acceptance.judge(kind, loaded, source.policy)
         ]
 
     def _unknown(self) -> Sequence[Rule]:

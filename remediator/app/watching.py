@@ -36,7 +36,7 @@ _REFUSED_AGAIN_S = 30.0
 
 
 class Cluster(Protocol):
-    """The part of a client that watching and reporting need."""
+    """The part of a client that watching needs."""
 
     async def listing(self, resource: Resource, namespace: str | None, *, most: int) -> Listing:
         """Read all objects, and the version to watch on from."""
@@ -46,18 +46,6 @@ class Cluster(Protocol):
         self, resource: Resource, namespace: str | None, *, since: str
     ) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Open a watch from a version."""
-        ...
-
-    async def patch(
-        self,
-        resource: Resource,
-        namespace: str,
-        name: str,
-        patch: Mapping[str, Any],
-        *,
-        sub: str,
-    ) -> Object:
-        """Patch one object's subresource."""
         ...
 
 
@@ -165,12 +153,13 @@ class Feed:
         ) as events:
             self._well()
             async for event in events:
-                self._failures = 0
+                self._failures = 0  # not before: to be let in is not yet to be told anything
                 self._take(event)
                 self._version = event.version
         if self._clock.monotonic() - begun_s < _FIRST_RETRY_S:
             # A server that ends every watch at once would be asked without a pause.
             raise Unavailable("the API server ended a watch at once")
+        self._failures = 0
 
     def _take(self, event: Event) -> None:
         if event.kind is Kind.BOOKMARK:
@@ -197,7 +186,7 @@ class Feed:
     def _well(self) -> None:
         if self.trouble:
             log.info("custom resources are watched again", resource=self.resource.plural)
-        self.trouble, self._failures = "", 0
+        self.trouble = ""
         metrics.RESOURCE_FEED_UP.labels(self.resource.kind, self.namespace or "*").set(1)
         self.settled.set()
 

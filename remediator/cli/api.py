@@ -149,17 +149,17 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def pairs(labels: Sequence[str]) -> dict[str, str]:
-    """Read `--label k=v` options.
+def pairs(given: Sequence[str], option: str = "--label", word: str = "label") -> dict[str, str]:
+    """Read `--label k=v` options, or others like them.
 
     Raises:
         click.UsageError: one has no name or no `=`.
     """
     found = {}
-    for text in labels:
+    for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise click.UsageError(f"--label: {text!r} is no label; write NAME=VALUE")
+            raise click.UsageError(f"{option}: {text!r} is no {word}; write NAME=VALUE")
         found[name] = value
     return found
 

@@ -59,9 +59,9 @@ def snooze(run_id: str, *, for_: str, reason: str, url: str, output: str) -> Non
 
 def _show(view: Mapping[str, Any], question: Mapping[str, Any]) -> None:
     """Show exactly what is asked for, and what is different since it was asked before."""
-    for step in view["steps"]:
-        if step["plan"] is not None and step["id"] in question["digests"]:
-            show.out(run_page.plan_table(step))
+    asked = [s for s in view["steps"] if s["plan"] is not None and s["id"] in question["digests"]]
+    for part in run_page.plans_lines(asked):
+        show.out(part)
     for line in run_page.differs(question):
         show.out(line)
 

@@ -46,6 +46,18 @@ sender: Callable[[F], F] = click.option(
     help="Which of `senders` in the settings the alert comes from.",
 )
 
+against: Callable[[F], F] = click.option(
+    "--against",
+    metavar="REV",
+    help="Compare with the runbooks (and the policy file) of another Git revision.",
+)
+
+world: Callable[[F], F] = click.option(
+    "--world",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Plan against a recorded world (a test, a world's file, manifests), not the live one.",
+)
+
 limit: Callable[[F], F] = click.option(
     "--limit",
     type=click.IntRange(1, 100_000),

@@ -107,7 +107,8 @@ def _of_alert(
     settings = options.read_settings(config)
     registry = runbook_files.registry()
     notification = alert_files.parsed(body, path, registry)
-    answers, with_history = simulate.simulated(notification, settings, registry, "default")
+    files = runbook_files.files(settings, registry)
+    (answers,), with_history = simulate.simulated(notification, [files], settings)
     history = "with the journal's history" if with_history else "without history"
     nobody = "" if url is None else f"no daemon answers at {url}; "
     return simulate_page.to_json(answers), f"{nobody}judged by the files here, {history}"

@@ -1,7 +1,8 @@
 """`remediator rbac`: the smallest roles that the credentials need for these runbooks."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from remediator.cli.failure import Failure
 if TYPE_CHECKING:
     from remediator.plugin.action import Permission
     from remediator.runbook.runbook import CompiledStep, Runbook
+    from remediator.settings import Settings
 
 _ANY = "*"
 
@@ -26,14 +28,16 @@ def command(paths: tuple[Path, ...], name: str, config: Path | None, output: str
     """Print the Kubernetes Role and ClusterRole that the runbooks need, and no more.
 
     PATH is a folder or file of runbooks; default: the settings'. A step whose namespace is only
-    known when the alert comes needs its rights in the whole cluster. Programs that `exec` needs
-    are printed as a comment.
+    known when the alert comes needs its rights in the whole cluster, but for a runbook that lives
+    in a namespace. Programs that `exec` needs are printed as a comment. Where the settings enable
+    resources, watching them and writing their status is among it.
     """
     from remediator.cli import runbook_files, show  # noqa: PLC0415 - keeps --help quick
 
-    where = paths or options.read_settings(config).runbooks
+    settings = options.read_settings(config) if config or not paths else None
+    where = paths or (settings.runbooks if settings else ())
     runbooks = runbook_files.load(where, runbook_files.registry())
-    needed = _needed(runbooks)
+    needed = [*_needed(runbooks), *(_for_resources(settings) if settings else ())]
     roles = _roles(needed, name)
     others = sorted({(p.system, p.resource) for p in needed if p.system != "kubernetes"})
     if output == "json":
@@ -49,12 +53,32 @@ def command(paths: tuple[Path, ...], name: str, config: Path | None, output: str
 
 
 def _needed(runbooks: Sequence["Runbook"]) -> Sequence["Permission"]:
-    steps = [step for runbook in runbooks for step in runbook.steps]
-    steps += [r.verify.step for r in runbooks if r.verify and r.verify.step]
-    return [permission for step in steps for permission in _of_step(step)]
+    steps = [(runbook, step) for runbook in runbooks for step in runbook.steps]
+    steps += [(one, one.verify.step) for one in runbooks if one.verify and one.verify.step]
+    return [
+        replace(permission, scope=runbook.namespace)
+        if runbook.namespace and permission.scope == _ANY
+        else permission
+        for runbook, step in steps
+        for permission in _of_step(runbook, step)
+    ]
 
 
-def _of_step(step: "CompiledStep") -> Sequence["Permission"]:
+def _for_resources(settings: "Settings") -> Iterator["Permission"]:
+    """Yield what watching custom resources and writing their status needs."""
+    from remediator.clients.kubernetes.resources import POLICIES, RUNBOOKS  # noqa: PLC0415
+    from remediator.plugin.action import Permission  # noqa: PLC0415
+
+    resources = settings.resources
+    if not resources.enabled:
+        return
+    for scope in (_ANY,) if resources.watch == "all" else resources.watch:
+        for one in (RUNBOOKS, POLICIES):
+            yield Permission("kubernetes", one.rbac, ("list", "watch"), scope)
+            yield Permission("kubernetes", f"{one.rbac}/status", ("patch",), scope)
+
+
+def _of_step(runbook: "Runbook", step: "CompiledStep") -> Sequence["Permission"]:
     """Ask the operation, with what is written out.
 
     A value that only the alert brings stands as `*`; operations take the scope that they can't
@@ -63,7 +87,7 @@ def _of_step(step: "CompiledStep") -> Sequence["Permission"]:
     Raises:
         Failure: the operation can't tell without the value.
     """
-    given = {name: _known(value) for name, value in step.parameters.items()}
+    given = {name: _known(value) for name, value in runbook.fixed(step).items()}
     params = step.operation.Params.model_construct(**given)
     try:
         return step.operation.permissions(params)

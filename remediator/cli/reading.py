@@ -7,14 +7,19 @@ here: no notifier, no journal that can be written, no client without its read-on
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from remediator.cli.failure import Failure
+
 if TYPE_CHECKING:
+    from remediator.app.reading import Reading
+    from remediator.cli.runbook_files import Files
     from remediator.engine.ports import ContextFor
-    from remediator.engine.would import Ledger
+    from remediator.engine.would import Ledger, World
     from remediator.journal.protocol import Journal
     from remediator.model.clock import Clock
     from remediator.settings import Settings
@@ -45,25 +50,82 @@ async def looking(
     settings: "Settings",
     *,
     at: Callable[[], datetime] | None = None,
-    journal: bool = True,
+    world: Path | None = None,
 ) -> AsyncIterator[Looking]:
-    """Look at the world of the settings.
+    """Look at the world of the settings, or at a recorded one, and at the journal if there is one.
 
     Args:
         at: the time for which Prometheus is asked; None for now.
-        journal: whether the journal counts, where there is one.
+        world: a file that holds the world to look at; its time stands still, a test's where its
+            first expectation is.
+
+    Raises:
+        Failure: the world can't be read.
     """
     from remediator.app.reading import reading_clients  # noqa: PLC0415 - keeps --help quick
     from remediator.engine.clock import SystemClock  # noqa: PLC0415
+    from remediator.observe import logs, masking  # noqa: PLC0415
 
-    opened = await open_journal(settings) if journal else None
-    reading = reading_clients(settings, at=at)
+    masking.know(logs.secrets_in(settings))
+    masking.patterns(settings.mask)
+    clock: Clock = SystemClock()
+    if world is None:
+        reading = reading_clients(settings, at=at)
+    else:
+        reading, clock = _recorded(settings, world)
+    opened = await open_journal(settings)
     try:
-        yield Looking(reading.clients, reading.ledger, opened, SystemClock())
+        yield Looking(reading.clients, reading.ledger, opened, clock)
     finally:
         await reading.close()
         if opened is not None:
             await opened.close()
+
+
+def _recorded(settings: "Settings", path: Path) -> tuple["Reading", "Clock"]:
+    """Return clients that look at a recorded world, and its clock."""
+    from remediator.app.reading import reading_clients  # noqa: PLC0415 - keeps --help quick
+    from remediator.cli import runbook_files  # noqa: PLC0415
+    from remediator.engine.clock import SystemClock  # noqa: PLC0415
+    from remediator.rehearsal import files as tests  # noqa: PLC0415
+    from remediator.runbook.findings import RunbookErrors  # noqa: PLC0415
+    from remediator.settings import PrometheusSettings, Sender  # noqa: PLC0415
+    from remediator.simulated import files  # noqa: PLC0415
+    from remediator.simulated.alertmanager import ALERTMANAGER_URL  # noqa: PLC0415
+    from remediator.simulated.http import PROMETHEUS_URL  # noqa: PLC0415
+    from remediator.simulated.world import World as Simulated  # noqa: PLC0415
+    from remediator.testing.clock import ManualClock  # noqa: PLC0415
+
+    try:
+        if tests.is_test(path):
+            test = tests.load(path, runbook_files.registry())
+            spec, start = test.cases[0].world, test.spec.start
+            after = test.cases[0].spec.expect[0].at
+        else:
+            spec, start, after = files.load(path), SystemClock().now(), timedelta()
+        clock = ManualClock(start)
+        world = Simulated(spec, clock)
+        clock.advance(after)
+    except RunbookErrors as error:
+        findings = "\n".join(str(finding) for finding in error.findings)
+        raise Failure(f"the world can't be used:\n{findings}") from None
+    except ValueError as error:
+        raise Failure(f"the world {path} can't be used: {error}") from None
+    there = settings.model_copy(
+        update={
+            "prometheus": PrometheusSettings(url=PROMETHEUS_URL),
+            "senders": {
+                name: Sender(alertmanager=(ALERTMANAGER_URL,)) for name in settings.senders
+            },
+        }
+    )
+    reading = reading_clients(
+        there,
+        connect=world.cluster.connect,
+        http=lambda _: world.web,
+        processes=lambda _: world.commands,
+    )
+    return reading, clock
 
 
 async def open_journal(settings: "Settings", *, needed: bool = False) -> Any:
@@ -107,3 +169,19 @@ def silencing(settings: "Settings") -> Callable[[str], bool]:
         return known is not None and bool(known.alertmanager) and known.silences
 
     return allowed
+
+
+def world(looking: Looking, settings: "Settings", files: "Files", clock: "Clock") -> "World":
+    """Return what runs of these runbooks would look at, judged by `clock`."""
+    from remediator.engine.would import World  # noqa: PLC0415 - keeps --help quick
+
+    return World(
+        runbooks=files.runbooks,
+        policy=files.policy,
+        clock=clock,
+        context_for=looking.context_for,
+        journal=looking.journal,
+        default_approvers=settings.default_approvers,
+        silencing=silencing(settings),
+        ledger=looking.ledger,
+    )

@@ -1,5 +1,6 @@
 """One run as a page for people: `runs show`, `simulate` and the demo. Pure: JSON in, lines out."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from remediator.cli import approvals, show
+from remediator.plugin import lanes
+from remediator.plugin.lanes import Lanes
 
 Item = Mapping[str, Any]
 
@@ -16,11 +19,63 @@ def page(view: Item) -> Group:
     """Return the whole page of a run, as the API's `RunView` has it."""
     return Group(
         _facts(list(_head(view))),
-        *(part for step in view["steps"] for part in (Text(), step_lines(step))),
+        *steps_lines(view["steps"]),
+        *_outputs(view),
         *_verdicts(view["verdicts"]),
         *_approval(view),
         *_next(view),
     )
+
+
+def steps_lines(steps: Sequence[Item]) -> Iterator[Text | Group]:
+    """Return every step; many lanes of a block as one, what failed by itself."""
+    for part in lanes.grouped(steps, id_of=_id, apart=lambda step: step["state"] == "failed"):
+        yield Text()
+        yield lanes_lines(part) if isinstance(part, Lanes) else step_lines(part)
+
+
+def plans_lines(steps: Sequence[Item]) -> Iterator[Table | Group]:
+    """Return the plans of steps alone, likewise."""
+    for part in lanes.grouped(steps, id_of=_id):
+        yield lanes_lines(part) if isinstance(part, Lanes) else plan_table(part)
+
+
+def lanes_lines(part: Lanes[Item]) -> Group:
+    """Return many lanes of one step: how they stand, what each changes, and what holds for each."""
+    counts = Counter(step["state"] for step in part.members)
+    head = Text.assemble(
+        ("lanes ", "dim"), (show.clean(part.name), "bold"), f"  {part.members[0]['action']}"
+    )
+    for state, count in counts.items():
+        head.append("  ").append_text(show.cell(state)).append(f" {count}", style="default")
+    rows = [row for step in part.members for row in _lane(step)]
+    planned = [
+        step for step in part.members if step["plan"] is not None and step["plan"]["changes"]
+    ]
+    for name, said in (
+        ("impact", [str(step["impact"]) for step in planned]),
+        ("way back", [_way_back(step["plan"]).plain for step in planned]),
+    ):
+        for text, count in Counter(said).items():
+            rows.append((name, _plain(f"{text}  (each of {count})" if count > 1 else text)))
+    return Group(head, _facts(rows, indent=2))
+
+
+def _lane(step: Item) -> Iterator[tuple[str, Text]]:
+    plan = step["plan"]
+    line = show.cell(step["state"])
+    if plan is None or not plan["changes"]:
+        yield _id(step), line.append(show.clean(f"  {step['message']}"), style="default")
+        return
+    line.append(show.clean(f"  {step['target']}: "), style="default")
+    for number, change in enumerate(plan["changes"]):
+        line.append("; " if number else "", style="default").append_text(_change(change))
+    line.append(f"  {plan['digest'][:16]}", style="dim")
+    yield _id(step), line
+
+
+def _id(step: Item) -> str:
+    return show.clean(str(step["id"]))
 
 
 def step_lines(step: Item) -> Group:
@@ -76,6 +131,9 @@ def _head(view: Item) -> Iterator[tuple[str, Text]]:
     else:
         labels = view["context"].get("alert", {}).get("labels", {})
         yield "labels", _plain(show.labels(labels) or "none")
+    if given := view["context"].get("parameters"):
+        texts = {name: _argument(value) for name, value in given.items()}
+        yield "parameters", _plain(show.labels(texts))
     if view["started_by"]:
         yield "started by", _plain(view["started_by"])
     if view["cancel_requested_by"]:
@@ -135,6 +193,24 @@ def _verdicts(verdicts: Sequence[Item]) -> Iterator[Text | Table]:
         yield Text("guardrails", style="dim")
         for one in verdicts:
             yield Text("  ").append_text(verdict_line(one))
+
+
+def _outputs(view: Item) -> Iterator[Text | Table]:
+    # A daemon of the version before answers without them.
+    found, failed = view.get("outputs", {}), view.get("outputs_failed", {})
+    if found or failed:
+        yield Text()
+        yield Text("outputs", style="dim")
+        yield _facts(
+            [
+                *((show.clean(name), _plain(show.value(value))) for name, value in found.items()),
+                *(
+                    (show.clean(name), Text(show.clean(f"not worked out: {why}"), style="yellow"))
+                    for name, why in failed.items()
+                ),
+            ],
+            indent=2,
+        )
 
 
 def _approval(view: Item) -> Iterator[Text | Table]:
@@ -211,3 +287,7 @@ def _facts(rows: Sequence[tuple[str, Text]], *, indent: int = 0) -> Table:
 
 def _plain(text: str) -> Text:
     return Text(show.clean(text))
+
+
+def _argument(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,6 +1,7 @@
 """Loading runbooks and actions for the offline commands: `check`, `simulate`, `rbac`, `actions`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ def registry() -> "Registry":
     """Load every plugin.
 
     Raises:
-        Failure: two plugins claim one name.
+        Failure: two plugins claim one name, or one can't be imported.
     """
     from remediator.plugin import registry as plugins  # noqa: PLC0415 - imports every action
 
@@ -25,6 +26,8 @@ def registry() -> "Registry":
         return plugins.load()
     except plugins.DuplicatePlugin as error:
         raise Failure(str(error)) from None
+    except ImportError as error:
+        raise Failure(f"a plugin can't be loaded: {error}") from None
 
 
 def load(paths: Sequence[Path], known: "Registry") -> Sequence["Runbook"]:
@@ -56,3 +59,20 @@ def policy(settings: "Settings") -> "Policy":
     except RunbookErrors as error:
         findings = "\n".join(str(finding) for finding in error.findings)
         raise Failure(f"the policy can't be used:\n{findings}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Runbooks and the policy that binds them, from wherever they were read."""
+
+    runbooks: Sequence["Runbook"]
+    policy: "Policy"
+
+
+def files(settings: "Settings", known: "Registry") -> Files:
+    """Load the runbooks and the policy of the settings.
+
+    Raises:
+        Failure: with every finding, one a line.
+    """
+    return Files(load(settings.runbooks, known), policy(settings))

@@ -44,7 +44,7 @@ def command(of_settings: bool, of_policy: bool, of_tests: bool, as_crd: bool) ->
             _offer_files(part)
     else:
         from remediator.cli import runbook_files  # noqa: PLC0415
-        from remediator.runbook.schema import json_schema  # noqa: PLC0415
+        from remediator.runbook.json_schema import json_schema  # noqa: PLC0415
 
         schema = json_schema(runbook_files.registry())
     show.as_json(schema)

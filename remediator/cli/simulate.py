@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from remediator.cli import options
 
 if TYPE_CHECKING:
+    from remediator.cli.runbook_files import Files
     from remediator.engine.simulate import Answer
     from remediator.model.alerts import Notification
-    from remediator.model.policy import Policy
-    from remediator.plugin.registry import Registry
     from remediator.settings import Settings
 
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True),
     help="A folder or file of runbooks, in place of the settings'; repeatable.",
 )
+@options.against
+@options.world
 @options.sender
 @options.config
 @options.output
@@ -33,6 +35,8 @@ def command(
     ctx: click.Context,
     alert: Path,
     runbooks: tuple[Path, ...],
+    against: str | None,
+    world: Path | None,
     sender: str,
     config: Path | None,
     output: str,
@@ -47,55 +51,67 @@ def command(
     Exit code 0: it could be told what would be done, refused and held included; 1: a run would
     fail, or it can't be told.
     """
-    from remediator.cli import alert_files, runbook_files, show, simulate_page  # noqa: PLC0415
+    from remediator.cli import (  # noqa: PLC0415 - keeps --help quick
+        alert_files,
+        revisions,
+        runbook_files,
+        show,
+        simulate_page,
+    )
 
     settings = options.read_settings(config, **({"runbooks": runbooks} if runbooks else {}))
     registry = runbook_files.registry()
     notification = alert_files.parsed(alert_files.notification_body(alert), alert, registry)
-    answers, with_history = simulated(notification, settings, registry, sender)
+    with ExitStack() as stack:
+        sides = [runbook_files.files(settings, registry)]
+        if against is not None:
+            sides.append(stack.enter_context(revisions.files(against, settings, registry)))
+        (answers, *others), with_history = simulated(
+            notification, sides, settings, sender=sender, world=world
+        )
+    differences = simulate_page.differences(answers, others[0]) if others else None
     if output == "json":
-        show.as_json(simulate_page.to_json(answers))
+        found = simulate_page.to_json(answers)
+        if differences is not None:
+            found["against"] = {"revision": against, "differences": differences}
+        show.as_json(found)
     else:
-        show.out(simulate_page.page(answers, with_history))
+        show.out(simulate_page.page(answers, with_history, against, differences))
     if not all(run.told for answer in answers for run in answer.runs):
         ctx.exit(1)
 
 
 def simulated(
-    notification: "Notification", settings: "Settings", registry: "Registry", sender: str
-) -> tuple[Sequence["Answer"], bool]:
-    """Simulate with the files here; returns the answers, and whether history counted.
+    notification: "Notification",
+    sides: Sequence["Files"],
+    settings: "Settings",
+    *,
+    sender: str = "default",
+    world: Path | None = None,
+) -> tuple[list[Sequence["Answer"]], bool]:
+    """Simulate with each of these sets of runbooks; returns their answers, and whether the
+    journal's history counted.
 
     Raises:
-        Failure: runbooks or policy have faults.
+        Failure: the world can't be read.
     """
-    from remediator.cli import runbook_files  # noqa: PLC0415 - keeps --help quick
-
-    loaded = runbook_files.load(settings.runbooks, registry)
-    policy = runbook_files.policy(settings)
-    return asyncio.run(_simulate(notification, loaded, settings, policy, sender))
+    return asyncio.run(_simulate(notification, sides, settings, sender, world))
 
 
 async def _simulate(
     notification: "Notification",
-    loaded: Sequence[Any],
+    sides: Sequence["Files"],
     settings: "Settings",
-    policy: "Policy",
     sender: str,
-) -> tuple[Sequence["Answer"], bool]:
+    file: Path | None,
+) -> tuple[list[Sequence["Answer"]], bool]:
     from remediator.cli import reading  # noqa: PLC0415 - keeps --help quick
     from remediator.engine import simulate  # noqa: PLC0415
+    from remediator.engine.clock import SystemClock  # noqa: PLC0415
 
-    async with reading.looking(settings) as looking:
-        world = simulate.World(
-            runbooks=loaded,
-            policy=policy,
-            clock=looking.clock,
-            context_for=looking.context_for,
-            journal=looking.journal,
-            default_approvers=settings.default_approvers,
-            silencing=reading.silencing(settings),
-            ledger=looking.ledger,
-        )
-        answers = await simulate.simulate(notification, world, sender=sender)
+    async with reading.looking(settings, world=file) as looking:
+        answers = []
+        for files in sides:
+            world = reading.world(looking, settings, files, SystemClock())
+            answers.append(await simulate.simulate(notification, world, sender=sender))
         return answers, looking.journal is not None

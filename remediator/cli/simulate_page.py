@@ -10,6 +10,7 @@ from remediator.cli import run_page, show
 from remediator.engine.simulate import Answer, Simulated
 from remediator.engine.terms import Asked
 from remediator.model.quantities import format_duration
+from remediator.model.verdicts import Ruling
 from remediator.web import render, render_trust
 
 
@@ -18,11 +19,82 @@ def to_json(answers: Sequence[Answer]) -> dict[str, Any]:
     return dict(render_trust.answers(answers))
 
 
-def page(answers: Sequence[Answer], with_history: bool) -> Group:
+def differences(now: Sequence[Answer], then: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Return how the runs of two sets of runbooks differ; those that do not are left out."""
+    here, there = _by_run(now), _by_run(then)
+    found = []
+    for key in dict.fromkeys([*here, *there]):
+        one, other = here.get(key), there.get(key)
+        if one is None or other is None:
+            parts = ["added" if other is None else "gone"]
+        else:
+            sides = zip(_compared(one).items(), _compared(other).values(), strict=True)
+            parts = [name for (name, a), b in sides if a != b]
+        if parts:
+            found.append(
+                {
+                    "fingerprint": key[0],
+                    "runbook": key[1],
+                    "difference": ", ".join(parts),
+                    "now": _compared(one) if one else None,
+                    "then": _compared(other) if other else None,
+                }
+            )
+    return found
+
+
+def _by_run(answers: Sequence[Answer]) -> dict[tuple[str, str], Simulated]:
+    return {
+        (answer.alert.fingerprint, run.runbook.name): run
+        for answer in answers
+        for run in answer.runs
+    }
+
+
+def _compared(run: Simulated) -> dict[str, Any]:
+    verdicts = [
+        str(one)
+        for of_step in run.verdicts.values()
+        for one in of_step
+        if one.ruling is not Ruling.ALLOW
+    ]
+    return {
+        "end": run.end.value,
+        "verdict": verdicts or [run.message],
+        "plan": [str(row.plan) for row in run.rows if row.plan is not None and not row.plan.empty],
+    }
+
+
+def _difference_lines(given: Sequence[dict[str, Any]], against: str) -> Iterator[Text]:
+    if not given:
+        yield Text(show.clean(f"nothing differs from {against}"), style="bold")
+        return
+    yield Text(show.clean(f"what differs from {against}"), style="bold")
+    for one in given:
+        yield Text.assemble("  ", (one["runbook"], "bold"), show.clean(f"  {one['difference']}"))
+        now, then = one["now"], one["then"]
+        for name in ("end", "verdict", "plan") if now and then else ():
+            if now[name] != then[name]:
+                yield Text(show.clean(f"    - {_line(then[name])}"), style="red")
+                yield Text(show.clean(f"    + {_line(now[name])}"), style="green")
+
+
+def _line(value: Any) -> str:
+    return "; ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
+def page(
+    answers: Sequence[Answer],
+    with_history: bool,
+    against: str | None = None,
+    differing: Sequence[dict[str, Any]] | None = None,
+) -> Group:
     """Return everything for people."""
     parts: list[Any] = []
     for answer in answers:
         parts += [*_alert_lines(answer), Text()]
+    if differing is not None:
+        parts += [*_difference_lines(differing, against or ""), Text()]
     history = "with the journal's history" if with_history else "without a journal's history"
     parts.append(Text(f"simulated {history}; nothing was changed", style="dim"))
     return Group(*parts)

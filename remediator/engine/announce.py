@@ -1,8 +1,8 @@
 """Delivers notes out of the outbox to the notifiers: at least once, in order for each run.
 
 Notes are written in the transaction that they speak of; here is only delivery. Each notifier has a
-lane of its own (`engine/lane.py`), so that one that hangs holds up no other. A notifier that is
-down leaves its notes waiting, and no run moves because of it. Here is also who is told instead
+courier of its own (`engine/courier.py`), so that one that hangs holds up no other. A notifier that
+is down leaves its notes waiting, and no run moves because of it. Here is also who is told instead
 where an escalation can't be delivered at all, and the clock of an escalation's later calls.
 """
 
@@ -13,8 +13,8 @@ from datetime import timedelta
 
 import structlog
 
+from remediator.engine.courier import Courier, Wanted
 from remediator.engine.hint import Hint
-from remediator.engine.lane import Lane, Wanted
 from remediator.engine.links import Links
 from remediator.engine.ports import ContextFor
 from remediator.journal.protocol import Journal
@@ -68,29 +68,29 @@ class Announcer:
         self._stopping = False
         added = (links or Links()).added
 
-        def lane(notifier: Notifier | None, wanted: Wanted) -> Lane:
-            return Lane(journal, notifier, wanted, context_for, clock, self._instead, added)
+        def courier(notifier: Notifier | None, wanted: Wanted) -> Courier:
+            return Courier(journal, notifier, wanted, context_for, clock, self._instead, added)
 
-        self._lanes = [
-            *(lane(one, Wanted(notifier=name)) for name, one in notifiers.items()),
-            lane(None, Wanted(besides=tuple(notifiers))),
+        self._couriers = [
+            *(courier(one, Wanted(notifier=name)) for name, one in notifiers.items()),
+            courier(None, Wanted(besides=tuple(notifiers))),
         ]
 
     @property
     def in_hand(self) -> int:
         """How many notes are being delivered, or wait to be recorded as delivered."""
-        return sum(lane.in_hand for lane in self._lanes)
+        return sum(courier.in_hand for courier in self._couriers)
 
     async def run(self) -> None:
         """Deliver until stopped; when cancelled, deliveries in hand are dropped."""
-        async with asyncio.TaskGroup() as lanes:
-            for lane in self._lanes:
-                lanes.create_task(lane.run(), name=f"notes to {lane.name}")
+        async with asyncio.TaskGroup() as couriers:
+            for courier in self._couriers:
+                couriers.create_task(courier.run(), name=f"notes to {courier.name}")
             while not self._stopping:
                 await self._hint.wait(self._clock, _SLOWEST_LOOK)
                 await self._calls_due()
-                for lane in self._lanes:
-                    lane.hint.poke()
+                for courier in self._couriers:
+                    courier.hint.poke()
 
     async def _calls_due(self) -> None:
         """Let the later calls whose time has come go out; any node may, nothing happens twice."""
@@ -103,7 +103,7 @@ class Announcer:
         """Take up nothing new, let deliveries in hand finish and be recorded. Idempotent."""
         self._stopping = True
         self._hint.poke()
-        await asyncio.gather(*(lane.stop(_STOP_WITHIN_S) for lane in self._lanes))
+        await asyncio.gather(*(courier.stop(_STOP_WITHIN_S) for courier in self._couriers))
 
     def _instead(self, item: OutboxItem, error: str) -> Note | None:
         """Return the note that calls somebody else, where an escalation can't be delivered.

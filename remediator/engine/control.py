@@ -4,6 +4,7 @@ import difflib
 import fnmatch
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from remediator.engine import matching
 from remediator.engine.library import Library
@@ -15,6 +16,8 @@ from remediator.model.history import Control
 from remediator.model.runs import Trigger
 from remediator.observe import metrics
 from remediator.plugin.source import Rejected
+from remediator.runbook import arguments
+from remediator.runbook.findings import did_you_mean
 
 
 class RunControl:
@@ -25,23 +28,39 @@ class RunControl:
         self._library = library
         self._clock = clock
 
-    async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
+    async def start(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        by: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> str:
         """Start a runbook by hand, with labels instead of an alert's; returns the run's id.
 
+        Args:
+            parameters: values for those that the runbook declares, as JSON or as text; the
+                defaults for the others.
+
         Raises:
-            Rejected: there is no such runbook.
+            Rejected: there is no such runbook, or it does not take these parameters.
         """
         runbook = self._library.by_name.get(name)
         now = self._clock.now()
         if runbook is None:
-            raise Rejected("runbook", f"no runbook is called {name!r}")
+            near = did_you_mean(name, self._library.by_name)
+            raise Rejected("runbook", f"no runbook is called {name!r}" + (near and f"; {near}"))
+        try:
+            given = arguments.checked(runbook.parameters, parameters or {})
+        except arguments.NotTaken as error:
+            raise Rejected(f"parameters.{error.name}", str(error)) from None
         return await self._journal.start_run(
             RunStart(
                 runbook=runbook.name,
                 version=runbook.version,
                 trigger=Trigger.MANUAL,
                 wake_at=now,
-                context=matching.manual_context(labels, {}, now),
+                context=matching.manual_context(labels, {}, now, given),
                 message=f"started by {by}",
             ),
             by=by,

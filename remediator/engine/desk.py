@@ -7,7 +7,7 @@ returned will look.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from remediator.engine.answers import ApprovalDesk, Snoozed
 from remediator.engine.control import PauseControl, RunControl
@@ -123,13 +123,19 @@ class PeopleDesk:
         return _ACKNOWLEDGED[outcome]
 
     async def start(
-        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+        self,
+        runbook: str,
+        labels: Mapping[str, str],
+        *,
+        actor: str,
+        via: str,
+        parameters: Mapping[str, Any] | None = None,
     ) -> tuple[str, str]:
         """See `Desk.start`: operators."""
         if not await self._has(actor, Role.OPERATOR):
             await self._refuse(actor, f"start {runbook[:100]}")
         try:
-            run_id = await self._runs.start(runbook, labels, by=actor)
+            run_id = await self._runs.start(runbook, labels, by=actor, parameters=parameters)
         except Rejected as error:
             return "", f"Not started: {error}."
         return run_id, f"{runbook} was started as run {run_id}."

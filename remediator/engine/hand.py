@@ -45,6 +45,10 @@ _UNTOLD = frozenset({RunState.PLANNING, RunState.AWAITING_APPROVAL})
 a question has its own note. So the first message about a run is one that says something."""
 
 
+FINISHED = frozenset({StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.UNDONE})
+"""States of a step that has its outcome."""
+
+
 class Fenced(Exception):
     """The run was cancelled, decided or taken over meanwhile: drop it, write nothing."""
 
@@ -68,6 +72,8 @@ class Hand:
     """What the runbook has shown, where the policy demands it (`track.shown`)."""
     incident_read_s: float = float("-inf")
     """When the incident was read out of the journal, on the monotonic clock."""
+    lists: dict[str, int] = field(default_factory=dict)
+    """Block → how many lanes of it are not vacant, once that is known."""
 
     @property
     def now(self) -> datetime:
@@ -130,6 +136,34 @@ class Hand:
             },
             at=at,
         )
+
+    def lanes(self, block: Block) -> tuple[tuple[CompiledStep, ...], ...]:
+        """Return the lanes of a block that are not vacant, each with its steps in order.
+
+        Raises:
+            ExpressionFailed: its list can't be told yet, or is longer than it may be.
+        """
+        count = self.lists.get(block.id)
+        if count is None:
+            count = self.lists[block.id] = len(block.values(self.scope(block)))
+        lanes: dict[int, list[CompiledStep]] = {number: [] for number in range(count)}
+        for one in self.runbook.steps:
+            if one.block is block and one.lane < count:
+                lanes[one.lane].append(one)
+        return tuple(map(tuple, lanes.values()))
+
+    def vacant(self, one: CompiledStep) -> bool:
+        """Whether a step stands in a lane for which its block's list has no item.
+
+        Raises:
+            ExpressionFailed: as for `lanes`.
+        """
+        return one.block is not None and one.lane >= len(self.lanes(one.block))
+
+    def finished(self, one: CompiledStep) -> bool:
+        """Whether a step has its outcome."""
+        row = self.rows.get(one.sequence)
+        return row is not None and row.state in FINISHED
 
     def step_of(self, row: Step) -> CompiledStep:
         """Return the runbook's step that a row belongs to; by id, since a raised limit's run

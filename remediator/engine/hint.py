@@ -7,7 +7,7 @@ from remediator.model.clock import Clock
 
 
 class Hint:
-    """Poked by the journal after commits; waited for by one task: worker, announcer, a lane.
+    """Poked by the journal after commits; waited for by one task: worker, announcer, a courier.
 
     Args:
         apart_s: calls that follow each other sooner are one. Under load there are hundreds of

@@ -110,13 +110,21 @@ def context(alert: Alert, group: JSONObject) -> JSONObject:
 
 
 def manual_context(
-    labels: Mapping[str, str], annotations: Mapping[str, str], at: datetime
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    at: datetime,
+    parameters: JSONObject | None = None,
 ) -> JSONObject:
-    """Return the context of a run that a person starts with labels of their own."""
-    return context(
+    """Return the context of a run that a person starts with labels of their own.
+
+    Args:
+        parameters: what the person gave for the runbook's, checked; the others have defaults.
+    """
+    told = context(
         Alert(AlertStatus.FIRING, labels, annotations, at, None, "", "manual"),
         {"labels": {}, "common_labels": dict(labels), "common_annotations": {}, "receiver": ""},
     )
+    return {**told, "parameters": dict(parameters)} if parameters else told
 
 
 def _start(runbook: Runbook, trigger: Trigger, told: JSONObject, at: datetime) -> RunStart:

@@ -1,6 +1,6 @@
 """The pace of one notifier: when the whole of it, and each of its places, takes the next note.
 
-A place is what has a pace of its own, a channel say. Owned by a lane; all in memory, since a new
+A place is what has a pace of its own, a channel say. Owned by a courier; all in memory, since a new
 daemon may begin a new pace.
 """
 

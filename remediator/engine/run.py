@@ -6,7 +6,7 @@ one journal write; `carry` goes on until the claim was handed back or the run ha
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from remediator.engine import (
     approvals,
     guardrails,
     hand,
+    outputs,
     planning,
     recheck,
     step,
@@ -31,7 +32,6 @@ from remediator.engine.library import RunbookGone
 from remediator.engine.ports import Ports
 from remediator.journal.values import RunUpdate
 from remediator.model.approvals import ApprovalStatus
-from remediator.model.canonical import JSON
 from remediator.model.history import History
 from remediator.model.limits import Mode
 from remediator.model.plans import Plan
@@ -94,6 +94,10 @@ async def plan(held: Hand) -> None:
             await held.write(
                 held.update(RunState.SUPPRESSED, Reason.EXPECTATION_UNMET, message, steps=rows)
             )
+        case planning.Unplannable(rows, Reason.LIST_TOO_LONG, message):
+            await held.write(
+                held.update(RunState.SUPPRESSED, Reason.LIST_TOO_LONG, message, steps=rows)
+            )
         case planning.Unplannable(rows, reason, message):
             await held.write(failed(held, reason, message, rows=rows))
         case planning.Strayed(rows, verdict):
@@ -115,7 +119,7 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         "steps": planned.rows,
         "verdicts": shown,
         "target": str(first.target) if first else None,
-        "audit": (held.audit("run.planned", _plans_json(planned.plans, verdicts)),),
+        "audit": (held.audit("run.planned", planning.described(planned.plans, verdicts)),),
     }
     if step.lowest_mode(held, planned.plans, history) is Mode.OBSERVE:
         await held.write(_observed(held, planned.plans, verdicts, **common))
@@ -128,11 +132,20 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         await hold(held, guardrails.waiting_reason(shown), binding)
     elif ruling is Ruling.HOLD:
         reason = guardrails.holding_reason(shown)
-        await held.write(await approvals.asking(held, planned.plans, reason, binding, **common))
+        why = "; ".join((binding, *_later(planned.open_blocks)))
+        await held.write(await approvals.asking(held, planned.plans, reason, why, **common))
     else:
         message = "allowed without a person" if planned.plans else "each change when it is reached"
-        message = "; ".join((message, *(str(v) for v in shown if v.override)))
+        message = "; ".join(
+            (message, *(str(v) for v in shown if v.override), *_later(planned.open_blocks))
+        )
         await held.write(held.update(RunState.APPLYING, Reason.AUTOMATIC, message, **common))
+
+
+def _later(open_blocks: Sequence[str]) -> Iterator[str]:
+    """Say what is not among the plans, and is judged as a whole when it is reached."""
+    for block in open_blocks:
+        yield f"{block} is planned when its list is known"
 
 
 async def await_approval(held: Hand) -> None:
@@ -140,7 +153,7 @@ async def await_approval(held: Hand) -> None:
     request = held.approval
     over = held.incident is not None and not held.incident.open
     if over and held.changed:
-        await held.write(applying.cleared(held))
+        await held.write(verifying.cleared(held))
     elif request is not None and request.status is ApprovalStatus.DENIED:
         # Denied in the middle of the run: it must not be left half done.
         await held.write(failing(held, Reason.DENIED, held.run.message))
@@ -226,11 +239,4 @@ def _without_a_change(held: Hand, planned: planning.Planned) -> RunUpdate:
         return failed(held, Reason.NOTHING_TO_DO, message, rows=planned.rows)
     reason = Reason.NOTHING_TO_DO if wanted_change else Reason.DONE
     message = "nothing to do" if wanted_change else "every check was made"
-    return held.update(RunState.SUCCEEDED, reason, message, steps=planned.rows)
-
-
-def _plans_json(plans: Mapping[int, Plan], verdicts: tuple[Verdict, ...]) -> dict[str, JSON]:
-    return {
-        "plans": [one.to_json() for one in plans.values()],
-        "verdicts": [v.to_json() for v in verdicts],
-    }
+    return outputs.succeeded(held, reason, message, rows=planned.rows)

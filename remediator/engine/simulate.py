@@ -21,7 +21,7 @@ from remediator.model.runs import RunState, Step, Trigger
 from remediator.model.verdicts import Verdict
 from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.index import Index
-from remediator.runbook.runbook import Runbook, alert_values
+from remediator.runbook.runbook import Runbook
 
 __all__ = ["Answer", "Passed", "Simulated", "World", "simulate"]
 
@@ -210,7 +210,7 @@ def _why_not(
             {"labels": {}, "common_labels": {}, "common_annotations": {}, "receiver": ""},
         )
         try:
-            runbook.condition.evaluate({**alert_values(told), "now": now})
+            runbook.condition.evaluate(runbook.condition_values(told, now))
         except ExpressionFailed as error:
             return f"its condition can't be told: {error}"
         return f"its condition is false: {runbook.condition.text}"

@@ -1,6 +1,6 @@
 """Storms of one notifier: which place has one, who shares its message, when that is edited.
 
-Owned by a lane, which alone writes them: one node at a time has a notifier's duty. What must
+Owned by a courier, which alone writes them: one node at a time has a notifier's duty. What must
 survive is in the journal (`journal.storms`), and is read back when the duty comes. Decides by
 `StormBar`: what the message says, the notifier does.
 """

@@ -17,6 +17,7 @@ from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, Step, StepState, Trigger
 from remediator.model.views import Note, NoteKind
+from remediator.plugin import lanes
 from remediator.plugin.action import ActionError, Temporary
 
 # Undo is worth more patience than apply: it is tried until this long after it began.
@@ -197,7 +198,7 @@ async def _ended(held: Hand, reason: Reason, message: str) -> None:
     if not undone:
         await held.write(failed(held, reason, f"{message}{stays}"))
         return
-    text = f"{message}; taken back: {', '.join(r.step_id for r in undone)}{stays}"
+    text = f"{message}; taken back: {', '.join(lanes.names([r.step_id for r in undone]))}{stays}"
     await held.write(
         held.update(
             RunState.ROLLED_BACK,

@@ -6,18 +6,48 @@ hint: when Alertmanager can be asked, it has the last word.
 
 from datetime import timedelta
 
-from remediator.engine import confining, recheck, within
+from remediator.engine import confining, outputs, recheck, within
 from remediator.engine.ending import failed, failing
 from remediator.engine.hand import Hand, row_for, unused
+from remediator.journal.values import RunUpdate
 from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState
 from remediator.model.signals import Signal
 from remediator.plugin.action import ActionError
 from remediator.runbook.expressions import ExpressionFailed
+from remediator.runbook.runbook import CompiledStep
 
 # Looks are spread over the time there is: a ten-minute watch need not ask every two seconds.
 _LOOKS = 60
+
+
+def watchable(held: Hand) -> bool:
+    """Whether anything can tell if the run helped; a run by hand has no alert that could clear."""
+    verify = held.runbook.verify
+    return verify is not None and (verify.step is not None or held.incident is not None)
+
+
+def watch(held: Hand, when: str) -> RunUpdate:
+    """Return the transition that begins to look whether what was done helped."""
+    verify = held.runbook.verify
+    assert verify is not None, "only runbooks with a verify are watched"  # noqa: S101 - callers check
+    message = f"{when}: watching for up to {format_duration(verify.within)} whether it helped"
+    return held.update(
+        RunState.VERIFYING, Reason.WATCHING, message, deadline_at=held.now + verify.within
+    )
+
+
+def cleared(held: Hand) -> RunUpdate:
+    """Return the transition of a run whose alert no longer fires: no further change. What was done
+    may well have been the cure."""
+    if held.changed and watchable(held):
+        return watch(held, "the alert cleared")
+    if held.changed:
+        message = "the alert cleared; the remaining steps were not needed"
+        return outputs.succeeded(held, Reason.DONE, message, rows=unused(held))
+    message = "the alert cleared before anything was changed"
+    return held.update(RunState.CANCELLED, Reason.RESOLVED_BY_ITSELF, message)
 
 
 async def look(held: Hand) -> None:
@@ -33,7 +63,7 @@ async def look(held: Hand) -> None:
     helped, message = await _probe(held) if verify.step else await _alert(held)
     if helped:
         rows = unused(held)
-        await held.write(held.update(RunState.SUCCEEDED, Reason.VERIFIED, message, steps=rows))
+        await held.write(outputs.succeeded(held, Reason.VERIFIED, message, rows=rows))
         return
     if held.now < deadline:
         every = verify.every or max(held.ports.pace.poll, verify.within / _LOOKS)
@@ -44,7 +74,7 @@ async def look(held: Hand) -> None:
         await _nobody_knows(held, message)
         return
     text = f"it did not help within {format_duration(verify.within)}: {message}"
-    rung = next((s for s in held.runbook.steps if _untried(held, s.sequence)), None)
+    rung = next((one for one in held.runbook.steps if _untried(held, one)), None)
     if rung is None or await recheck.signal(held) is Signal.RESOLVED:
         # No further change once a *resolved* came, even where the probe or a peer disagrees.
         await held.write(failing(held, Reason.NOT_VERIFIED, text))
@@ -96,6 +126,11 @@ async def _nobody_knows(held: Hand, message: str) -> None:
     await held.write(failed(held, Reason.SIGNAL_UNKNOWN, text))
 
 
-def _untried(held: Hand, sequence: int) -> bool:
-    row = held.rows.get(sequence)
-    return row is None or row.state is StepState.PLANNED
+def _untried(held: Hand, one: CompiledStep) -> bool:
+    row = held.rows.get(one.sequence)
+    if row is not None:
+        return row.state is StepState.PLANNED
+    try:
+        return not held.vacant(one)
+    except ExpressionFailed:
+        return True  # whoever comes to it says why

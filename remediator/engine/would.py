@@ -141,6 +141,8 @@ def unplanned(
             return Decision(RunState.SUPPRESSED, Reason.EXPECTATION_UNMET, message)
         case planning.Unplannable(_, Reason.PLAN_FAILED, message) if withheld:
             return Decision(RunState.PENDING, Reason.UNREACHABLE, message)
+        case planning.Unplannable(_, Reason.LIST_TOO_LONG as reason, message):
+            return Decision(RunState.SUPPRESSED, reason, message)
         case planning.Unplannable(_, reason, message):
             return Decision(RunState.FAILED, reason, message)
         case planning.Strayed(_, verdict):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from remediator.model import canonical
+from remediator.model.runs import Outputs
 from remediator.model.verdicts import Ruling, Verdict
 
 dumps = canonical.dumps
@@ -30,6 +31,17 @@ def verdicts_to_text(verdicts: Sequence[Verdict]) -> str:
 def verdicts_from_text(text: str) -> tuple[Verdict, ...]:
     """Read back what `verdicts_to_text` wrote."""
     return tuple(_verdict(value) for value in loads(text))
+
+
+def outputs_to_text(outputs: Outputs) -> str:
+    """Return a run's outputs as a JSON column."""
+    return dumps({"values": outputs.values, "failed": dict(outputs.failed)})
+
+
+def outputs_from_text(text: str) -> Outputs:
+    """Read back what `outputs_to_text` wrote; nothing where there are none."""
+    found = loads(text)
+    return Outputs(found.get("values", {}), found.get("failed", {}))
 
 
 def _verdict(value: Mapping[str, Any]) -> Verdict:

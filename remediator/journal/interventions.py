@@ -1,5 +1,6 @@
 """What a person does to a run beside answering: start, cancel, resume."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -96,7 +97,8 @@ def resume(env: Env, run_id: str, *, by: str, how: ResumeHow, at: datetime) -> O
         return False
     yield from acknowledging.by_person(env, run, by=by, at=at)
     in_hand = yield from steps.in_hand(run_id)
-    yield from steps.write([_as_found(step, how, by, at) for step in in_hand])
+    asked_about = _asked_about(in_hand, how)
+    yield from steps.write([_as_found(step, how, by, at) for step in asked_about])
     # A run that was taking its changes back goes on with that, whatever was found; one that takes
     # back a raised limit has nothing else to do.
     back = (
@@ -128,6 +130,25 @@ _FOUND = {
     ResumeHow.REPEAT: "the interrupted step was not carried out, repeat it",
     ResumeHow.UNDO: "take back what was done",
 }
+
+
+def _asked_about(in_hand: Sequence[Step], how: ResumeHow) -> Sequence[Step]:
+    """Return the steps that a person's answer is about.
+
+    Of several lanes that were in hand, those whose action can look at the world itself have no need
+    of an answer: they are taken up when the run goes on.
+    """
+    unknown = [step for step in in_hand if _nobody_can_tell(step)]
+    if unknown or len(in_hand) == 1 or how is ResumeHow.UNDO:
+        return unknown or in_hand
+    return [step for step in in_hand if step.state is StepState.UNDOING]
+
+
+def _nobody_can_tell(step: Step) -> bool:
+    # `changed` says of a begun step that it is on record as applied; of one that is being taken
+    # back, that it is not on record as taken back.
+    open_ = step.changed if step.state is StepState.UNDOING else not step.changed
+    return step.plan is not None and not step.plan.checkable and open_
 
 
 def _as_found(step: Step, how: ResumeHow, by: str, at: datetime) -> Step:

@@ -11,7 +11,7 @@ from remediator.journal.statements import Env, Execute, Many, Operation, Query, 
 from remediator.journal.times import from_us, from_us_or_none, to_us, to_us_or_none
 from remediator.journal.values import AuditEntry, Due, Page
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState, Trigger
+from remediator.model.runs import Outputs, Run, RunState, Trigger
 from remediator.model.verdicts import Verdict
 
 COLUMNS = (
@@ -207,6 +207,14 @@ def verdicts(run_id: str) -> Operation[tuple[Verdict, ...]]:
     return coding.verdicts_from_text(rows[0][0]) if rows else ()
 
 
+def kept(run_id: str) -> Operation[tuple[tuple[Verdict, ...], Outputs]]:
+    """Return the verdicts that were kept with a run, and what it left."""
+    rows = yield Query("SELECT verdicts, outputs FROM runs WHERE id = $1", (run_id,))
+    if not rows:
+        return (), Outputs()
+    return coding.verdicts_from_text(rows[0][0]), coding.outputs_from_text(rows[0][1])
+
+
 def from_row(row: Row) -> Run:
     """Build a run from a row of `COLUMNS`."""
     return Run(
@@ -275,6 +283,7 @@ def _begun(run: Run) -> AuditEntry:
             "runbook": run.runbook,
             "version": run.version,
             "trigger": run.trigger.value,
+            **({"parameters": given} if (given := run.context.get("parameters")) else {}),
         },
         run_id=run.id,
         incident_id=run.incident_id,

@@ -17,14 +17,15 @@ from remediator.journal.values import AuditEntry, Due
 from remediator.model import runs
 from remediator.model.approvals import ApprovalStatus
 from remediator.model.reasons import Reason
-from remediator.model.runs import Run, RunState
+from remediator.model.runs import Outputs, Run, RunState
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note, NoteKind
 
 _UPDATE = """
     UPDATE runs SET state = $2, reason = $3, message = $4, target = $5, epoch = $6, owner = $7,
         wake_us = $8, started_us = $9, ended_us = $10, cancel_requested_by = $11,
-        deadline_us = $12, verdicts = COALESCE($13, verdicts), moved_us = $14
+        deadline_us = $12, verdicts = COALESCE($13, verdicts), moved_us = $14,
+        outputs = COALESCE($15, outputs)
     WHERE id = $1
 """
 
@@ -44,6 +45,7 @@ class Move:
         fence: raise the epoch, so that a worker that has the run in hand can write nothing more.
         target: shown in lists; None leaves it.
         verdicts: kept with the run; None leaves them.
+        outputs: likewise.
     """
 
     run: Run
@@ -58,6 +60,7 @@ class Move:
     fence: bool = False
     target: str | None = None
     verdicts: tuple[Verdict, ...] | None = None
+    outputs: Outputs | None = None
 
 
 def after(move: Move) -> Run:
@@ -164,6 +167,7 @@ def _row(move: Move, run: Run) -> tuple[object, ...]:
         to_us_or_none(run.deadline_at),
         None if move.verdicts is None else coding.verdicts_to_text(move.verdicts),
         to_us(move.at),
+        None if move.outputs is None else coding.outputs_to_text(move.outputs),
     )
 
 

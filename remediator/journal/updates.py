@@ -178,6 +178,7 @@ def _move(run: Run, update: RunUpdate) -> Move:
         keep_claim=not update.release,
         target=update.target,
         verdicts=update.verdicts,
+        outputs=update.outputs,
     )
 
 

@@ -20,7 +20,7 @@ from remediator.model.incidents import Fate
 from remediator.model.plans import Fact
 from remediator.model.reasons import Reason
 from remediator.model.repeats import RepeatMode
-from remediator.model.runs import Run, RunState, Step, Trigger
+from remediator.model.runs import Outputs, Run, RunState, Step, Trigger
 from remediator.model.verdicts import Verdict
 from remediator.model.views import Note
 
@@ -183,6 +183,7 @@ class RunUpdate:
         spawn: runs for raised limits, `Trigger.EXPIRY`, each with the step to take back; a step
             whose end is waited for already gets no second one.
         not_raised: ids of steps that leave no raised limit after all; its end is cancelled.
+        outputs: what the run leaves; None leaves that.
     """
 
     run_id: str
@@ -208,6 +209,7 @@ class RunUpdate:
     audit: tuple[AuditEntry, ...] = ()
     spawn: tuple["Expiry", ...] = ()
     not_raised: tuple[str, ...] = ()
+    outputs: Outputs | None = None
 
 
 @dataclass(frozen=True, slots=True)

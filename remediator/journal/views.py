@@ -13,7 +13,7 @@ def view(run_id: str) -> Operation[RunView | None]:
         return None
     incident = (yield from incidents.get(run.incident_id)) if run.incident_id else None
     attempts = yield from steps.newest_of_run(run.id)
-    verdicts = yield from runs.verdicts(run.id)
+    verdicts, outputs = yield from runs.kept(run.id)
     approval = yield from approvals.newest_of_run(run.id)
     decisions = (yield from approvals.decisions_of(approval.id)) if approval else ()
     runbook = yield from runbooks.get(run.version)
@@ -31,6 +31,7 @@ def view(run_id: str) -> Operation[RunView | None]:
         links=runbook.links if runbook else {},
         acknowledged=acknowledged,
         called_at=called_at,
+        outputs=outputs,
     )
 
 

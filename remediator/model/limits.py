@@ -43,11 +43,11 @@ class Frozen(BaseModel):
 class MaxImpact(Frozen):
     """The most that one change may touch: an absolute cap and a share, both hold."""
 
-    pods: Annotated[int, Field(ge=0)] | None = None
+    pods: Annotated[int | None, Field(ge=0, examples=[10])] = None
     """Pods that may stop, start or restart, in all."""
     share: Share | None = None
     """Part of the target's pods that may be down at once, like 50%."""
-    nodes: Annotated[int, Field(ge=0)] | None = None
+    nodes: Annotated[int | None, Field(ge=0, examples=[1])] = None
     """Nodes that may go out of service."""
     node_share: Share | None = None
     """Part of the nodes there are (of the target's group) that may go out of service."""
@@ -71,9 +71,9 @@ MOST_REMINDERS = 5
 class Approval(Frozen):
     """Who must say yes to a run (`approval:` in a runbook)."""
 
-    approvers: tuple[str, ...] = ()
+    approvers: Annotated[tuple[str, ...], Field(examples=[["sre-oncall"]])] = ()
     """Groups from the settings, or single people; empty: the settings' default approvers."""
-    quorum: Annotated[int, Field(ge=1, le=10)] = 1
+    quorum: Annotated[int, Field(ge=1, le=10, examples=[1])] = 1
     """How many different people."""
     timeout: Duration = timedelta(minutes=30)
     """After this long without a quorum the run expires."""

@@ -209,13 +209,25 @@ def _options(max_bytes: int) -> Any:
     return options
 
 
-def _compile(pattern: str, offset: int) -> Any:
+def regular_expression(pattern: str) -> Any:
+    """Return a compiled RE2 expression; `fullmatch` of it anchors at both ends.
+
+    Raises:
+        ValueError: it is none, or needs too much memory.
+    """
     try:
         return re2.compile(pattern, _options(1 << 20))
     except re2.error as error:
         reason = error.args[0] if error.args else error
         text = reason.decode() if isinstance(reason, bytes) else str(reason)
-        raise MatcherError(f"no regular expression (RE2): {text}", offset) from None
+        raise ValueError(f"no regular expression (RE2): {text}") from None
+
+
+def _compile(pattern: str, offset: int) -> Any:
+    try:
+        return regular_expression(pattern)
+    except ValueError as error:
+        raise MatcherError(str(error), offset) from None
 
 
 def _is_classic(name: str) -> bool:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     OBSERVE_ONLY = "observe_only"
     MAINTENANCE = "maintenance"  # people are at work there: the alert is expected
     EXPECTATION_UNMET = "expectation_unmet"
+    LIST_TOO_LONG = "list_too_long"  # for_each was given more than its runbook allows
     ALREADY_RUNNING = "already_running"  # another run of the runbook, with the same key, goes on
     QUEUE_FULL = "queue_full"  # as many runs wait for their turn as may
     RESTARTED = "restarted"  # a further run of the runbook took its place

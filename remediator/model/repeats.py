@@ -9,7 +9,8 @@ class RepeatMode(StrEnum):
     SINGLE = "single"
     """No further run is started."""
     RESTART = "restart"
-    """What is under way is stopped before its next change; the further run takes its place."""
+    """What has changed nothing yet is cancelled, and the further run takes its place; what has
+    begun a change is let end first."""
     QUEUED = "queued"
     """The further run waits until those before it have ended."""
     PARALLEL = "parallel"

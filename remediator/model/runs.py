@@ -48,8 +48,8 @@ class RunState(StrEnum):
 _S = RunState
 
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
-    # A raised limit's run goes straight to undoing.
-    _S.PENDING: frozenset({_S.PLANNING, _S.UNDOING, _S.FAILED, _S.CANCELLED}),
+    # A raised limit's run goes straight to undoing; one that gets no turn is suppressed (`repeat`).
+    _S.PENDING: frozenset({_S.PLANNING, _S.UNDOING, _S.SUPPRESSED, _S.FAILED, _S.CANCELLED}),
     _S.PLANNING: frozenset(
         {
             _S.PENDING,
@@ -169,6 +169,14 @@ class Run:
         if self.trigger is Trigger.MANUAL:
             return self.incident_id is not None
         return self.trigger is Trigger.FIRING
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a run that ended well leaves, by name, and why others could not be worked out."""
+
+    values: JSONObject = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 class StepState(StrEnum):

@@ -12,7 +12,7 @@ NEEDS_A_PERSON = (RunState.AWAITING_APPROVAL, RunState.INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class StormMark:
-    """A storm as its lane keeps it.
+    """A storm as its courier keeps it.
 
     Args:
         id: opaque.

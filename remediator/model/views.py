@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from remediator.model.approvals import ApprovalRequest, Decision
 from remediator.model.incidents import Incident
-from remediator.model.runs import Run, Step
+from remediator.model.runs import Outputs, Run, Step
 from remediator.model.verdicts import Verdict
 
 
@@ -26,7 +26,8 @@ class RunView:
 
     `steps` holds the newest attempt of each step, in order; `verdicts` those of the last judgement
     that were not a plain allow; `approval` the newest question with its `decisions`;
-    `acknowledged` who answered the newest escalation, if anybody did, `called_at` when that was.
+    `acknowledged` who answered the newest escalation, if anybody did, `called_at` when that was;
+    `outputs` what it left, once it has ended well.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class RunView:
     links: Mapping[str, str]
     acknowledged: Acknowledgement | None = None
     called_at: datetime | None = None
+    outputs: Outputs = field(default_factory=Outputs)
 
     @property
     def calls(self) -> bool:

@@ -100,6 +100,30 @@ def bound(**names: object) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def captured() -> Iterator[list[str]]:
+    """Print no log line while it lasts; yields a list that the errors among them are put into, each
+    with the last line of its traceback. Loggers that `configure` set up before go on as they do."""
+    errors: list[str] = []
+
+    def keep(_: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        if name in ("error", "exception", "critical"):
+            error = sys.exc_info()[1] if event.get("exc_info") is True else event.get("exc_info")
+            why = f": {type(error).__name__}: {error}" if isinstance(error, BaseException) else ""
+            errors.append(f"{event.get('event')}{why}")
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, keep],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    try:
+        yield errors
+    finally:
+        structlog.configure(**before)
+
+
 def secrets_in(model: object) -> list[str]:
     """Return every secret that the settings hold, for `masking.know`."""
     if isinstance(model, SecretStr):

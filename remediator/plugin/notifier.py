@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from remediator.model.approvals import Answer, DecisionOutcome
 from remediator.model.canonical import JSONObject
@@ -111,10 +111,20 @@ class Desk(Protocol):
         ...
 
     async def start(
-        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+        self,
+        runbook: str,
+        labels: Mapping[str, str],
+        *,
+        actor: str,
+        via: str,
+        parameters: Mapping[str, Any] | None = None,
     ) -> tuple[str, str]:
         """Start a runbook by hand. Returns the run's id (empty where none was started) and a
-        sentence for the actor."""
+        sentence for the actor.
+
+        Args:
+            parameters: values for those that the runbook declares, as JSON or as text.
+        """
         ...
 
     async def pause(

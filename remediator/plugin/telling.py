@@ -95,9 +95,13 @@ def told(note: Note, view: RunView) -> Told:
     # Not all are written out: there may be thousands.
     changes = (f"{plan.target}: {change}" for plan in plans for change in plan.changes)
     count = sum(len(plan.changes) for plan in plans)
-    back = [
-        plan.way_back.summary if plan.way_back else f"none: {plan.no_way_back}" for plan in plans
-    ]
+    # Many lanes have one way back, said once.
+    back = list(
+        dict.fromkeys(
+            plan.way_back.summary if plan.way_back else f"none: {plan.no_way_back}"
+            for plan in plans
+        )
+    )
     labels = view.incident.labels if view.incident is not None else {}
     return Told(
         title=cut(f"{run.runbook}: {state(note, view)}", 200),
@@ -248,6 +252,7 @@ def as_json(note: Note, view: RunView) -> JSONObject:
             "ended_at": to_text(run.ended_at) if run.ended_at else None,
             "acknowledged_by": view.acknowledged.by if view.acknowledged else None,
             "links": dict(plain.links),
+            "outputs": masking.document(view.outputs.values),
             "steps": steps,
         },
         "alert": {

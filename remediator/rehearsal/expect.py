@@ -19,7 +19,7 @@ from remediator.runbook.document import Path
 from remediator.runbook.findings import did_you_mean
 from remediator.simulated.answers import fits as command_fits
 from remediator.simulated.answers import parse_request
-from remediator.simulated.spec import Object
+from remediator.simulated.spec import Object, split_reference
 
 E = TypeVar("E")
 F = TypeVar("F")
@@ -278,26 +278,21 @@ def _objects(expected: Expectation, seen: Seen) -> Iterator[Difference]:
                 _near(reference, seen.objects),
             )
             continue
-        best = min((list(_parts(path, wanted, one)) for one in named), key=len)
+        rest = {key: value for key, value in wanted.items() if key != "kind"}
+        best = min((list(_parts(path, rest, one)) for one in named), key=len)
         yield from best
 
 
 def _absent(expected: Expectation, seen: Seen) -> Iterator[Difference]:
     for number, reference in enumerate(expected.absent or ()):
         kind, namespace, name = split_reference(reference)
-        if any(_is(one, kind, name, namespace) for one in seen.objects):
+        if any(_is(one, kind, name, namespace or None) for one in seen.objects):
             path = ("absent", number)
             lines = (
                 Line(Side.EXPECTED, f"no {reference}"),
                 Line(Side.FOUND, f"{reference} is there"),
             )
             yield Difference(path, _spelt(path), lines)
-
-
-def split_reference(reference: str) -> tuple[str, str | None, str]:
-    """Return kind, namespace (None for what has none) and name of `pod/shop/web-1`."""
-    kind, *namespace, name = reference.split("/")
-    return kind, (namespace[0] if namespace else None), name
 
 
 def _is(one: Object, kind: str, name: str, namespace: str | None) -> bool:

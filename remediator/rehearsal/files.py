@@ -14,7 +14,8 @@ from remediator.model.policy import Policy
 from remediator.plugin.registry import Registry
 from remediator.plugin.source import Rejected
 from remediator.rehearsal.schema import Event, Expectation, TestCase, TestFile
-from remediator.runbook import document, faults, policy_file, store
+from remediator.runbook import document, faults, policy_file, store, uses
+from remediator.runbook.compile import compile_documents
 from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity, did_you_mean
 from remediator.runbook.runbook import Runbook
@@ -89,14 +90,37 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def load(path: Path, registry: Registry) -> Rehearsal:
+class Nearby:
+    """The documents that runbooks under test may use, read once for many tests.
+
+    Args:
+        folders: where they are looked for, beside a test's own folder.
+    """
+
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
+        self._folders = tuple(folder for folder in folders if folder.is_dir())
+        self._read: dict[Path, Sequence[Document]] = {}
+
+    def documents(self, beside: Path) -> Iterator[Document]:
+        """Yield every document that can be read in these folders and the one of a test."""
+        for folder in dict.fromkeys((beside, *self._folders)):
+            if folder not in self._read:
+                self._read[folder], _ = store.read_folder([folder])
+            yield from self._read[folder]
+
+
+def load(path: Path, registry: Registry, nearby: Nearby | None = None) -> Rehearsal:
     """Read a test file, its runbooks, its policy, its worlds and its notifications.
+
+    Args:
+        nearby: where the fragments and runbooks are that its runbooks use; None: in the test's
+            folder alone.
 
     Raises:
         RunbookErrors: with every fault that was found.
     """
     doc, spec = _read(path)
-    runbooks = _runbooks(path, doc, spec, registry)
+    runbooks = _runbooks(path, doc, spec, registry, nearby or Nearby())
     policy = _policy(path, doc, spec)
     gathered = _Faults(doc)
     gathered += _people(doc, spec, runbooks)
@@ -173,7 +197,9 @@ def runbook_files(path: Path, spec: TestFile) -> list[Path]:
     return [next((one for one in beside if one.is_file()), beside[0])]
 
 
-def _runbooks(path: Path, doc: Document, spec: TestFile, registry: Registry) -> tuple[Runbook, ...]:
+def _runbooks(
+    path: Path, doc: Document, spec: TestFile, registry: Registry, nearby: Nearby
+) -> tuple[Runbook, ...]:
     found: list[Finding] = []
     named = runbook_files(path, spec)
     for number, file in enumerate(named):
@@ -184,7 +210,17 @@ def _runbooks(path: Path, doc: Document, spec: TestFile, registry: Registry) -> 
             found.append(doc.finding(("runbooks", number), "missing", text, hint))
     if found:
         raise RunbookErrors(found)
-    return store.load_folder(named, registry).runbooks
+    documents, found = store.read_folder(named)
+    if found:
+        raise RunbookErrors(found)
+    others: list[Document] = []
+    if any("use" in one.source for one in documents):
+        known = {one.file for one in documents}
+        beside = (one for one in nearby.documents(path.parent) if one.file not in known)
+        others = uses.wanted(documents, beside)
+    compiled = compile_documents([*documents, *others], registry).runbooks
+    own = {one.file for one in documents}
+    return tuple(one for one in compiled if one.file in own)  # the used ones are not in force
 
 
 def _policy(path: Path, doc: Document, spec: TestFile) -> Policy:

@@ -17,9 +17,9 @@ from remediator.model.clock import from_text, to_text
 from remediator.model.runs import RunState
 from remediator.model.views import RunView
 from remediator.plugin.notifier import NotAuthorised
-from remediator.plugin.source import Source
+from remediator.plugin.source import Rejected, Source
 from remediator.rehearsal.expect import Line, Side, fits
-from remediator.rehearsal.schema import Event, Resume, RunByHand, Snooze, Word
+from remediator.rehearsal.schema import Event, Lift, Resume, RunByHand, Snooze, Word
 from remediator.simulated.spec import WorldChange
 from remediator.simulated.world import SENDER, World
 from remediator.testing.daemon import InProcessDaemon
@@ -45,6 +45,8 @@ class Happenings:
         self._source = source
         self._unheard = False
         """Whether an alert ended of which no notification told."""
+        self.fired: list[Mapping[str, str]] = []
+        """The labels of every alert that fired so far."""
 
     async def happen(
         self, event: Event, change: WorldChange | None, body: Mapping[str, Any] | None
@@ -77,6 +79,9 @@ class Happenings:
                 return await self._answer(event)
             case "cancel" | "acknowledge" | "resume":
                 return await self._meddle(event)
+            case "override":
+                assert event.override is not None  # noqa: S101 - by `what`
+                return await self._lift(event.override)
             case "run":
                 assert event.run is not None  # noqa: S101 - by `what`
                 return await self._by_hand(event.run)
@@ -84,7 +89,10 @@ class Happenings:
                 return await self._pause(event)
             case "world":
                 assert change is not None  # noqa: S101 - `files` resolves every change
-                self._world.change(change)
+                try:
+                    self._world.change(change)
+                except ValueError as error:
+                    raise Impossible(str(error)) from None
                 return f"the world changes: {_summary(change)}"
             case "alertmanager":
                 self._world.alertmanager.reachable = event.alertmanager == "up"
@@ -102,6 +110,7 @@ class Happenings:
     # --- alerts ---------------------------------------------------------------------------
 
     async def _fire(self, event: Event) -> str:
+        self.fired += event.firing or ()
         now = self._daemon.clock.now()
         alerts = [
             self._world.alertmanager.fire(
@@ -202,10 +211,25 @@ class Happenings:
         self._check(word, message, well)
         return f"{word.by} says {event.what} to {view.run.runbook}: {message}"
 
+    async def _lift(self, word: Lift) -> str:
+        def stopped(view: RunView) -> bool:
+            return any(one.rule == word.guardrail for one in view.verdicts)
+
+        view = await self._meant(word, stopped, f"is stopped by {word.guardrail}")
+        try:
+            lifted = await self._daemon.overrides.grant(
+                view.run.id, word.guardrail, actor=word.by, reason=word.reason, via=VIA
+            )
+            message, well = lifted.message, lifted.override is not None
+        except (NotAuthorised, Rejected) as error:
+            message, well = str(error), False
+        self._check(word, message, well)
+        return f"{word.by} lifts {word.guardrail} for {view.run.runbook}: {message}"
+
     async def _by_hand(self, word: RunByHand) -> str:
         try:
             run_id, message = await self._daemon.desk.start(
-                word.runbook, word.labels, actor=word.by, via=VIA
+                word.runbook, word.labels, actor=word.by, via=VIA, parameters=word.params
             )
             well = bool(run_id)
         except NotAuthorised as error:

@@ -7,13 +7,16 @@ happens. What came is compared by `expect`, and told by `story`. Called by `suit
 
 import asyncio
 import time
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from remediator.journal.values import AuditRecord
+from remediator.observe import logs
 from remediator.plugin.notifier import Notifier
 from remediator.plugin.registry import Registry
-from remediator.rehearsal import expect, seen, who
+from remediator.rehearsal import expect, seen, unmatched, who
 from remediator.rehearsal.expect import Difference, Line
 from remediator.rehearsal.files import Case, Rehearsal
 from remediator.rehearsal.happen import Happenings, Impossible
@@ -23,6 +26,7 @@ from remediator.rehearsal.story import Chapter, Story
 from remediator.rehearsal.teller import PagerTeller, Teller
 from remediator.rehearsal.watching import Watch
 from remediator.runbook.document import Path
+from remediator.simulated.spec import WorldSpec
 from remediator.simulated.world import World
 from remediator.testing.clock import ManualClock
 from remediator.testing.daemon import InProcessDaemon, Setup
@@ -59,6 +63,8 @@ class Played:
     story: tuple[Chapter, ...]
     watched: Watch
     took_s: float
+    unanswered: tuple[str, ...] = ()
+    """HTTP requests for which the world has no answer, each once."""
 
     @property
     def passed(self) -> bool:
@@ -66,30 +72,72 @@ class Played:
         return not self.failures
 
 
-def play(rehearsal: Rehearsal, case: Case, registry: Registry) -> Played:
+@dataclass(frozen=True, slots=True)
+class Theatre:
+    """Where a test is played; our own suite has one with a real API server in it."""
+
+    world: Callable[[WorldSpec, ManualClock], World] = World
+    daemon: type[InProcessDaemon] = InProcessDaemon
+    loop: Callable[[], asyncio.AbstractEventLoop] = SettlingLoop
+
+
+SIMULATED = Theatre()
+
+
+def play(
+    rehearsal: Rehearsal, case: Case, registry: Registry, theatre: Theatre = SIMULATED
+) -> Played:
     """Play one test to its end; in a loop of its own, so not from within another."""
-    with asyncio.Runner(loop_factory=SettlingLoop) as runner:
-        return runner.run(_Play(rehearsal, case, registry).play())
+    began = time.perf_counter()
+    with logs.captured() as errors, asyncio.Runner(loop_factory=theatre.loop) as runner:
+        try:
+            clock = ManualClock(rehearsal.spec.start)
+            world = theatre.world(case.world, clock)
+        except ValueError as error:
+            failure = _no_world(rehearsal, case, str(error))
+            watch = Watch(rehearsal.runbooks)
+            return Played(case, (failure,), (), watch, time.perf_counter() - began)
+        one = _Play(rehearsal, case, registry, world, clock, errors, theatre.daemon)
+        failures, story, watch = runner.run(one.play())
+    took_s = time.perf_counter() - began
+    unanswered = tuple(dict.fromkeys(str(a.request) for a in world.web.requests if not a.known))
+    return Played(case, failures, story, watch, took_s, unanswered)
+
+
+def _no_world(rehearsal: Rehearsal, case: Case, why: str) -> Failure:
+    """Say that the world can't be: at the test's own where it has one, else at the file's."""
+    doc = rehearsal.doc
+    own: Path = ("tests", case.number, "world")
+    place = doc.key(own if own in doc.values else ("world",))
+    return Failure(doc.file, place.line, place.column, timedelta(), "world", (), why)
 
 
 class _Play:
     """One test on its way."""
 
-    def __init__(self, rehearsal: Rehearsal, case: Case, registry: Registry) -> None:
+    def __init__(
+        self,
+        rehearsal: Rehearsal,
+        case: Case,
+        registry: Registry,
+        world: World,
+        clock: ManualClock,
+        errors: list[str],
+        daemon: type[InProcessDaemon],
+    ) -> None:
         self._rehearsal = rehearsal
         self._case = case
-        self._clock = ManualClock(rehearsal.spec.start)
-        self._start = self._clock.now()
-        self._world = World(case.world, self._clock)
+        self._clock = clock
+        self._start = clock.now()
+        self._world = world
         self._told: list[Told] = []
+        self._errors = errors
         self._watch = Watch(rehearsal.runbooks)
         self._failures: list[Failure] = []
         self._story = Story(self._start)
         self._read = 0
         self._heard = 0
-        self._daemon = InProcessDaemon(
-            None, self._watch.runbooks, self._setup(registry), clock=self._clock
-        )
+        self._daemon = daemon(None, self._watch.runbooks, self._setup(registry), clock=self._clock)
         self._happenings = Happenings(self._daemon, self._world, registry.sources["alertmanager"])
 
     def _setup(self, registry: Registry) -> Setup:
@@ -110,18 +158,19 @@ class _Play:
             signal=self._world.alertmanagers,
         )
 
-    async def play(self) -> Played:
-        """Play it, and return what came of it."""
-        began = time.perf_counter()
+    async def play(self) -> tuple[tuple[Failure, ...], tuple[Chapter, ...], Watch]:
+        """Play it, and return what was not as expected, the story, and what was gone through."""
+        await self._daemon.start()
         try:
-            async with self._daemon:
-                await self._through()
-                await self._look()
+            await self._through()
+            await self._look()
+        except Exception as error:  # whatever it is, the other tests go on
+            self._broke(error)
         finally:
+            # Not `stop`: it waits for changes in hand, and no virtual time passes any more.
+            await self._daemon.crash()
             await self._world.close()
-        took_s = time.perf_counter() - began
-        story = tuple(self._story.chapters)
-        return Played(self._case, tuple(self._failures), story, self._watch, took_s)
+        return tuple(self._failures), tuple(self._story.chapters), self._watch
 
     async def _through(self) -> None:
         """Go through the timeline and the expectations, in the order of time."""
@@ -158,9 +207,27 @@ class _Play:
 
     async def _expect(self, number: int, expected: Expectation) -> None:
         now = await self._look()
-        for one in expect.differences(expected, now):
+        for found in expect.differences(expected, now):
+            none = found.path == ("runs",) and not now.runs
+            notes = (found.note, *(self._why_none() if none else ()))
+            one = replace(found, note="; ".join(filter(None, notes)))
             path: Path = ("tests", self._case.number, "expect", number, *one.path)
             self._fail(path, expected.at, one)
+
+    def _broke(self, error: Exception) -> None:
+        """Note that the test itself broke, by a bug of ours or of a plugin."""
+        at = self._clock.now() - self._start
+        lines = traceback.format_exception(error)
+        self._story.logged(at, [line.strip().replace("\n", " | ") for line in lines[-4:]])
+        one = Difference((), "broke", (), f"the test broke: {type(error).__name__}: {error}")
+        self._fail(("tests", self._case.number), at, one)
+
+    def _why_none(self) -> Iterator[str]:
+        """Say why no runbook was for what fired so far."""
+        for labels in self._happenings.fired:
+            for runbook in self._rehearsal.runbooks:
+                if why := unmatched.why(runbook, labels):
+                    yield f"{runbook.name} is not for it: {why}"
 
     def _fail(self, path: Path, at: timedelta, one: Difference) -> None:
         doc = self._rehearsal.doc
@@ -186,3 +253,5 @@ class _Play:
         self._watch.note_records(records)
         self._story.gather(records, self._told[self._heard :])
         self._heard = len(self._told)
+        self._story.logged(self._clock.now() - self._start, self._errors)
+        self._errors.clear()

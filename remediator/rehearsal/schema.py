@@ -101,6 +101,13 @@ class Snooze(Word):
     """For how long."""
 
 
+class Lift(Word):
+    """A guardrail that a person lifts for one run, once."""
+
+    guardrail: str
+    """The guardrail's name, as verdicts have it: `cooldown`."""
+
+
 class Resume(Word):
     """What a person found out about an interrupted run."""
 
@@ -146,6 +153,7 @@ _HAPPENINGS = (
     "cancel",
     "acknowledge",
     "resume",
+    "override",
     "run",
     "pause",
     "unpause",
@@ -188,6 +196,8 @@ class Event(Frozen):
     """A person answers a run's escalation."""
     resume: Resume | None = None
     """A person lets an interrupted run go on."""
+    override: Lift | None = None
+    """A person lifts a guardrail for one run, as the policy lets them (`policy.override`)."""
     run: RunByHand | None = None
     """A person starts a runbook by hand."""
     pause: Pause | None = None

@@ -19,9 +19,14 @@ from remediator.simulated.world import World
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One message to people: when, by which notifier, and what it said."""
+    """One message to people: when, by which notifier, and what it said.
+
+    `order` is its place in the outbox: notifiers tell side by side, and of one moment's messages
+    the one that was queued first comes first.
+    """
 
     at: datetime
+    order: int
     notifier: str
     text: str
 
@@ -40,6 +45,8 @@ class SeenStep:
     output: Mapping[str, Any]
     plan: str
     """As people read it; empty where there is none, or nothing to do."""
+    way_back: bool
+    """Whether its plan can be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,11 @@ class Seen:
     silences: tuple[str, ...]
 
 
+def in_order(told: Sequence[Told]) -> tuple[Told, ...]:
+    """Return messages in the order in which they were queued."""
+    return tuple(sorted(told, key=lambda one: (one.at, one.order)))
+
+
 def look(
     runs: Sequence[Run], views: Mapping[str, RunView], told: Sequence[Told], world: World
 ) -> Seen:
@@ -85,7 +97,7 @@ def look(
     """
     return Seen(
         runs=tuple(seen_run(run, views[run.id]) for run in runs),
-        messages=tuple(told),
+        messages=in_order(told),
         objects=tuple(world.objects()),
         started=tuple(world.started),
         requests=tuple(world.requests),
@@ -103,6 +115,7 @@ def seen_run(run: Run, view: RunView) -> SeenRun:
             message=step.message,
             output=step.output,
             plan=str(step.plan) if step.plan is not None and not step.plan.empty else "",
+            way_back=step.plan is not None and step.plan.way_back is not None,
         )
         for step in view.steps
     )
@@ -118,7 +131,7 @@ def seen_run(run: Run, view: RunView) -> SeenRun:
         verdicts=tuple(verdict_text(one) for one in view.verdicts),
         steps=steps,
         labels=view.labels,
-        outputs=getattr(run, "outputs", None) or {},
+        outputs=view.outputs.values,
     )
 
 

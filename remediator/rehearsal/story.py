@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from remediator.journal.values import AuditRecord
-from remediator.rehearsal.seen import Told
+from remediator.rehearsal.seen import Told, in_order
 
 
 class Part(StrEnum):
@@ -20,6 +20,7 @@ class Part(StrEnum):
     WORLD = "world"
     RUN = "run"
     TOLD = "told"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,15 @@ class Story:
             for record in records
             for text in self._lines(record)
         ]
-        found += [(one.at, Part.TOLD, one.notifier, one.text) for one in told]
+        found += [(one.at, Part.TOLD, one.notifier, one.text) for one in in_order(told)]
         found.sort(key=lambda line: line[0])  # stable: of one moment, the record first
         self.chapters += [
             Chapter(at - self._start, part, who, text) for at, part, who, text in found
         ]
+
+    def logged(self, at: timedelta, errors: Iterable[str]) -> None:
+        """Add the errors that the daemon logged: a bug of an action, say."""
+        self.chapters += [Chapter(at, Part.LOG, "", text) for text in errors]
 
     def _name(self, record: AuditRecord) -> str:
         run_id, details = record.entry.run_id, record.entry.details

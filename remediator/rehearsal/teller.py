@@ -6,7 +6,7 @@ escalations and ends. Called by the real announcer; `play` reads what they kept.
 
 from remediator.model.canonical import JSONObject
 from remediator.model.storms import Storm
-from remediator.model.views import Note, RunView
+from remediator.model.views import Note, NoteKind, RunView
 from remediator.plugin import telling
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
@@ -30,9 +30,14 @@ class Teller(Notifier):
         """Keep a note, where it is worth a message."""
         if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
             return ref or {}
+        if note.kind is NoteKind.STATE and note.text != view.run.message:
+            return ref or {}  # no time passed: the run is further on, and the next note says so
         told = telling.told(note, view)
-        text = f"{told.title}: {told.text}" if told.text else told.title
-        self._kept.append(Told(ctx.now(), self.name, self._signed(text)))
+        words = telling.state(note, view)
+        said = told.text.removeprefix(f"{words}: ")
+        text = f"{told.title}: {said}" if said else told.title
+        order = int(note.id.rpartition("-")[2])  # the outbox's own number
+        self._kept.append(Told(ctx.now(), order, self.name, self._signed(text)))
         return {"said": note.text[: telling.MAX_TEXT]}
 
     async def announce_storm(
@@ -40,7 +45,7 @@ class Teller(Notifier):
     ) -> JSONObject | None:
         """Keep how a storm stands."""
         title, _ = telling.storm(storm)
-        self._kept.append(Told(ctx.now(), self.name, self._signed(title)))
+        self._kept.append(Told(ctx.now(), 0, self.name, self._signed(title)))
         return {"said": title}
 
     def _signed(self, text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from remediator.journal.values import AuditRecord
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState, StepState
-from remediator.rehearsal.seen import SeenRun
+from remediator.rehearsal.seen import SeenRun, SeenStep
 from remediator.runbook.expressions import Expression, ExpressionFailed
 from remediator.runbook.runbook import Runbook
 
@@ -109,7 +109,7 @@ class Watch:
             for step in run.steps:
                 self._note_step(marks, self._probes[run.runbook], written(step.id), step)
 
-    def _note_step(self, marks: Marks, probes: set[str], name: str, step: Any) -> None:
+    def _note_step(self, marks: Marks, probes: set[str], name: str, step: SeenStep) -> None:
         if step.state is StepState.SKIPPED:
             marks.skipped.add(name)
             return
@@ -121,6 +121,8 @@ class Watch:
             return
         if step.plan:
             marks.planned.add(name)
+        if step.way_back:
+            marks.way_back.add(name)
         if step.state is StepState.DONE:
             marks.applied.add(name)
         if step.state is StepState.FAILED:

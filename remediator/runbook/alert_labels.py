@@ -105,8 +105,10 @@ def carried(expr: Expr) -> Carried:
             return _selected(matchers)
         case Window(selector=selector):
             return carried(selector)
-        case Subquery(inner=inner) | Negation(inner):
+        case Subquery(inner=inner):
             return carried(inner)
+        case Negation(inner):
+            return carried(inner).without([NAME])
         case Aggregation():
             return _aggregated(expr)
         case Binary():
@@ -161,20 +163,27 @@ def _aggregated(expr: Aggregation) -> Carried:
 
 def _combined(expr: Binary) -> Carried:
     left, right = carried(expr.left), carried(expr.right)
-    if promql.is_scalar(expr.left):
-        return right
-    if promql.is_scalar(expr.right):
-        return left
     if expr.op == "or":
         return _either(left, right)
     if expr.op == "unless":
         return left
+    if expr.op == "and":
+        return _agreeing(left, right, expr)
+    if promql.is_scalar(expr.left):
+        found = right
+    elif promql.is_scalar(expr.right):
+        found = left
+    else:
+        found = _matched(left, right, expr)
+    # What a comparison lets through is as it was; anything else is no metric any more.
+    return found if expr.op in promql.COMPARISONS and not expr.as_bool else found.without([NAME])
+
+
+def _matched(left: Carried, right: Carried, expr: Binary) -> Carried:
     matching = expr.matching
     if matching.cardinality is Cardinality.ONE_TO_MANY:
         left, right = right, left
     result = _agreeing(left, right, expr)
-    if expr.op == "and":
-        return result
     if matching.cardinality is Cardinality.ONE_TO_ONE:
         if matching.on:
             return result.only(matching.labels)

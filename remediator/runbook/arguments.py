@@ -5,16 +5,19 @@ Pure; called by `compile`, by `scope`, and by the engine when a person starts a 
 action takes is another matter: `parameters`.
 """
 
-import re
+import itertools
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from remediator.model.limits import Frozen
+from remediator.model.matchers import regular_expression
 from remediator.model.quantities import format_duration, parse_duration
+from remediator.runbook.findings import did_you_mean
 
 LONGEST_TEXT = 4096
 """Characters of one text: what one label may bring (`expressions`)."""
@@ -58,55 +61,76 @@ _WORDS: Mapping[ParameterType, str] = {
 class ParameterSpec(Frozen):
     """One parameter: what a `use` of this document, or a person who starts it, may set."""
 
-    type: Annotated[ParameterType, Field(examples=["string", "integer"])] = ParameterType.STRING
+    type: Annotated[ParameterType, Field(examples=["integer"])] = ParameterType.STRING
     """What its value is: string, integer, number, boolean, duration, or list (of strings)."""
     description: Annotated[str, Field(max_length=300, examples=["The most replicas."])] = ""
     """One sentence for those who set it."""
-    default: Annotated[Any, Field(examples=[20])] = None
-    """Its value where none is given; without one it must be given."""
     minimum: Annotated[int | float | str | None, Field(examples=[1])] = None
     """The least value of a number or duration; the fewest items of a list."""
     maximum: Annotated[int | float | str | None, Field(examples=[50])] = None
     """The largest value of a number or duration; the most items of a list."""
     enum: Annotated[tuple[Any, ...], Field(max_length=100, examples=[["small", "large"]])] = ()
-    """The only values there are."""
+    """The only values there are; for a list, of its items."""
     pattern: Annotated[str | None, Field(max_length=500, examples=["[a-z-]+"])] = None
-    """A regular expression that the whole text, or each text of a list, must match."""
+    """A regular expression (RE2) that the whole text, or each text of a list, must match."""
+    default: Annotated[Any, Field(examples=[20])] = None
+    """Its value where none is given; without one it must be given."""
 
     @property
     def required(self) -> bool:
         """Whether it has no default."""
         return self.default is None
 
-    @model_validator(mode="after")
-    def _fits(self) -> "ParameterSpec":
-        _check_bounds(self)
-        if self.pattern is not None:
-            if self.type not in (_T.STRING, _T.LIST):
-                raise ValueError(f"pattern is for texts; this is {_WORDS[self.type]}")
-            try:
-                re.compile(self.pattern)
-            except re.error as error:
-                raise ValueError(f"pattern is no regular expression: {error}") from None
-        for one in self.enum:
-            _typed(self, one, "enum: ")
-        if self.default is not None:
-            try:
-                read(self, self.default)
-            except ValueError as error:
-                raise ValueError(f"default: {error}") from None
-        return self
+    # Each key is checked by itself, after those before it, so that a fault is where it stands.
+
+    @field_validator("minimum", "maximum")
+    @classmethod
+    def _bounds(cls, given: Any, info: ValidationInfo) -> Any:
+        so_far = _so_far(info)
+        if given is None or so_far is None:
+            return given
+        if so_far.type in (_T.STRING, _T.BOOLEAN):
+            raise ValueError(f"a bound is for numbers; this is {_WORDS[so_far.type]}")
+        bound = _bound(so_far, given)
+        if so_far.minimum is not None and bound < _bound(so_far, so_far.minimum):
+            raise ValueError("it is below minimum")
+        return given
+
+    @field_validator("enum")
+    @classmethod
+    def _values(cls, given: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        so_far = _so_far(info)
+        if so_far is not None:
+            for one in given:
+                _one(so_far, one)
+        return given
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_pattern(cls, given: str | None, info: ValidationInfo) -> str | None:
+        so_far = _so_far(info)
+        if given is None or so_far is None:
+            return given
+        if so_far.type not in (_T.STRING, _T.LIST):
+            raise ValueError(f"a pattern is for texts; this is {_WORDS[so_far.type]}")
+        regular_expression(given)
+        return given
+
+    @field_validator("default")
+    @classmethod
+    def _does(cls, given: Any, info: ValidationInfo) -> Any:
+        so_far = _so_far(info)
+        if given is not None and so_far is not None:
+            read(so_far, given)
+        return given
 
 
-def _check_bounds(spec: ParameterSpec) -> None:
-    given = [one for one in (spec.minimum, spec.maximum) if one is not None]
-    if not given:
-        return
-    if spec.type in (_T.STRING, _T.BOOLEAN):
-        raise ValueError(f"minimum and maximum are for numbers; this is {_WORDS[spec.type]}")
-    bounds = [_bound(spec, one) for one in given]
-    if len(bounds) == 2 and bounds[0] > bounds[1]:
-        raise ValueError("minimum is above maximum")
+def _so_far(info: ValidationInfo) -> "ParameterSpec | None":
+    """Return what stands before the key that is checked; None where that has a fault."""
+    before = itertools.takewhile(lambda name: name != info.field_name, ParameterSpec.model_fields)
+    if any(name not in info.data for name in before):
+        return None
+    return ParameterSpec.model_construct(**info.data)
 
 
 def _bound(spec: ParameterSpec, value: Any) -> Any:
@@ -114,14 +138,20 @@ def _bound(spec: ParameterSpec, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ValueError(f"a list is bounded by counts of items; {value!r} is none")
         return value
-    return _typed(spec, value, "")
+    return _typed(spec.type, value)
 
 
-def _typed(spec: ParameterSpec, value: Any, what: str) -> Any:
+def _typed(kind: ParameterType, value: Any) -> Any:
     try:
-        return _READ[spec.type](value)
+        return _READ[kind](value)
     except (ValueError, TypeError):
-        raise ValueError(f"{what}{value!r:.80} is not {_WORDS[spec.type]}") from None
+        given = "nothing" if value is None else f"{value!r:.80}"
+        raise ValueError(f"{given} is not {_WORDS[kind]}") from None
+
+
+def _one(spec: ParameterSpec, value: Any) -> Any:
+    """Return a value of `enum`, or a value that is compared with them: of a list, an item."""
+    return _typed(_T.STRING if spec.type is _T.LIST else spec.type, value)
 
 
 def read(spec: ParameterSpec, value: Any) -> Any:
@@ -133,23 +163,89 @@ def read(spec: ParameterSpec, value: Any) -> Any:
     Raises:
         ValueError: it does not do; the text says what would.
     """
-    found = _typed(spec, value, "")
+    found = _typed(spec.type, value)
     size = len(found) if spec.type is _T.LIST else found
     if spec.minimum is not None and size < _bound(spec, spec.minimum):
-        raise ValueError(f"{_shown(spec, size)} is less than {spec.minimum}")
+        raise ValueError(f"{_shown(size, spec)} is less than {spec.minimum}")
     if spec.maximum is not None and size > _bound(spec, spec.maximum):
-        raise ValueError(f"{_shown(spec, size)} is more than {spec.maximum}")
-    if spec.enum and found not in [_READ[spec.type](one) for one in spec.enum]:
-        known = ", ".join(str(one) for one in spec.enum)
-        raise ValueError(f"{value!r:.80} is not one of {known}")
+        raise ValueError(f"{_shown(size, spec)} is more than {spec.maximum}")
+    items = found if spec.type is _T.LIST else [found]
+    if spec.enum:
+        known = [_one(spec, one) for one in spec.enum]
+        for item in items:
+            if item not in known:
+                near = did_you_mean(str(item), [str(one) for one in spec.enum])
+                words = near or f"it is one of {', '.join(str(one) for one in spec.enum)}"
+                raise ValueError(f"{item!r:.80} is not known here; {words}")
     if spec.pattern is not None:
-        for text in found if spec.type is _T.LIST else (found,):
-            if not re.fullmatch(spec.pattern, text):
-                raise ValueError(f"{text!r:.80} does not match {spec.pattern}")
+        pattern = _pattern(spec.pattern)
+        for item in items:
+            if pattern.fullmatch(item) is None:
+                raise ValueError(f"{item!r:.80} does not match {spec.pattern}")
     return found
 
 
-def _shown(spec: ParameterSpec, size: Any) -> str:
+@lru_cache(maxsize=512)
+def _pattern(text: str) -> Any:
+    return regular_expression(text)
+
+
+def from_text(spec: ParameterSpec, text: str) -> Any:
+    """Return the JSON value that a text on the command line stands for; it is not checked.
+
+    A list is written with commas between its items.
+    """
+    if spec.type is _T.LIST:
+        return [one.strip() for one in text.split(",") if one.strip()]
+    if spec.type is _T.BOOLEAN and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind, read_number in ((_T.INTEGER, int), (_T.NUMBER, float)):
+        if spec.type is kind:
+            try:
+                return read_number(text)
+            except ValueError:
+                return text  # refused where it is checked, in the words for everybody
+    return text
+
+
+class NotTaken(Exception):
+    """What a person gave for a parameter does not do; the text says which, and what would."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def checked(declared: Mapping[str, ParameterSpec], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run is started with, as JSON: what was given and nothing else.
+
+    Args:
+        given: JSON values, or texts as `from_text` takes them.
+
+    Raises:
+        NotTaken: one is unknown, does not do, or is missing.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        spec = declared.get(name)
+        if spec is None:
+            hint = did_you_mean(name, declared) or (
+                f"it has {', '.join(declared)}" if declared else "it has none"
+            )
+            raise NotTaken(name, f'there is no parameter "{name}"; {hint}')
+        plain = from_text(spec, value) if isinstance(value, str) else value
+        try:
+            read(spec, plain)
+        except ValueError as error:
+            raise NotTaken(name, f"{name}: {error}") from None
+        found[name] = plain
+    for name, spec in declared.items():
+        if spec.required and name not in given:
+            raise NotTaken(name, f'the parameter "{name}" must be given: {spec.description}')
+    return found
+
+
+def _shown(size: Any, spec: ParameterSpec) -> str:
     if spec.type is _T.LIST:
         return f"a list of {size}"
     return duration_text(size) if isinstance(size, timedelta) else str(size)

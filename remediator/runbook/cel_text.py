@@ -13,15 +13,71 @@ from dataclasses import dataclass
 import re2
 
 FUNCTIONS = frozenset(
-    """
-    all bool bytes charAt contains double duration endsWith exists exists_one filter format
-    getDate getDayOfMonth getDayOfWeek getDayOfYear getFullYear getHours getMilliseconds getMinutes
-    getMonth getSeconds has hasValue indexOf int join lastIndexOf lowerAscii map matches math.abs
-    math.ceil math.floor math.greatest math.isFinite math.isInf math.isNaN math.least math.round
-    math.sign math.trunc optional.none optional.of optional.ofNonZeroValue optFlatMap optMap or
-    orValue replace reverse size split startsWith string strings.quote substring timestamp trim type
-    uint upperAscii value
-    """.split()
+    {
+        "all",
+        "bool",
+        "bytes",
+        "charAt",
+        "contains",
+        "double",
+        "duration",
+        "endsWith",
+        "exists",
+        "exists_one",
+        "filter",
+        "format",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getFullYear",
+        "getHours",
+        "getMilliseconds",
+        "getMinutes",
+        "getMonth",
+        "getSeconds",
+        "has",
+        "hasValue",
+        "indexOf",
+        "int",
+        "join",
+        "lastIndexOf",
+        "lowerAscii",
+        "map",
+        "matches",
+        "math.abs",
+        "math.ceil",
+        "math.floor",
+        "math.greatest",
+        "math.isFinite",
+        "math.isInf",
+        "math.isNaN",
+        "math.least",
+        "math.round",
+        "math.sign",
+        "math.trunc",
+        "optional.none",
+        "optional.of",
+        "optional.ofNonZeroValue",
+        "optFlatMap",
+        "optMap",
+        "or",
+        "orValue",
+        "replace",
+        "reverse",
+        "size",
+        "split",
+        "startsWith",
+        "string",
+        "strings.quote",
+        "substring",
+        "timestamp",
+        "trim",
+        "type",
+        "uint",
+        "upperAscii",
+        "value",
+    }
 )
 """What may be called in an expression: CEL's own functions and macros, and the extensions."""
 

@@ -1,147 +1,220 @@
 """Checked text → `Runbook`: everything that can be known before an alert comes is checked here.
 
-Collects every fault of a document, each with its position; nothing half-checked gets out.
+Collects every fault of a set of documents, each with its position; nothing half-checked gets out.
+What concerns a runbook as a whole is here: which alerts, verify, silence, repeat. Its steps are
+`steps`, what it uses is `uses` and `flatten`.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from remediator.model import canonical, matchers
 from remediator.model.silences import WHAT_LABELS, Silencing
-from remediator.plugin.action import AnyOperation, Probe
+from remediator.plugin.action import Probe
 from remediator.plugin.registry import Registry
-from remediator.runbook import (
-    confinement,
-    document,
-    expressions,
-    faults,
-    manifests,
-    parameters,
-    value_types,
-)
-from remediator.runbook.document import Document, Path, Reporter
-from remediator.runbook.expressions import (
-    BROKEN,
-    Environment,
-    Expression,
-    ExpressionError,
-    Template,
-)
+from remediator.runbook import confinement, document, expressions, uses
+from remediator.runbook.composed import Composed, Composing, compose
+from remediator.runbook.document import Document, Path
+from remediator.runbook.expressions import Expression
 from remediator.runbook.findings import Finding, RunbookErrors, Severity, did_you_mean
-from remediator.runbook.runbook import Compiled, CompiledStep, Runbook, Verify
-from remediator.runbook.schema import RunbookSpec, StepSpec
-from remediator.runbook.scope import Frame, Part
+from remediator.runbook.flatten import Flat, flatten
+from remediator.runbook.runbook import (
+    CompiledStep,
+    Fragment,
+    Repeat,
+    Runbook,
+    RunbookSet,
+    Verify,
+)
+from remediator.runbook.schema import RunbookSpec
+from remediator.runbook.texts import names_in
+from remediator.runbook.uses import Shelf, Written
 
-_ERROR = Severity.ERROR
-_RESULT = re.compile(r"\bsteps\.`?([a-z][\w-]*)`?\.result\.\??([A-Za-z_]\w*)")
+
+def compile_documents(
+    documents: Sequence[Document], registry: Registry, *, whole: bool = True
+) -> RunbookSet:
+    """Compile a set of documents, which may use each other.
+
+    Args:
+        documents: as `document.parse` read them, of all files.
+        whole: whether these are all; else a name that is not among them is no fault.
+
+    Raises:
+        RunbookErrors: with every fault of every document.
+    """
+    found, findings = compile_each(documents, registry, whole=whole)
+    if findings:
+        raise RunbookErrors(findings)
+    return found
+
+
+def compile_each(
+    documents: Sequence[Document], registry: Registry, *, whole: bool = True
+) -> tuple[RunbookSet, Sequence[Finding]]:
+    """Compile as `compile_documents` does; return what has no fault, and every fault."""
+    return _compiled(uses.shelve(documents, whole=whole), registry)
 
 
 def compile_file(source: str, file: str, registry: Registry) -> tuple[Runbook, ...]:
-    """Compile every runbook of a file.
+    """Compile every runbook of a file that needs no other file.
 
     Raises:
         RunbookErrors: with every fault that was found.
     """
-    findings: list[Finding] = []
-    found: list[Runbook] = []
-    lines = source.splitlines(keepends=True)
-    documents = document.parse(source, file)
-    for one in documents:
-        alone = (
-            source if len(documents) == 1 else "".join(lines[one.first_line - 1 : one.last_line])
-        )
-        try:
-            found.append(_compiled(one, alone, registry))
-        except RunbookErrors as error:
-            findings += error.findings
-    if findings:
-        raise RunbookErrors(findings)
-    return tuple(found)
+    return compile_documents(document.parse(source, file), registry).runbooks
 
 
-def compile_runbook(source: str, file: str, registry: Registry) -> Runbook:
-    """Compile a source that holds one runbook.
+def compile_runbook(
+    source: str, file: str, registry: Registry, others: Iterable[Document] = ()
+) -> Runbook:
+    """Compile a source that holds one runbook, perhaps followed by documents that it uses.
+
+    Args:
+        others: what it may use besides. The runbook's own source then holds what it does use.
 
     Raises:
-        RunbookErrors: with every fault that was found, or when it holds none or several.
+        RunbookErrors: with every fault that was found, also of what it uses, or when the source
+            holds no runbook or several.
     """
-    found = compile_file(source, file, registry)
-    if len(found) != 1:
-        raise RunbookErrors(
-            [Finding(file, 1, 1, _ERROR, "count", f"{len(found)} runbooks where one is expected")]
-        )
-    return found[0]
+    documents = document.parse(source, file)
+    shelf = uses.shelve([*documents, *uses.wanted(documents, others)])
+    found, findings = _compiled(shelf, registry)
+    if findings:
+        raise RunbookErrors(findings)
+    own = shelf.written[: len(documents)]
+    first = next((one for one in found.runbooks if own and one.name == own[0].name), None)
+    if first is None or not set(own[1:]) <= set(shelf.used_by(own[0])):
+        text = f"{len(found.runbooks)} runbooks where one is expected"
+        raise RunbookErrors([Finding(file, 1, 1, Severity.ERROR, "count", text)])
+    return first
 
 
-def _compiled(doc: Document, source: str, registry: Registry) -> Runbook:
-    if not manifests.is_manifest(doc.value):
-        return _Compiler(doc, source, registry).runbook()
-    spec, home = manifests.spec_of(doc)
-    return confinement.confined(_Compiler(spec, source, registry).runbook(), home)
+def _compiled(shelf: Shelf, registry: Registry) -> tuple[RunbookSet, Sequence[Finding]]:
+    """Compile all documents; what stands together with faulty ones is left out."""
+    made = {one: compose(one, registry, shelf.specs_for(one)) for one in shelf.written}
+    wholes = {one: _Whole(making, registry) for one, making in made.items()}
+    findings = set(shelf.findings)
+    for one, whole in wholes.items():
+        whole.check()
+        findings.update(made[one].texts.findings)
+    faulty = {one for one in made if any(_is_in(finding, one) for finding in findings)}
+    by_composed = {making.composed: one for one, making in made.items()}
+
+    def find(user: Composed, name: str) -> Composed:
+        used = shelf.find(name, by_composed[user])
+        assert used is not None  # noqa: S101 - looked for by _complete
+        return made[used].composed
+
+    runbooks: list[Runbook] = []
+    fragments: list[Fragment] = []
+    for one, whole in wholes.items():
+        used = shelf.used_by(one)
+        if not faulty.isdisjoint((one, *used)) or not _complete(one, used, shelf):
+            continue
+        flat = flatten(made[one].composed, find)
+        findings |= flat.findings
+        if flat.findings:
+            continue
+        if isinstance(one.spec, RunbookSpec):
+            runbooks.append(whole.runbook(one.spec, flat, used))
+        else:
+            fragments.append(_fragment(made[one].composed, flat, used))
+    return RunbookSet(tuple(runbooks), tuple(fragments)), sorted(findings)
 
 
-class _Compiler(Reporter):
-    def __init__(self, doc: Document, source: str, registry: Registry) -> None:
-        super().__init__(doc)
-        self.source = source
+def _is_in(finding: Finding, one: Written) -> bool:
+    within = one.doc.first_line <= finding.line <= one.doc.last_line
+    return finding.file == one.doc.file and within
+
+
+def _complete(one: Written, used: Sequence[Written], shelf: Shelf) -> bool:
+    """Whether all that a document uses is there."""
+    everything = (one, *used)
+    return all(shelf.find(name, each) is not None for each in everything for _, name in each.uses())
+
+
+class _Whole:
+    """What concerns a document as a whole, besides its steps."""
+
+    def __init__(self, making: Composing, registry: Registry) -> None:
+        self.making = making
         self.registry = registry
-        self.reads: dict[str, frozenset[str]] = {}  # what each of the vars reads, all the way
-        self.outputs: dict[str, Mapping[str, str]] = {}  # of earlier probes that declare them
+        self.texts = making.texts
+        self.spec = making.composed.written.spec
+        self.matchers: tuple[tuple[matchers.Matcher, ...], ...] = ()
+        self.condition: Expression | None = None
+        self.verify: Verify | None = None
+        self.silence: Silencing | None = None
+        self.repeat = Repeat()
 
-    def runbook(self) -> Runbook:
-        spec = self._validate()
-        alert_env = Environment()
-        lines = [self._matchers(("match", i), text) for i, text in enumerate(spec.match)]
-        condition = self._condition(("if",), spec.if_, alert_env)
-        for name in sorted(condition.names & {"run.id", "run.name"} if condition else ()):
+    @property
+    def doc(self) -> Document:
+        return self.texts.doc
+
+    def fault(self, path: Path, code: str, message: str, hint: str = "", offset: int = 0) -> None:
+        self.texts.fault(path, code, message, hint, offset)
+
+    def check(self) -> None:
+        """Compile what only a runbook has; a fragment has none of it."""
+        spec = self.spec
+        if not isinstance(spec, RunbookSpec):
+            return
+        self.matchers = tuple(
+            self._matchers(("match", number), text) for number, text in enumerate(spec.match)
+        )
+        for name, declared in spec.parameters.items():
+            if declared.required:
+                text = f'no alert can start it: the parameter "{name}" has no default'
+                hint = "give it one; or leave match out, and let others use it"
+                self.fault(("parameters", name), "no-default", text, hint)
+        self.condition = self.texts.condition(("if",), spec.if_, self.making.parameters)
+        names = self.condition.names if self.condition else frozenset()
+        for name in sorted(names & {"run.id", "run.name"}):
             self.fault(("if",), "expression", f"{name} is not known before a run begins")
-        variables, extra = self._vars(spec.vars)
-        frame = Frame(vars=variables)
-        steps = self._steps(spec, extra, frame)
-        verify = self._verify(spec, extra, steps, frame)
+        self.verify = self._verify(spec)
         self._escalation(spec)
-        silence = self._silence(spec)
-        if self.findings:
-            raise RunbookErrors(self.findings)
-        positions = {
-            ".".join(map(str, path)): (at.line, at.column) for path, at in self.doc.values.items()
-        }
-        return Runbook(
+        self.silence = self._silence(spec)
+        self.repeat = self._repeat(spec)
+
+    def runbook(self, spec: RunbookSpec, flat: Flat, used: Sequence[Written]) -> Runbook:
+        """Return the runbook, which has no fault."""
+        written = self.making.composed.written
+        verify = self.verify
+        if verify is not None and verify.step is not None:
+            step = replace(verify.step, sequence=len(flat.steps), frame=flat.frame)
+            verify = replace(verify, step=step)
+        found = Runbook(
             name=spec.name,
             description=spec.description,
             owner=spec.owner,
             docs=spec.docs,
             links=dict(spec.links),
-            version=canonical.digest(self.doc.value),
-            source=self.source,
+            version=_version(written, used),
+            source=uses.together(written, used),
             file=self.doc.file,
             line=self.doc.first_line,
-            matchers=tuple(lines),
-            condition=condition,
+            matchers=self.matchers,
+            condition=self.condition,
             when=spec.when,
             per=spec.per,
             wait_for=spec.wait_for,
             mode=spec.mode,
             approval=spec.approval,
             limits=spec.guardrails,
-            frame=frame,
-            steps=tuple(steps),
-            parts={"": {step.id: Part(step.id, (step.id,)) for step in steps}},
+            frame=flat.frame,
+            steps=flat.steps,
+            parts=flat.parts,
             verify=verify,
             on_failure=spec.on_failure,
-            silence=silence,
-            positions=positions,
-            substance=_substance(self.doc.value),
+            silence=self.silence,
+            positions=self.making.composed.positions,
+            substance=_substance(written, used),
+            repeat=self.repeat,
+            uses=tuple(one.name for one in used),
         )
-
-    # -- structure
-
-    def _validate(self) -> RunbookSpec:
-        return faults.validated(self.doc, RunbookSpec, "a runbook")
-
-    # -- matchers, expressions, variables
+        return confinement.confined(found, written.home) if written.home else found
 
     def _matchers(self, path: Path, text: str) -> tuple[matchers.Matcher, ...]:
         try:
@@ -150,65 +223,26 @@ class _Compiler(Reporter):
             self.fault(path, "matcher", f"matcher: {error}", offset=error.offset)
             return ()
 
-    def _condition(self, path: Path, text: str | None, env: Environment) -> Expression | None:
-        if text is None:
-            return None
-        try:
-            compiled = env.compile(_bare(text))
-        except ExpressionError as error:
-            lead = len(text) - len(text.lstrip())
-            self.fault(path, "expression", str(error), error.hint, error.offset + lead)
-            return None
-        self._check_outputs(path, text)
-        if compiled.type_name not in ("BOOL", "DYN"):
-            self.fault(
-                path,
-                "expression-type",
-                f"a condition must be true or false; "
-                f"this is {value_types.people(compiled.type_name)}",
-            )
-        return compiled
-
-    def _template(self, path: Path, text: str, env: Environment) -> Template | str:
-        if "${{" not in text:
-            return text
-        try:
-            compiled = expressions.compile_template(text, env)
-            self._check_outputs(path, text)
-            return compiled
-        except ExpressionError as error:
-            self.fault(path, "expression", str(error), error.hint, error.offset)
-            return BROKEN  # said once; nothing more is checked about this value
-
-    def _check_outputs(self, path: Path, text: str) -> None:
-        for found in _RESULT.finditer(text):
-            known = self.outputs.get(found[1])
-            if known and found[2] not in known:
-                message = f'the result of "{found[1]}" has no "{found[2]}"'
-                hint = did_you_mean(found[2], known) or f"it has {', '.join(known)}"
-                self.fault(path, "expression", message, hint, found.start(2))
+    def _repeat(self, spec: RunbookSpec) -> Repeat:
+        given = spec.repeat
+        if given is None:
+            return Repeat()
+        key = self.texts.compiled(("repeat", "key"), given.key, self.making.before)
+        for name in sorted(self._all_read(names_in(key)) & _NO_KEY):
+            text = f"{name} tells no runs of one thing from those of another"
+            self.fault(("repeat", "key"), "expression", text)
+        return Repeat(given.mode, key, given.most)
 
     def _all_read(self, names: frozenset[str]) -> frozenset[str]:
-        return names.union(*(self.reads.get(name, ()) for name in names))
-
-    def _compiled(self, path: Path, value: Any, env: Environment) -> Compiled:
-        if isinstance(value, str):
-            return self._template(path, value, env)
-        if isinstance(value, Mapping):
-            return {k: self._compiled((*path, k), inner, env) for k, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._compiled((*path, i), inner, env) for i, inner in enumerate(value)]
-        return value
-
-    def _vars(self, given: Mapping[str, Any]) -> tuple[dict[str, Compiled], dict[str, Any]]:
-        extra: dict[str, Any] = {}
-        compiled: dict[str, Compiled] = {}
-        for name, value in given.items():
-            one = self._compiled(("vars", name), value, Environment(extra))
-            compiled[name] = one
-            self.reads[f"vars.{name}"] = self._all_read(_names(one))
-            extra[f"vars.{name}"] = expressions.type_of(_type_of(one))
-        return compiled, extra
+        """Return what names come to, the vars that they read followed."""
+        found, left = set(), set(names)
+        while left:
+            name = left.pop()
+            found.add(name)
+            if name.startswith("vars."):
+                inner = names_in(self.making.composed.vars[name.removeprefix("vars.")])
+                left |= inner - found
+        return frozenset(found)
 
     def _escalation(self, spec: RunbookSpec) -> None:
         known = self.registry.notifiers
@@ -238,93 +272,28 @@ class _Compiler(Reporter):
             lines.append(line)
         return Silencing(tuple(lines), given.equal, given.for_)
 
-    def checked(
-        self, path: Path, given: Mapping[str, Any], operation: AnyOperation, env: Environment
-    ) -> dict[str, Compiled]:
-        """Compile an operation's parameters and check them against its model."""
-        compiled = self._compiled(path, dict(given), env)
-        assert isinstance(compiled, dict)  # noqa: S101 - a mapping stays one
-        parameters.check(self, path, given, compiled, operation)
-        return compiled
-
-    # -- steps
-
-    def _steps(self, spec: RunbookSpec, extra: dict[str, Any], frame: Frame) -> list[CompiledStep]:
-        steps: list[CompiledStep] = []
-        known = dict(extra)
-        seen: set[str] = set()
-        for number, one in enumerate(spec.steps):
-            if one.id in seen:
-                self.fault(
-                    ("steps", number, "id"), "duplicate-step", f'two steps are called "{one.id}"'
-                )
-            path: Path = ("steps", number)
-            step = self._step(path, number, one, Environment(known), seen)
-            if step is not None:
-                steps.append(replace(step, frame=frame))
-            seen.add(one.id)
-            known.update(_results(one.id))
-            if step is not None and isinstance(step.operation, Probe):
-                self.outputs[one.id] = step.operation.Output
-        return steps
-
-    def _step(
-        self, path: Path, number: int, spec: StepSpec, env: Environment, earlier: set[str]
-    ) -> CompiledStep | None:
-        operation = self._operation((*path, "action"), spec.action)
-        condition = self._condition((*path, "if"), spec.if_, env)
-        if operation is None:
-            return None
-        parameters = self.checked((*path, "with"), spec.with_, operation, env)
-        read = _names(parameters) | (condition.names if condition else frozenset())
-        where = self.doc.at(path)
-        return CompiledStep(
-            id=spec.id,
-            sequence=number,
-            operation=operation,
-            parameters=parameters,
-            condition=condition,
-            is_rung=condition is not None
-            and not self._all_read(condition.names).isdisjoint(expressions.ALERT_STATE),
-            needs=frozenset(s for s in earlier if any(n.startswith(f"steps.{s}.") for n in read)),
-            timeout=spec.timeout,
-            retry_attempts=spec.retry.attempts,
-            backoff=spec.retry.backoff,
-            where=f"{self.doc.file}:{where.line}:{where.column}",
-        )
-
-    def _operation(self, path: Path, name: str) -> AnyOperation | None:
-        operation = self.registry.operations.get(name)
-        if operation is None:
-            hint = did_you_mean(name, self.registry.operations)
-            self.fault(path, "unknown-action", f'unknown action "{name}"', hint)
-        return operation
-
-    def _verify(
-        self, spec: RunbookSpec, extra: dict[str, Any], steps: list[CompiledStep], frame: Frame
-    ) -> Verify | None:
+    def _verify(self, spec: RunbookSpec) -> Verify | None:
         given = spec.verify
         if given is None:
             return None
         if given.action is None:
             assert given.resolved_within is not None  # noqa: S101 - the model checks it
             return Verify(given.resolved_within, given.every, None)
-        operation = self._operation(("verify", "action"), given.action)
+        operation = self.making.steps.operation(("verify", "action"), given.action)
         if operation is None:
             return None
         if not isinstance(operation, Probe):
             text = f"{given.action} changes something; verify needs a probe, which only reads"
             self.fault(("verify", "action"), "not-a-probe", text)
             return None
-        known = dict(extra)
-        for step in steps:
-            known.update(_results(step.id))
-        parameters = self.checked(("verify", "with"), given.with_, operation, Environment(known))
+        parameters = self.making.steps.checked(
+            ("verify", "with"), given.with_, operation, self.making.after
+        )
         assert given.within is not None  # noqa: S101 - the model checks it
         where = self.doc.at(("verify",))
         probe = CompiledStep(
             id="verify",
-            sequence=len(steps),
+            sequence=0,
             operation=operation,
             parameters=parameters,
             condition=None,
@@ -333,55 +302,53 @@ class _Compiler(Reporter):
             timeout=given.within,
             retry_attempts=1,
             backoff=given.within,
-            frame=frame,
             where=f"{self.doc.file}:{where.line}:{where.column}",
         )
         return Verify(given.within, given.every, probe)
+
+
+_NO_KEY = frozenset({"now", "run.id", "run.name", *expressions.ALERT_STATE})
+
+
+def _fragment(composed: Composed, flat: Flat, used: Sequence[Written]) -> Fragment:
+    written = composed.written
+    return Fragment(
+        name=written.name,
+        description=written.spec.description,
+        owner=written.spec.owner,
+        docs=written.spec.docs,
+        file=written.doc.file,
+        line=written.doc.first_line,
+        frame=flat.frame,
+        steps=flat.steps,
+        positions=composed.positions,
+        uses=tuple(one.name for one in used),
+    )
+
+
+def _version(own: Written, used: Sequence[Written]) -> str:
+    """Return the digest of all that was written: of the runbook and of what stands in it."""
+    if not used:
+        return canonical.digest(own.doc.value)
+    return canonical.digest([own.doc.value, *(one.doc.value for one in used)])
 
 
 # What a change of does not change what the runbook does: the policy, people and readers see it.
 _NOT_SUBSTANCE = frozenset(
     {"name", "description", "owner", "docs", "links", "mode", "approval", "guardrails"}
 )
+# What is taken of a document that is used.
+_TAKEN = ("parameters", "vars", "steps", "outputs")
 
 
-def _substance(given: Mapping[str, Any]) -> str:
+def _substance(own: Written, used: Sequence[Written]) -> str:
     """Return the digest by which evidence about a runbook is kept (`model.evidence`)."""
+    given: Mapping[str, Any] = own.doc.value
     kept = {key: value for key, value in given.items() if key not in _NOT_SUBSTANCE}
     if isinstance(failure := kept.pop("on_failure", None), dict):
         undo = {k: v for k, v in failure.items() if k != "escalate"}
         kept |= {"on_failure": undo} if undo else {}
-    return canonical.digest(kept)
-
-
-def _results(step_id: str) -> dict[str, Any]:
-    return {
-        f"steps.{step_id}.result": expressions.type_of("DYN"),
-        f"steps.{step_id}.plan": expressions.type_of("DYN"),
-        f"steps.{step_id}.ok": expressions.type_of("BOOL"),
-    }
-
-
-def _names(value: Compiled) -> frozenset[str]:
-    if isinstance(value, Template):
-        return value.names
-    if isinstance(value, Mapping):
-        return frozenset().union(*map(_names, value.values()))
-    if isinstance(value, list):
-        return frozenset().union(*map(_names, value))
-    return frozenset()
-
-
-def _type_of(value: Compiled) -> str:
-    if isinstance(value, Template):
-        return value.sole.type_name if value.sole else "STRING"
-    kinds = {bool: "BOOL", int: "INT", float: "DOUBLE", str: "STRING"}
-    return kinds.get(type(value), "DYN")
-
-
-def _bare(text: str) -> str:
-    """Return a condition without `${{ }}` around it, which authors of other systems write."""
-    stripped = text.strip()
-    if stripped.startswith("${{") and stripped.endswith("}}"):
-        return stripped[3:-2].strip()
-    return stripped
+    if not used:
+        return canonical.digest(kept)
+    taken = [{key: one.doc.value.get(key) for key in _TAKEN} for one in used]
+    return canonical.digest([kept, *taken])

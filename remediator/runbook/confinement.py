@@ -1,9 +1,9 @@
 """What a runbook that lives in a namespace may do: act there, and read there as far as it says
 where. Pure.
 
-Three lines of defence, each told in the words of `lifted`: what shows in the text is refused when
-the resource is taken up (`faults`); parameters are looked at before a probe reads or a plan is made
-(`strays`); and a guardrail judges the plan itself (`engine.guardrails.where.own_namespace`).
+Three lines of defence, each told in the words of `lifted`. What shows in the text is refused when
+it is taken up (`kept_home`); parameters are looked at before a probe reads or a plan is made
+(`strays`); and a guardrail judges the plan (`engine.guardrails.where.own_namespace`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from remediator.model.matchers import Matcher, Operator
 from remediator.plugin.action import Action, AnyOperation
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 from remediator.runbook.manifests import Home
-from remediator.runbook.runbook import CompiledStep, Runbook
+from remediator.runbook.runbook import Runbook
 
 LABEL = "namespace"
 """The label by which an alert belongs to a namespace; kube-prometheus's rules carry it."""
@@ -43,30 +43,30 @@ def confined(runbook: Runbook, home: Home) -> Runbook:
     )
 
 
-def seeing(runbook: Runbook) -> Runbook:
-    """Return the runbook with eyes for its own namespace's alerts only."""
-    own = Matcher(LABEL, Operator.EQUAL, runbook.namespace)
-    return replace(runbook, matchers=tuple((*line, own) for line in runbook.matchers))
-
-
-def faults(runbook: Runbook) -> None:
-    """Refuse what can be seen to leave the namespace, whatever alert comes.
+def kept_home(runbook: Runbook) -> Runbook:
+    """Return a runbook that lives in a namespace with eyes for that namespace's alerts only; any
+    other as it is.
 
     Raises:
-        RunbookErrors: with every such fault.
+        RunbookErrors: it can be seen to leave the namespace, whatever alert comes.
     """
+    if not runbook.namespace:
+        return runbook
     found = list(_faults(runbook))
     if found:
         raise RunbookErrors(found)
+    own = Matcher(LABEL, Operator.EQUAL, runbook.namespace)
+    return replace(runbook, matchers=tuple((*line, own) for line in runbook.matchers))
 
 
 def _faults(runbook: Runbook) -> Iterator[Finding]:
     verify = runbook.verify.step if runbook.verify else None
     for step in (*runbook.steps, *([verify] if verify else [])):
-        written = {name: value for name, value in step.parameters.items() if _plain(value)}
+        written = {name: value for name, value in runbook.fixed(step).items() if _plain(value)}
         why = strays(runbook.namespace, step.operation, written, partly=True)
         if why:
-            yield _finding(runbook, _place(step), f"{step.id}: {why}")
+            file, line, column = step.where.rsplit(":", 2)
+            yield _finding(runbook, (int(line), int(column)), f"{step.id}: {why}", file)
     silence = runbook.silence
     if silence is not None and LABEL not in silence.equal:
         text = "a runbook of a namespace silences its own alerts only: put namespace among equal"
@@ -152,11 +152,6 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float | bool)
 
 
-def _place(step: CompiledStep) -> tuple[int, int]:
-    *_, line, column = step.where.rsplit(":", 2)
-    return int(line), int(column)
-
-
-def _finding(runbook: Runbook, at: tuple[int, int], text: str) -> Finding:
+def _finding(runbook: Runbook, at: tuple[int, int], text: str, file: str = "") -> Finding:
     hint = lifted(runbook.namespace)
-    return Finding(runbook.file, *at, Severity.ERROR, "outside-namespace", text, hint)
+    return Finding(file or runbook.file, *at, Severity.ERROR, "outside-namespace", text, hint)

@@ -1,7 +1,7 @@
 """The CustomResourceDefinitions, made from the same models as files are checked by.
 
 The API server wants a *structural* schema: every value has one type, nothing is referred to, and no
-alternatives but in value checks. What the models say beyond that is told in CEL rules (`_RULES`);
+alternatives but in value checks. What the models say beyond that is told in CEL rules (`RULES`);
 what neither can say (matchers, expressions, actions' parameters) is checked by the daemon, which
 answers in the resource's status. There are no defaults: the API server would write them into the
 object, and a default of today would stay there for ever. Called by `remediator schema --crd`, whose
@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from remediator.model.quantities import YamlSchema
 from remediator.runbook import manifests
 from remediator.runbook.policy_resource import PolicyResourceSpec
-from remediator.runbook.schema import RunbookSpec
+from remediator.runbook.schema import ONLY_RUNBOOKS, FragmentSpec, RunbookSpec
 
 VERSION = "v1alpha1"
 
@@ -36,6 +36,14 @@ def _rule(rule: str, message: str) -> _Schema:
     return {"rule": rule, "message": message}
 
 
+# Words of CEL's own, which the API server has rules call otherwise.
+_RESERVED = frozenset({"for", "function", "if", "import", "in", "let", "loop", "namespace"})
+
+
+def _has(key: str) -> str:
+    return f"has(self.{f'__{key}__' if key in _RESERVED else key})"
+
+
 _WINDOW = (
     _rule(
         "[has(self.start) || has(self.lasts), has(self.since) || has(self.until)]"
@@ -45,7 +53,13 @@ _WINDOW = (
     _rule("has(self.start) == has(self.lasts)", "a window by start and lasts needs both"),
     _rule("has(self.since) == has(self.until)", "a window by since and until needs both"),
 )
-_RULES: Mapping[str, tuple[_Schema, ...]] = {
+_USE = (
+    _rule(
+        "!has(self.use) || !(has(self.timeout) || has(self.retry))",
+        "timeout and retry are for an action; the steps of what is used have their own",
+    ),
+)
+RULES: Mapping[str, tuple[_Schema, ...]] = {
     "VerifySpec": (
         _rule(
             "has(self.resolved_within) != has(self.action)",
@@ -75,12 +89,47 @@ _RULES: Mapping[str, tuple[_Schema, ...]] = {
             "min_instances is more than max_instances: nothing is allowed",
         ),
     ),
+    "ApprovalTerms": (
+        _rule(
+            "!has(self.on_expiry) || self.on_expiry != 'approve'",
+            "on_expiry: that silence is a yes is the operator's to say",
+        ),
+    ),
     "Freeze": _WINDOW,
     "Maintenance": _WINDOW,
+    "MemberSpec": (
+        _rule(
+            "has(self.action) != has(self.use)",
+            "a step of a group has an action, or a use; one of the two",
+        ),
+        *_USE,
+    ),
+    "StepSpec": (
+        _rule(
+            "[has(self.action), has(self.use), has(self.steps)].exists_one(given, given)",
+            "a step has an action, a use or steps; one of the three",
+        ),
+        *_USE,
+        _rule(
+            "!has(self.steps) || !(has(self.with) || has(self.timeout) || has(self.retry))",
+            "with, timeout and retry are for an action; each step of a group has its own",
+        ),
+    ),
+    "RepeatSpec": (
+        _rule(
+            "!has(self.most) || self.mode in ['queued', 'parallel']",
+            "most is for queued and parallel",
+        ),
+    ),
     "RunbookSpec": (
         _rule(
             "self.steps.all(one, self.steps.exists_one(other, other.id == one.id))",
             "two steps have one id",
+        ),
+        _rule(
+            f"has(self.match) || !({' || '.join(_has(key) for key in ONLY_RUNBOOKS)})",
+            "match is missing; without it, this is a fragment, which has only "
+            + ", ".join(FragmentSpec.model_fields),
         ),
     ),
     "PolicyResourceSpec": (
@@ -94,6 +143,7 @@ _RULES: Mapping[str, tuple[_Schema, ...]] = {
 """What the models' validators say, by the name of the model."""
 
 IN_THE_DAEMON: Mapping[str, str] = {
+    "ParameterSpec": "values of any type are compared with each other",
     "Approval": "its reminders are in order and before its timeout: CEL reads no `7d`",
     "Window": "a base class; Freeze and Maintenance have the rules",
 }
@@ -211,7 +261,9 @@ def _whole(kind: str, model: type[BaseModel]) -> _Schema:
                 "spec.name must be metadata.name, or be left out",
             )
         )
-        spec["required"].remove("name")
+        # Both are optional for the server: the name is the resource's, and what has no `match` is a
+        # fragment, which a rule tells from a runbook that lacks it.
+        spec["required"] = [key for key in spec["required"] if key not in ("name", "match")]
     return {
         "type": "object",
         "description": " ".join((model.__doc__ or "").split()),
@@ -243,7 +295,7 @@ class _Structural:
         made = self.schema(schema, depth)
         for key in _LEFT_OUT.get(name, ()):
             del made["properties"][key]
-        if rules := _RULES.get(name):
+        if rules := RULES.get(name):
             made["x-kubernetes-validations"] = list(rules)
         return made
 
@@ -301,11 +353,14 @@ class _Structural:
             if given.get("required"):
                 made["required"] = list(given["required"])
             return made
-        inner = given.get("additionalProperties", True)
-        if inner is True or inner == {} or "patternProperties" in given:
+        patterns = given.get("patternProperties", {})
+        inner = next(iter(patterns.values()), given.get("additionalProperties", True))
+        if inner is True or not inner.keys() & {"type", "$ref", "anyOf"}:
             return {"x-kubernetes-preserve-unknown-fields": True}
         most = given.get("maxProperties", MOST_ITEMS)
-        return {"additionalProperties": self.schema(inner, depth + 1), "maxProperties": most}
+        made = {"additionalProperties": self.schema(inner, depth + 1), "maxProperties": most}
+        names = [_rule(f"self.all(key, key.matches('{p}'))", f"each name: {p}") for p in patterns]
+        return {**made, "x-kubernetes-validations": names} if names else made
 
 
 def _status(kind: str) -> _Schema:

@@ -7,7 +7,7 @@ nothing of runbooks.
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -133,6 +133,10 @@ class Document:
         """Return line and column of a character of the source, both from 1."""
         return self.source.count("\n", 0, at) + 1, at - self.source.rfind("\n", 0, at)
 
+    def texts(self) -> Iterator[tuple[Path, str]]:
+        """Yield every text with its path."""
+        return ((path, value) for path, value in leaves(self.value) if isinstance(value, str))
+
     def value_at(self, path: Path) -> Any:
         """Return the value at a path; None where there is none."""
         return self._value(path)
@@ -148,9 +152,16 @@ class Reporter:
     def fault(self, path: Path, code: str, message: str, hint: str = "", offset: int = 0) -> None:
         """Add an error about the value at `path`, `offset` characters into it."""
         line, column = self.doc.place(path, offset)
+        end = None if offset or path not in self.doc.values else self.doc.end(self.doc.values[path])
+        hint = hint or smart_quotes(self.doc.value_at(path))
         self.findings.append(
-            Finding(self.doc.file, line, column, Severity.ERROR, code, message, hint)
+            Finding(self.doc.file, line, column, Severity.ERROR, code, message, hint, end)
         )
+
+
+def smart_quotes(value: Any) -> str:
+    """Return what to do about a value in quotes that only people read as such; empty for others."""
+    return "write straight quotes, \" or '" if str(value)[:1] in tuple("“”„‘’‚") else ""
 
 
 def parse(source: str, file: str) -> list[Document]:
@@ -174,12 +185,32 @@ def parse(source: str, file: str) -> list[Document]:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = error.problem or error.context or "no YAML"
         code = "too-large" if str(problem).startswith(("too many", "nested")) else "yaml"
-        raise RunbookErrors([_error(file, line, column, code, str(problem))]) from None
+        hint = _hint(source, line) if code == "yaml" else ""
+        raise RunbookErrors([_error(file, line, column, code, str(problem), hint)]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         text = str(error).splitlines()[0] if str(error) else "no YAML"
         raise RunbookErrors([_error(file, 1, 1, "yaml", text)]) from None
     read = [_document(node, file, source) for node in nodes if node is not None]
     return [one for one in read if one.value is not None]  # nothing between two lines of dashes
+
+
+_QUOTE = 'put the value in quotes: "${{ … }}"'
+
+
+def _hint(source: str, line: int) -> str:
+    """Return what the commonest mistake in a line that is no YAML would be mended by."""
+    lines = source.splitlines()
+    # What is wrong shows where the reader gave up, on the next line at times.
+    for text in (lines[max(line - 2, 0) : line])[::-1]:
+        if _BARE_EXPRESSION.search(text):
+            return _QUOTE
+        if text.lstrip(" ").startswith("\t"):
+            return "indent with blanks, not with tabs"
+    return ""
+
+
+# An expression that no quote stands before: braces and colons in it mean something to YAML.
+_BARE_EXPRESSION = re.compile(r"(?:^|[:\[{,-])\s*(?:[^\s\"'#|>][^\"'#]*)?\$\{\{")
 
 
 class _Bounded(Composer):
@@ -237,6 +268,10 @@ class _Reader:
                 self.findings.append(self._fault(key_node, "yaml", "a key must be a word"))
                 continue
             key = str(key_node.value)
+            if "${{" in key and "}}" not in key:
+                fault = self._fault(key_node, "yaml", "a colon cuts an expression in two")
+                self.findings.append(replace(fault, hint=_QUOTE))
+                continue
             if key in found:
                 self.findings.append(
                     self._fault(key_node, "duplicate-key", f'the key "{key}" stands here twice')
@@ -304,8 +339,8 @@ def _float(text: str) -> float:
     return float(lowered.replace(".inf", "inf").replace(".nan", "nan"))
 
 
-def _error(file: str, line: int, column: int, code: str, message: str) -> Finding:
-    return Finding(file, line, column, Severity.ERROR, code, message)
+def _error(file: str, line: int, column: int, code: str, message: str, hint: str = "") -> Finding:
+    return Finding(file, line, column, Severity.ERROR, code, message, hint)
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

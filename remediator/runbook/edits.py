@@ -7,14 +7,26 @@ nothing of runbooks.
 
 from collections.abc import Iterable, Sequence
 
+from remediator.runbook import document
 from remediator.runbook.document import Document, Path, Position
-from remediator.runbook.findings import Edit, Finding
+from remediator.runbook.findings import Edit, Finding, Fix, RunbookErrors, only_near
 
 
 def rename_key(doc: Document, path: Path, name: str) -> tuple[Edit, ...]:
     """Give the key that leads to `path` another name."""
     where = doc.keys.get(path)
     return (Edit(*where.whole, name),) if where is not None else ()
+
+
+def renaming(doc: Document, path: Path, known: Iterable[str]) -> Fix | None:
+    """Offer the one known name that an unknown key can have meant; None where there is a choice,
+    or a key of that name already."""
+    meant = only_near(str(path[-1]), known)
+    beside = doc.value_at(path[:-1])
+    if meant is None or not isinstance(beside, dict) or meant in beside:
+        return None
+    found = rename_key(doc, path, meant)
+    return Fix(f"write {meant}", found) if found else None
 
 
 def replace_value(doc: Document, path: Path, text: str) -> tuple[Edit, ...]:
@@ -35,15 +47,30 @@ def unwrap(doc: Document, path: Path, opening: str, closing: str) -> tuple[Edit,
     inner = written.strip()
     if not (inner.startswith(opening) and inner.endswith(closing)):
         return ()
+    body = inner[len(opening) : len(inner) - len(closing)]
+    if where.whole == where.span and not _stays(body.strip()):
+        return (Edit(start, end, _quoted(body.strip())),)
     first = start + len(written) - len(written.lstrip())
     last = start + len(written.rstrip())
-    body = inner[len(opening) : len(inner) - len(closing)]
     lead = len(body) - len(body.lstrip())
     tail = len(body) - len(body.rstrip())
     return (
         Edit(first, first + len(opening) + lead, ""),
         Edit(last - len(closing) - tail, last, ""),
     )
+
+
+def _stays(text: str) -> bool:
+    """Whether a text without quotes is the same text to YAML, in braces as well."""
+    try:
+        read = document.parse(f"[{text}]\n---\na: {text}\n", "")
+    except RunbookErrors:
+        return False
+    return [one.value for one in read] == [[text], {"a": text}]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def remove(doc: Document, path: Path) -> tuple[Edit, ...]:

@@ -220,17 +220,28 @@ def _close(name: str, known: Iterable[str]) -> list[str]:
 @lru_cache(maxsize=512)
 def _env(extra: tuple[tuple[str, str], ...]) -> Any:
     # Every runbook has few distinct sets of variables, and an environment takes a millisecond.
-    types = {"STRING": _S, "INT": cel.Type.INT, "BOOL": cel.Type.BOOL, "DOUBLE": cel.Type.DOUBLE}
     return cel.NewEnv(
-        variables={**FIXED, **{name: types.get(kind, _D) for name, kind in extra}},
+        variables={**FIXED, **{name: type_of(kind) for name, kind in extra}},
         extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_math.ExtMath()],
     )
 
 
+_TYPES: Mapping[str, Any] = {
+    "STRING": _S,
+    "INT": cel.Type.INT,
+    "BOOL": cel.Type.BOOL,
+    "DOUBLE": cel.Type.DOUBLE,
+    "DURATION": cel.Type.DURATION,
+    "LIST<STRING>": cel.Type.List(_S),
+    "LIST<DYN>": cel.Type.List(_D),
+    "MAP<STRING, DYN>": cel.Type.Map(_S, _D),
+}
+
+
 def type_of(kind: str) -> Any:
-    """Return the CEL type for a name that `Expression.type_name` gave."""
-    types = {"STRING": _S, "INT": cel.Type.INT, "BOOL": cel.Type.BOOL, "DOUBLE": cel.Type.DOUBLE}
-    return types.get(kind, _D)
+    """Return the CEL type for a name that `Expression.type_name` gave; any, where it is not one
+    that names have."""
+    return _TYPES.get(kind, _D)
 
 
 _LITERAL = r"(?:\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')"

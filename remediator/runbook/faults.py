@@ -5,12 +5,14 @@ Called by `compile` for runbooks and by `policy_file` for the policy. Knows noth
 """
 
 import pathlib
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from remediator.model import complaints
-from remediator.runbook.document import Document, Path
+from remediator.runbook import edits
+from remediator.runbook.document import Document, Path, smart_quotes
 from remediator.runbook.findings import Finding, RunbookErrors, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
@@ -44,13 +46,19 @@ def _explain(doc: Document, model: type[BaseModel], fault: Any) -> Finding:
     path: Path = tuple(p for p in fault["loc"] if not str(p).startswith("function-"))
     kind = fault["type"]
     if kind == "extra_forbidden":
-        hint = did_you_mean(str(path[-1]), _keys_at(model, path[:-1]))
-        return doc.finding(path, "unknown-key", f'unknown key "{path[-1]}"', hint, key=True)
+        known = _keys_at(model, path[:-1])
+        hint = _MERGE if path[-1] == "<<" else did_you_mean(str(path[-1]), known)
+        found = doc.finding(path, "unknown-key", f'unknown key "{path[-1]}"', hint, key=True)
+        return replace(found, fix=edits.renaming(doc, path, known))
     if kind == "missing":
         return doc.finding(path[:-1], "missing-key", f'the key "{path[-1]}" is missing')
     message = complaints.plain(fault["msg"])
     name = ".".join(str(part) for part in path)
-    return doc.finding(path, "invalid", f"{name}: {message}" if name else message)
+    hint = smart_quotes(doc.value_at(path))
+    return doc.finding(path, "invalid", f"{name}: {message}" if name else message, hint)
+
+
+_MERGE = "YAML 1.2 has no merge keys; write the keys out, or let both `use:` one fragment"
 
 
 def _keys_at(model: Any, path: Path) -> list[str]:

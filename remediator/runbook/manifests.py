@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 from remediator.model import canonical
 from remediator.runbook import document
 from remediator.runbook.document import Document, Path
-from remediator.runbook.findings import Finding, RunbookErrors, Severity
+from remediator.runbook.findings import Finding, RunbookErrors
 
 GROUP = "remediator.dev"
 API_VERSION = f"{GROUP}/v1alpha1"
@@ -67,7 +67,7 @@ def text_of(kind: str, home: Home, spec: Any) -> str:
         text = stream.getvalue()
         if [one.value for one in document.parse(text, "")] == [value]:
             return text
-    except (YAMLError, RunbookErrors):
+    except (YAMLError, RunbookErrors, RecursionError):
         pass
     # A text that YAML can't carry as it is; JSON is YAML, too.
     return canonical.dumps(value) + "\n"
@@ -118,26 +118,31 @@ def _below(positions: Mapping[Path, Any]) -> dict[Path, Any]:
     return {path[1:]: where for path, where in positions.items() if path[:1] == ("spec",)}
 
 
-def told(findings: Iterable[Finding], source: str) -> tuple[str, ...]:
+def read(kind: str, home: Home, spec: Any) -> Document:
+    """Return a resource as a document.
+
+    Raises:
+        RunbookErrors: it breaks a bound.
+    """
+    (doc,) = document.parse(text_of(kind, home, spec), f"{kind} {home}")
+    return doc
+
+
+def told(findings: Iterable[Finding], doc: Document) -> tuple[str, ...]:
     """Return faults of a resource as sentences that name the place by its path in the object.
 
     `spec.steps[0].if, character 8: unknown variable …`; of a text of several lines the line as
-    well. Faults without a place have no path.
+    well. Faults of what it uses are told with that one's file.
     """
-    try:
-        docs = document.parse(source, "")
-    except RunbookErrors:
-        docs = []
-    return tuple(_told(one, docs) for one in findings)
+    return tuple(_told(one, doc) for one in findings)
 
 
-def _told(finding: Finding, docs: list[Document]) -> str:
+def _told(finding: Finding, doc: Document) -> str:
     hint = f"; {finding.hint}" if finding.hint else ""
     text = f"{finding.message}{hint} [{finding.code}]"
     at = (finding.line, finding.column)
-    doc = next((one for one in docs if one.first_line <= finding.line <= one.last_line), None)
-    if doc is None or finding.severity is not Severity.ERROR:
-        return text
+    if finding.file != doc.file:
+        return f"{finding.file}:{finding.line}:{finding.column}: {text}"
     keys = {(p.line, p.column): path for path, p in doc.keys.items()}
     if finding.code in ("unknown-key", "duplicate-key") and at in keys:
         return f"{_shown(keys[at])}: {text}"

@@ -4,6 +4,7 @@ Values that are written out are checked whole; of an expression its type is know
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from remediator.model import complaints
 from remediator.plugin.action import AnyOperation
-from remediator.runbook import value_types
+from remediator.runbook import edits, value_types
 from remediator.runbook.document import Path, Reporter
 from remediator.runbook.expressions import BROKEN, Template
 from remediator.runbook.findings import did_you_mean
@@ -35,15 +36,15 @@ def check(
     fields = {field.alias or name: field for name, field in operation.Params.model_fields.items()}
     for name in given:
         if name not in fields:
-            report.findings.append(
-                report.doc.finding(
-                    (*path, name),
-                    "unknown-parameter",
-                    f'{operation.name} has no parameter "{name}"',
-                    did_you_mean(name, fields) or f"it has {', '.join(fields)}",
-                    key=True,
-                )
+            found = report.doc.finding(
+                (*path, name),
+                "unknown-parameter",
+                f'{operation.name} has no parameter "{name}"',
+                did_you_mean(name, fields) or f"it has {', '.join(fields)}",
+                key=True,
             )
+            fix = edits.renaming(report.doc, (*path, name), fields)
+            report.findings.append(replace(found, fix=fix))
     for name, field in fields.items():
         if field.is_required() and name not in given:
             text = f'{operation.name} needs the parameter "{name}"'
@@ -158,7 +159,7 @@ def _existing(report: Reporter, path: Path, loc: Path) -> Path:
 
 
 def _check_type(report: Reporter, path: Path, template: Template, annotation: Any) -> None:
-    kind = template.sole.type_name.partition("(")[0].upper() if template.sole else "STRING"
+    kind = value_types.kind(template.sole.type_name) if template.sole else "STRING"
     wanted = value_types.cel_types(annotation) - {"NULL"}
     if template is BROKEN or kind == "DYN" or not wanted or kind in wanted:
         return

@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError
 from remediator.model import complaints, matchers
 from remediator.model.policy import Block, Rule
 from remediator.model.quantities import format_duration
-from remediator.runbook import document, faults, manifests
+from remediator.runbook import faults, manifests
 from remediator.runbook.document import Document, Path
-from remediator.runbook.findings import Finding, RunbookErrors, Severity
+from remediator.runbook.findings import Finding, RunbookErrors
 from remediator.runbook.manifests import Home
 
 MOST_RULES = 20
@@ -33,17 +33,13 @@ class PolicyResourceSpec(Block):
     """More limits for the plans that their matchers choose; all that match hold."""
 
 
-def rules_in(source: str, file: str) -> tuple[Home, tuple[Rule, ...]]:
+def rules_in(doc: Document) -> tuple[Home, tuple[Rule, ...]]:
     """Return the rules that a resource adds to the policy.
 
     Raises:
         RunbookErrors: with every fault.
     """
-    documents = document.parse(source, file)
-    if len(documents) != 1 or not manifests.is_manifest(documents[0].value):
-        text = f"one {manifests.POLICY} is expected"
-        raise RunbookErrors([Finding(file, 1, 1, Severity.ERROR, "count", text)])
-    spec, home = manifests.spec_of(documents[0], manifests.POLICY)
+    spec, home = manifests.spec_of(doc, manifests.POLICY)
     if found := list(_loosening(spec)):
         raise RunbookErrors(found)
     policy = faults.validated(spec, PolicyResourceSpec, "the spec of a policy")

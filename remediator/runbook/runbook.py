@@ -12,10 +12,11 @@ from remediator.model.matchers import Matcher
 from remediator.model.repeats import MOST_QUEUED, RepeatMode
 from remediator.model.silences import Silencing
 from remediator.plugin.action import Action, ActionParams, AnyOperation, Probe
-from remediator.runbook import expressions
+from remediator.runbook import arguments, expressions
 from remediator.runbook import scope as scopes
 from remediator.runbook.arguments import ParameterSpec
-from remediator.runbook.expressions import Expression, ExpressionFailed
+from remediator.runbook.document import Document
+from remediator.runbook.expressions import Expression, ExpressionFailed, Template
 from remediator.runbook.schema import OnFailure
 from remediator.runbook.scope import (
     ROOT,
@@ -25,7 +26,6 @@ from remediator.runbook.scope import (
     Parts,
     Scope,
     alert_values,
-    as_json,
     render,
 )
 
@@ -33,10 +33,12 @@ __all__ = [
     "Block",
     "Compiled",
     "CompiledStep",
+    "Fragment",
     "Frame",
     "Origin",
     "Repeat",
     "Runbook",
+    "RunbookSet",
     "Scope",
     "Verify",
     "alert_values",
@@ -262,6 +264,15 @@ class Runbook:
         """Whether any line of matchers lets these labels through."""
         return any(all(m.matches(labels) for m in line) for line in self.matchers)
 
+    def condition_values(self, context: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        """Return what the runbook's own `if` reads: the alert, the time, and the parameters'
+        defaults, since no alert gives others."""
+        defaults = {
+            f"params.{name}": arguments.read(spec, spec.default)
+            for name, spec in self.parameters.items()
+        }
+        return {**alert_values(context), "now": now, **defaults}
+
     def applies(
         self,
         labels: Mapping[str, str],
@@ -278,7 +289,7 @@ class Runbook:
             return False
         if self.condition is None:
             return True
-        return self.condition.holds({**alert_values(context), "now": now})
+        return self.condition.holds(self.condition_values(context, now))
 
     def scope(
         self,
@@ -317,20 +328,23 @@ class Runbook:
             place = (at.frame, at.block, at.lane)
         return scopes.scope_at(values, steps, self.parts, given, place)
 
+    def fixed(self, step: CompiledStep) -> dict[str, Compiled]:
+        """Return a step's parameters with everything put in that is known before any alert comes.
+
+        What an alert, an earlier step or whoever starts the run decides stays a `Template`.
+        """
+        unknown = dict.fromkeys(self.parameters)  # a person may give others than the defaults
+        place = (step.frame, step.block, step.lane)
+        scope = scopes.scope_at({}, {}, self.parts, unknown, place)
+        return {name: _as_known(value, scope.values) for name, value in step.parameters.items()}
+
     def results(self, scope: Scope) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """Return the run's outputs as JSON, and why the others could not be worked out.
 
         Args:
             scope: made with `at=None`, when the steps have ended.
         """
-        found: dict[str, Any] = {}
-        failed: dict[str, str] = {}
-        for name, value in self.outputs.items():
-            try:
-                found[name] = as_json(render(value, scope.values))
-            except ExpressionFailed as error:
-                failed[name] = str(error)
-        return found, failed
+        return scopes.outputs_of(self.frame, scope.values)
 
     def repeat_key(self, context: Mapping[str, Any]) -> str:
         """Return which of its runs a further one would repeat.
@@ -343,4 +357,45 @@ class Runbook:
         return found if isinstance(found, str) else expressions.to_text(found)
 
 
+def _as_known(value: Compiled, values: Mapping[str, Any]) -> Compiled:
+    if isinstance(value, Template):
+        try:
+            return value.render(values)
+        except ExpressionFailed:
+            return value
+    if isinstance(value, Mapping):
+        return {key: _as_known(inner, values) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_known(inner, values) for inner in value]
+    return value
+
+
 _NEVER = datetime.max.replace(tzinfo=UTC)  # a key may not read the time
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A document without `match`, checked by itself: its steps as they would stand alone."""
+
+    name: str
+    description: str
+    owner: str
+    docs: str
+    file: str
+    line: int
+    frame: Frame
+    """Its parameters, variables and outputs."""
+    steps: tuple[CompiledStep, ...]
+    positions: Mapping[str, tuple[int, int]]
+    uses: tuple[str, ...] = ()
+    """Names of the documents that stand in it, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookSet:
+    """A checked set: every file loaded, every name unique, every use resolved."""
+
+    runbooks: tuple[Runbook, ...]
+    fragments: tuple[Fragment, ...] = ()
+    documents: tuple[Document, ...] = field(default=(), repr=False, compare=False)
+    """What they were compiled from, for others that want to use them; where they are kept."""

@@ -20,6 +20,10 @@ Compiled = Any
 """A parameter value in which every string with an expression is a `Template`."""
 
 
+class TooMany(ExpressionFailed):
+    """A list has more items than the block's `most`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One document as it stands in a runbook: the runbook's own, or one that a step uses.
@@ -72,6 +76,9 @@ class Block:
     """The `if` of a group; it holds for every member."""
     where: str
     """file:line:column of the list, for errors; of the step for a group."""
+    needs: frozenset[str] = frozenset()
+    """Ids of earlier steps whose outcome must be known before the list and the conditions around
+    the block can be told; like `CompiledStep.needs`."""
 
     def values(self, scope: "Scope") -> Sequence[Any]:
         """Return the list of a `for_each`; for a group its lanes' numbers.
@@ -84,8 +91,8 @@ class Block:
             scope: `Runbook.scope(…, at=block)`.
 
         Raises:
-            ExpressionFailed: it is no list, or longer than `most`, or can't be told; with
-                file:line:column.
+            TooMany: it is longer than `most`.
+            ExpressionFailed: it is no list, or can't be told; each with file:line:column.
         """
         if self.items is None:
             return range(self.most)
@@ -96,9 +103,7 @@ class Block:
         if not isinstance(found, list):
             raise ExpressionFailed(f"{self.where}: for_each needs a list; this is {found!r:.80}")
         if len(found) > self.most:
-            raise ExpressionFailed(
-                f"{self.where}: the list has {len(found)} items, and most is {self.most}"
-            )
+            raise TooMany(f"{self.where}: the list has {len(found)} items, and most is {self.most}")
         return found
 
 
@@ -247,7 +252,7 @@ class _Values(Mapping[str, Any]):
             return bool(reached) and all(one["ok"] for one in reached)
         if not reached:
             return {}
-        return as_json(render(dict(part.frame.outputs), self._moment.values(part.frame)))
+        return outputs_of(part.frame, self._moment.values(part.frame))[0]
 
     def _lanes(self, part: Part) -> Sequence[Part]:
         """Return the lanes that are not vacant."""
@@ -279,6 +284,18 @@ class _Values(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._moment.known)
+
+
+def outputs_of(frame: Frame, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a document gives, as JSON, and why the rest of it could not be worked out."""
+    found: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for name, value in frame.outputs.items():
+        try:
+            found[name] = as_json(render(value, values))
+        except ExpressionFailed as error:
+            failed[name] = str(error)
+    return found, failed
 
 
 def alert_values(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,55 +2,63 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from remediator.plugin.registry import Registry
 from remediator.runbook import compile as compiler
-from remediator.runbook import document
+from remediator.runbook import confinement, document
+from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
-from remediator.runbook.runbook import Runbook
+from remediator.runbook.runbook import RunbookSet
 
-__all__ = ["Finding", "RunbookErrors", "RunbookSet", "Watcher", "load_folder"]
+__all__ = ["Finding", "RunbookErrors", "RunbookSet", "Watcher", "load_folder", "read_folder"]
 
 # Far beyond any team's; a folder that holds more is the wrong folder.
 _MOST_FILES = 20_000
 _ENDINGS = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
-class RunbookSet:
-    """A checked set: every file loaded, every name unique."""
+def load_folder(paths: Sequence[Path], registry: Registry, *, keep: bool = False) -> RunbookSet:
+    """Load every document of these folders and files; they may use each other across files.
 
-    runbooks: tuple[Runbook, ...]
-
-
-def load_folder(paths: Sequence[Path], registry: Registry) -> RunbookSet:
-    """Load every runbook of these folders and files.
+    Args:
+        keep: keep the documents, for others that want to use them; they are larger than what is
+            made of them.
 
     Raises:
         RunbookErrors: with every fault of every file.
     """
+    documents, findings = read_folder(paths)
+    try:
+        found = compiler.compile_documents(documents, registry, whole=not findings)
+    except RunbookErrors as error:
+        findings += error.findings
+    if findings:
+        raise RunbookErrors(findings)
+    return replace(
+        found,
+        runbooks=tuple(map(confinement.kept_home, found.runbooks)),
+        documents=tuple(documents) if keep else (),
+    )
+
+
+def read_folder(paths: Sequence[Path]) -> tuple[list[Document], list[Finding]]:
+    """Read every document of these folders and files, and what can't be read as YAML."""
     findings: list[Finding] = [
         _fault(path, "missing", "there is no such file or folder")
         for path in paths
         if not path.exists()
     ]
-    found: list[Runbook] = []
+    found: list[Document] = []
     for file in files(paths):
         try:
-            source = document.text_of(file)
+            found += document.parse(document.text_of(file), str(file))
         except document.Unreadable as error:
             findings.append(_fault(file, "unreadable", f"cannot be read: {error}"))
-            continue
-        try:
-            found += compiler.compile_file(source, str(file), registry)
         except RunbookErrors as error:
             findings += error.findings
-    findings += _twice(found)
-    if findings:
-        raise RunbookErrors(findings)
-    return RunbookSet(tuple(found))
+    return found, findings
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -122,21 +130,6 @@ class Watcher:
             # Not the time of the last write: a file that may be read again was not written.
             seen[str(file)] = (stat.st_ino, stat.st_size, stat.st_ctime_ns)
         return seen
-
-
-def _twice(runbooks: Sequence[Runbook]) -> Iterator[Finding]:
-    first: dict[str, Runbook] = {}
-    for runbook in runbooks:
-        other = first.setdefault(runbook.name, runbook)
-        if other is not runbook:
-            yield Finding(
-                runbook.file,
-                runbook.line,
-                1,
-                Severity.ERROR,
-                "duplicate-name",
-                f'the name "{runbook.name}" is taken by {other.file}:{other.line}',
-            )
 
 
 def _fault(path: Path, code: str, message: str) -> Finding:

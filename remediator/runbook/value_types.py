@@ -58,7 +58,12 @@ def _is_metadata(value: Any) -> bool:
     return not isinstance(value, type) and not hasattr(value, "__origin__") and value is not None
 
 
-def people(kind: str) -> str:
+def kind(type_name: str) -> str:
+    """Return a CEL type without what is in it: LIST of LIST<STRING>."""
+    return type_name.partition("<")[0].partition("(")[0].upper()
+
+
+def people(type_name: str) -> str:
     """Return a CEL type in plain words."""
     words = {
         "STRING": "text",
@@ -72,4 +77,4 @@ def people(kind: str) -> str:
         "DURATION": "a duration",
         "NULL": "nothing",
     }
-    return words.get(kind.partition("(")[0].upper(), kind.lower())
+    return words.get(kind(type_name), type_name.lower())

@@ -18,9 +18,10 @@ import msgspec
 
 from remediator.clients.errors import Unavailable
 from remediator.clients.http import Answer
+from remediator.model import matchers
 from remediator.model.alerts import Alert, fingerprint
 from remediator.model.clock import Clock, from_text, to_text
-from remediator.model.matchers import Matcher, Operator
+from remediator.model.matchers import Matcher, MatcherError, Operator
 from remediator.simulated.http import Request
 
 ALERTMANAGER_URL = "http://alertmanager.test"
@@ -143,23 +144,16 @@ class Alertmanager:
     def _set(self, request: Request) -> Answer:
         try:
             given = msgspec.json.decode(request.body)
-            matchers = tuple(
-                Matcher(
-                    one["name"],
-                    _OPERATORS[(one.get("isEqual", True), one["isRegex"])],
-                    one["value"],
-                )
-                for one in given["matchers"]
-            )
+            read = tuple(_matcher(one) for one in given["matchers"])
             starts, ends = from_text(given["startsAt"]), from_text(given["endsAt"])
             by, comment = given["createdBy"], given["comment"]
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        except (msgspec.DecodeError, MatcherError, KeyError, TypeError, ValueError) as error:
             return self._said(400, {"code": 400, "message": f"no silence: {error}"})
-        if not matchers or ends <= starts or ends <= self._clock.now():
+        if not read or ends <= starts or ends <= self._clock.now():
             return self._said(400, "failed to create silence: end time can't be in the past")
         self._given += 1
         id_ = f"00000000-0000-4000-8000-{self._given:012d}"
-        self._silences[id_] = Muted(id_, matchers, starts, ends, by, comment)
+        self._silences[id_] = Muted(id_, read, starts, ends, by, comment)
         return self._ok({"silenceID": id_})
 
     def _remove(self, id_: str) -> Answer:
@@ -199,3 +193,10 @@ class Alertmanager:
             "date": format_datetime(self._clock.now(), usegmt=True),
         }
         return Answer(status, headers, json.dumps(value).encode(), truncated=False)
+
+
+def _matcher(given: Any) -> Matcher:
+    operator = _OPERATORS[(given.get("isEqual", True), given["isRegex"])]
+    # Through our own parser, which compiles the pattern.
+    (found,) = matchers.parse(str(Matcher(given["name"], operator, given["value"])))
+    return found

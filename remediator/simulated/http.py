@@ -94,9 +94,9 @@ class Web(Http):
                 a test may let one request to a server fail.
         """
         self._clock = clock
-        self._servers = {
-            str(addressed(url, ())).rstrip("/"): s for url, s in (servers or {}).items()
-        }
+        self._servers: dict[str, Server] = {}
+        for url, server in (servers or {}).items():
+            self.serve(url, server)
         self._answers: dict[What, list[ReplySpec]] = {}
         self._asked: list[Asked] = []
         self.change(answers)
@@ -110,6 +110,10 @@ class Web(Http):
     def requests(self) -> Sequence[Asked]:
         """Every request so far, in order, and how it went."""
         return tuple(self._asked)
+
+    def serve(self, url: str, server: Server) -> None:
+        """Let a whole server answer below this URL from now on."""
+        self._servers[str(addressed(url, ())).rstrip("/")] = server
 
     def change(self, answers: Iterable[AnswerSpec]) -> None:
         """Answer these requests so from now on; others stay as they are."""

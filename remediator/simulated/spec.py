@@ -6,22 +6,19 @@ laid over another. Data only: `world` brings it to life. Used by `rehearsal`, `s
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from remediator.model.limits import Frozen
-from remediator.model.quantities import Duration
 from remediator.simulated.answers import AnswerSpec, CommandSpec, RequestText
+from remediator.simulated.prometheus.model import PrometheusSpec
 
 Object = Mapping[str, Any]
 """A Kubernetes object, as its manifest says it."""
 
 MOST_OBJECTS = 5_000
 """Objects in one world: a recorded plan reads tens; thousands are somebody's whole cluster."""
-MOST_SERIES = 1_000
-"""Series in one world."""
 
 
 def _manifest(value: Object) -> Object:
@@ -66,25 +63,6 @@ Reference = Annotated[
 """An object: kind/namespace/name, or kind/name for what has no namespace."""
 
 
-class SeriesSpec(Frozen):
-    """One series, as in promtool's unit tests."""
-
-    series: Annotated[str, Field(min_length=1, examples=['up{job="api"}'])]
-    """Name and labels."""
-    values: Annotated[str, Field(examples=["1x5 0x20", "0+10x100", "1 1 _ stale"])]
-    """Its samples in promtool's notation, one at each interval."""
-
-
-class PrometheusSpec(Frozen):
-    """What Prometheus holds."""
-
-    interval: Duration = timedelta(minutes=1)
-    """Between two samples."""
-    series: Annotated[tuple[SeriesSpec, ...], Field(max_length=MOST_SERIES)] = ()
-    """The first sample is there when the virtual clock begins; in a change of the world, at the
-    moment of the change."""
-
-
 class WorldSpec(Frozen):
     """What actions and probes see, in a test or a world's own file."""
 
@@ -110,7 +88,7 @@ class WorldSpec(Frozen):
                 if "interval" in self.prometheus.model_fields_set
                 else base.prometheus.interval,
                 series=_laid_over(
-                    base.prometheus.series, self.prometheus.series, lambda one: one.series
+                    base.prometheus.series, self.prometheus.series, lambda one: one.identity
                 ),
             )
         return WorldSpec(
@@ -123,7 +101,8 @@ class WorldSpec(Frozen):
 
 
 class WorldChange(WorldSpec):
-    """How the world changes: what stands here replaces the same thing, or is new."""
+    """How the world changes: what stands here replaces the same thing, or is new. A Kubernetes
+    manifest is laid over the object that there is: lists replace, null removes."""
 
     delete: tuple[Reference, ...] = ()
     """Kubernetes objects that are gone, as kind/namespace/name."""
@@ -134,6 +113,12 @@ def identity(manifest: Object) -> tuple[str, str, str, str]:
     metadata = manifest["metadata"]
     group = str(manifest["apiVersion"]).rpartition("/")[0]
     return group, str(manifest["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
+
+
+def split_reference(reference: str) -> tuple[str, str, str]:
+    """Return kind, namespace ("" where none is said) and name of `pod/shop/web-1`."""
+    kind, *namespace, name = reference.split("/")
+    return kind, (namespace[0] if namespace else ""), name
 
 
 def _laid_over(base: Iterable[Any], more: Iterable[Any], key: Any) -> tuple[Any, ...]:

@@ -1,13 +1,12 @@
 """The engine over a real journal, in the process, without HTTP; time stands still between calls."""
 
 import asyncio
-import inspect
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
 from remediator.engine.announce import Announcer
 from remediator.engine.answers import ApprovalDesk
@@ -17,6 +16,7 @@ from remediator.engine.desk import PeopleDesk
 from remediator.engine.hint import Hint
 from remediator.engine.intake import IntakeDesk
 from remediator.engine.library import Library
+from remediator.engine.overrides import OverrideControl
 from remediator.engine.people import Directory, Known, Roster
 from remediator.engine.ports import AlertSignal, Pace, Ports, Silencer
 from remediator.engine.reconcile import Reconciler
@@ -42,6 +42,7 @@ from remediator.runbook.compile import compile_runbook
 from remediator.runbook.runbook import Runbook
 from remediator.testing.alerts import AlertBoard
 from remediator.testing.clock import ManualClock
+from remediator.testing.counted import Counted
 from remediator.testing.loop import SettlingLoop
 from remediator.testing.memory import MemoryJournal
 
@@ -146,7 +147,7 @@ class InProcessDaemon:
             url = f"sqlite:///{self.journal_file.absolute()}"
             opened = await open_journal(url, self.clock, opening)
         self._opened = opened
-        self._counted = _Counted(opened)
+        self._counted = Counted(opened)
         self.journal: Journal = cast(Journal, self._counted)
         clients = dict(setup.clients or {})
 
@@ -169,6 +170,9 @@ class InProcessDaemon:
             ApprovalDesk(self.journal, self.clock, directory),
             self.control,
             self.pauses,
+        )
+        self.overrides = OverrideControl(
+            self.journal, self.library, directory, lambda: self.policy, self.clock
         )
         self.ports = Ports(
             journal=self.journal,
@@ -266,6 +270,9 @@ class InProcessDaemon:
         loop = asyncio.get_running_loop()
         if isinstance(loop, SettlingLoop):
             await loop.idle()
+            while not self._counted.idle.is_set():  # a journal in a file has threads of its own
+                await self._counted.idle.wait()
+                await loop.idle()
             return
         quiet = 0
         while quiet < _QUIET_ROUNDS:
@@ -376,35 +383,6 @@ class InProcessDaemon:
         ):
             found += page
         return found
-
-
-class _Counted:
-    """Passes every call on to the journal, and knows how many are under way."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._under_way = 0
-        self.begun = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._journal, name)
-        if not inspect.iscoroutinefunction(method):
-            return method
-
-        async def counted(*args: Any, **kwargs: Any) -> Any:
-            self.begun += 1
-            self._under_way += 1
-            self.idle.clear()
-            try:
-                return await method(*args, **kwargs)
-            finally:
-                self._under_way -= 1
-                if not self._under_way:
-                    self.idle.set()
-
-        return counted
 
 
 def _notification(alerts: Sequence[Alert]) -> Notification:

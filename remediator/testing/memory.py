@@ -102,7 +102,7 @@ class _Engine:
             self._connection.execute("ROLLBACK")
             raise
         if due:
-            asyncio.get_running_loop().call_soon(self._on_due, frozenset(due))
+            self._on_due(frozenset(due))
         return value
 
     async def read(self, start: Callable[[], Operation[T]]) -> T:

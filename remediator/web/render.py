@@ -71,6 +71,8 @@ def view(value: RunView) -> JSONObject:
         "verdicts": [verdict.to_json() for verdict in value.verdicts],
         "approval": approval(value.approval, value.decisions) if value.approval else None,
         "acknowledged": acknowledged(value.acknowledged) if value.acknowledged else None,
+        "outputs": masking.document(value.outputs.values),
+        "outputs_failed": {k: masking.text(why) for k, why in value.outputs.failed.items()},
     }
 
 
@@ -188,6 +190,10 @@ def runbook(value: RunbookSummary) -> JSONObject:
         "file": value.file,
         "mode": str(value.mode),
         "version": value.version,
+        "parameters": {
+            name: masking.document(spec.model_dump(mode="json", exclude_unset=True))
+            for name, spec in value.parameters.items()
+        },
     }
 
 

@@ -19,11 +19,15 @@ from remediator.model.limits import Frozen
 from remediator.model.quantities import Duration
 from remediator.model.runs import Run, RunState
 from remediator.plugin.source import Rejected
+from remediator.runbook.arguments import MOST_ITEMS
+from remediator.runbook.findings import did_you_mean
+from remediator.runbook.schema import MOST_NAMES
 from remediator.web import bodies, keys, paging, problems, render
 
 # What people write is shown in Slack and kept in the audit log.
 Reason = Annotated[str, Field(max_length=2000)]
 _LabelText = Annotated[str, Field(max_length=4096)]
+_Value = bool | int | float | _LabelText | Annotated[list[_LabelText], Field(max_length=MOST_ITEMS)]
 
 
 class Start(Frozen):
@@ -31,6 +35,11 @@ class Start(Frozen):
 
     runbook: Annotated[str, Field(min_length=1, max_length=253)]
     labels: Annotated[Mapping[str, _LabelText], Field(max_length=64)] = Field(default_factory=dict)
+    parameters: Annotated[Mapping[str, _Value], Field(max_length=MOST_NAMES)] = Field(
+        default_factory=dict
+    )
+    """Values for the runbook's parameters; for the others, their defaults. Text is read as the
+    parameter's type: `20`, `true`, `15m`, and `a,b` for a list."""
 
 
 class Decide(Frozen):
@@ -94,9 +103,16 @@ async def start(request: web.Request) -> web.Response:
     """Start a run by hand."""
     services = request.app[keys.SERVICES]
     asked = await bodies.model(request, Start)
-    if all(asked.runbook != runbook.name for runbook in services.runbooks()):
-        raise problems.not_found(f"there is no runbook {asked.runbook}")
-    run_id = await services.runs.start(asked.runbook, asked.labels, by=request[keys.IDENTITY].name)
+    names = [runbook.name for runbook in services.runbooks()]
+    if asked.runbook not in names:
+        near = did_you_mean(asked.runbook, names)
+        raise problems.not_found(f"there is no runbook {asked.runbook}" + (near and f"; {near}"))
+    run_id = await services.runs.start(
+        asked.runbook,
+        asked.labels,
+        by=request[keys.IDENTITY].name,
+        parameters=asked.parameters,
+    )
     return paging.answer({"id": run_id}, 201, Location=f"/api/v1/runs/{run_id}")
 
 

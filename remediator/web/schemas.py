@@ -135,6 +135,8 @@ SCHEMAS: Mapping[str, Schema] = {
         verdicts=_list("Verdict"),
         approval=_maybe(_ref("Approval")),
         acknowledged=_maybe(_object(by=_TEXT, at=_TIME, reason=_TEXT)),
+        outputs={**_OBJECT, "description": "What the run left, by name, once it has succeeded."},
+        outputs_failed={**_PAIRS, "description": "Why other outputs could not be worked out."},
     ),
     "Step": _object(
         id=_TEXT,
@@ -361,7 +363,18 @@ SCHEMAS: Mapping[str, Schema] = {
             ],
         },
     ),
-    "Runbook": _object(name=_TEXT, description=_TEXT, file=_TEXT, mode=_enum(Mode), version=_TEXT),
+    "Runbook": _object(
+        name=_TEXT,
+        description=_TEXT,
+        file=_TEXT,
+        mode=_enum(Mode),
+        version=_TEXT,
+        parameters={
+            "type": "object",
+            "additionalProperties": {"type": "object"},
+            "description": "What a person who starts it may set, as the runbook declares it.",
+        },
+    ),
     "RunbookPage": _page("Runbook"),
     "Control": _object(scope=_TEXT, by=_TEXT, reason=_TEXT, since=_TIME, until=_maybe(_TIME)),
     "ControlPage": _page("Control"),

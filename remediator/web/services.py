@@ -6,7 +6,7 @@ Nothing here waits for an action: every method returns after its journal commit.
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from remediator.engine.overrides import Overriding
 from remediator.engine.simulate import Answer
@@ -22,6 +22,7 @@ from remediator.model.runs import Run, RunState
 from remediator.model.views import RunView, Waiting, Who
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Desk, Notifier
+from remediator.runbook.arguments import ParameterSpec
 from remediator.runbook.policy_file import PolicySource
 
 
@@ -79,11 +80,21 @@ class People(Protocol):
 class Runs(Protocol):
     """What people do with runs, beside deciding. `by` is an authenticated identity."""
 
-    async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
+    async def start(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        by: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> str:
         """Start a runbook by hand; returns the run's id.
 
+        Args:
+            parameters: values for those that the runbook declares, as JSON or as text.
+
         Raises:
-            remediator.plugin.source.Rejected: the labels do not do; answered 400.
+            remediator.plugin.source.Rejected: labels or parameters do not do; answered 400.
         """
         ...
 
@@ -233,6 +244,11 @@ class RunbookSummary(Protocol):
     @property
     def mode(self) -> str:
         """observe, approve or auto; as written."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterSpec]:
+        """What a person who starts it may set."""
         ...
 
     @property

@@ -43,11 +43,13 @@ steps:
     action: exec
     with:
       command: [{folder}/switch, "on", "${{{{ labels.item }}}}"]
-      plan_text: switch ${{{{ labels.item }}}} off → on
+      plan_text: switch ${{{{ labels.item }}}} off → ${{{{ params.to }}}}
       check: [{folder}/switch, is-on, "${{{{ labels.item }}}}"]
       undo: [{folder}/switch, "off", "${{{{ labels.item }}}}"]
       target: ${{{{ labels.item }}}}
 verify: {{resolved_within: 5m}}
+parameters:
+  to: {{default: "on", pattern: "[a-z ]+"}}
 """
 
 SWITCH = """\

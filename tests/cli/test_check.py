@@ -28,7 +28,8 @@ def test_findings_have_places(fresh: Box) -> None:
     file.write_text(text.replace("mode: approve", "mood: approve"), encoding="utf-8")
     checked = remediator("check", str(fresh.folder / "runbooks"))
     assert checked.returncode == 1
-    finding, summary = checked.stdout.splitlines()
+    finding, page, summary = checked.stdout.splitlines()
+    assert page.startswith("docs/findings.md#")
     assert finding.startswith(f"{file}:5:1: error: ")
     assert 'did you mean "mode"?' in finding
     assert summary.endswith(": 1 error")
@@ -121,9 +122,10 @@ def test_people_of_the_settings_have_their_places(fresh: Box, tmp_path: Path) ->
         "groups:\n  sre: [schedule:dty, alic]\n",
         encoding="utf-8",
     )
-    checked = remediator("check", str(fresh.folder / "runbooks"), "--config", str(config))
+    runbooks = str(fresh.folder / "runbooks")
+    checked = remediator("check", runbooks, "--config", str(config), "--severity", "warning")
     assert checked.returncode == 1
-    first, second, third, _ = checked.stdout.splitlines()
+    first, second, third, *_ = checked.stdout.splitlines()
     assert first.startswith(f"{config}:2:20: error: schedules.duty.file: ")
     assert second.startswith(f"{config}:4:9: error: groups.sre.0: ")
     assert 'did you mean "duty"?' in second
@@ -154,7 +156,8 @@ def test_a_slack_app_that_nobody_can_answer_is_warned_of(tmp_path: Path) -> None
     checked = remediator("check", str(config))
 
     assert checked.returncode == 1
-    finding, summary = checked.stdout.splitlines()
+    finding, page, summary = checked.stdout.splitlines()
+    assert page.startswith("docs/findings.md#")
     assert finding.startswith(f"{config}:2:1: warning: slack: neither app_token nor signing_secret")
     assert summary.endswith(": 1 warning")
 

@@ -156,6 +156,27 @@ def test_run_by_hand(box: Box) -> None:
     assert "started by" in page
 
 
+def test_run_by_hand_with_parameters(box: Box) -> None:
+    label = f"item={box.item()}"
+    started = box.cli("run", "asks-first", "--label", label, "--param", "to=very much on")
+    assert started.returncode == 0, started.stderr
+    run = started.stdout.split()[1].rstrip(";")
+    box.until(run, "awaiting_approval")
+    page = box.cli("runs", "show", run).stdout
+    assert 'to="very much on"' in page
+    assert "off → very much on" in page
+    records = box.cli("audit", "export", "--config", box.config).stdout
+    assert '"parameters":{"to":"very much on"}' in records.replace(" : ", ":").replace(": ", ":")
+
+    wrong = box.cli("run", "asks-first", "--param", "too=1")
+    assert wrong.returncode == 1
+    assert 'parameters.too: there is no parameter "too"; did you mean "to"?' in wrong.stderr
+    form = box.cli("run", "asks-first", "--param", "to")
+    assert form.stderr.splitlines()[-1] == (
+        "Error: --param: 'to' is no parameter; write NAME=VALUE"
+    )
+
+
 def test_run_mistakes(box: Box) -> None:
     wrong = box.cli("run", "asks-first", "--label", "item")
     assert wrong.returncode == 2

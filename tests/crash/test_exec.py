@@ -68,6 +68,54 @@ steps:
 verify: {resolved_within: 100ms}
 on_failure: {undo: true}
 """
+_LANES = """
+name: lanes
+description: Writes three lines, two at once, which does not help, and takes them back.
+match: ['alertname="Broken"']
+mode: auto
+steps:
+  - id: lines
+    for_each: [one, two, three]
+    parallel: 2
+    action: exec
+    with:
+      command: [WORLD, do, "${{ labels.case }}-${{ each.value }}"]
+      undo: [WORLD, undo, "${{ labels.case }}-${{ each.value }}"]
+      check: [WORLD, check, "${{ labels.case }}-${{ each.value }}"]
+      plan_text: write the line ${{ each.value }}
+      target: ${{ labels.case }}-${{ each.value }}
+verify: {resolved_within: 100ms}
+on_failure: {undo: true}
+"""
+_UNCHECKED_LANES = """
+name: unchecked-lanes
+description: Writes three lines; of two of them nobody can find out whether they are there.
+match: ['alertname="Broken"']
+mode: auto
+steps:
+  - id: lines
+    parallel: 3
+    steps:
+      - id: one
+        action: exec
+        with:
+          command: [WORLD, do, "${{ labels.case }}-one"]
+          plan_text: write the line one
+          target: ${{ labels.case }}-one
+      - id: two
+        action: exec
+        with:
+          command: [WORLD, do, "${{ labels.case }}-two"]
+          check: [WORLD, check, "${{ labels.case }}-two"]
+          plan_text: write the line two
+          target: ${{ labels.case }}-two
+      - id: three
+        action: exec
+        with:
+          command: [WORLD, do, "${{ labels.case }}-three"]
+          plan_text: write the line three
+          target: ${{ labels.case }}-three
+"""
 # A daemon takes two seconds to start on two free cores, and these start forty of them.
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
 
@@ -163,3 +211,38 @@ def test_a_daemon_that_dies_again_and_again_gets_there(make_rig: MakeRig) -> Non
     assert rig.ledger() == ["do often-1", "do often-2", "undo often-2", "undo often-1"]
     nothing_left(rig, carried)
     rig.check_whole()
+
+
+def test_lanes_are_changed_once_and_taken_back_once(make_rig: MakeRig) -> None:
+    def judge(rig: Rig, case: str, carried: Carried) -> None:
+        assert carried.run["state"] == "rolled_back", (case, carried.run)
+        for name in ("one", "two", "three"):
+            lines = rig.ledger(f"{case}-{name}")
+            assert lines == [f"do {case}-{name}", f"undo {case}-{name}"]
+        undone = [line for line in rig.ledger() if line.startswith(f"undo {case}-")]
+        assert undone == [f"undo {case}-{name}" for name in ("three", "two", "one")]
+        nothing_left(rig, carried)
+
+    assert kill_everywhere(make_rig(_LANES), lambda rig, case: {}, judge, every=3) >= 16
+
+
+def test_lanes_that_nobody_can_check_are_asked_about_one_at_a_time(make_rig: MakeRig) -> None:
+    interrupted: list[str] = []
+
+    def acts(rig: Rig, case: str) -> dict[str, Act]:
+        def look_and_say(run: Run) -> None:
+            name = "one" if "one" in run["message"].partition(" (")[0] else "three"
+            interrupted.append(f"{case} {name}")
+            rig.resume(run, "done" if rig.ledger(f"{case}-{name}") else "repeat")
+
+        return {"interrupted": look_and_say}
+
+    def judge(rig: Rig, case: str, carried: Carried) -> None:
+        assert carried.run["state"] == "succeeded", (case, carried.run)
+        for name in ("one", "two", "three"):
+            assert rig.ledger(f"{case}-{name}") == [f"do {case}-{name}"]
+        nothing_left(rig, carried)
+
+    rig = make_rig(_UNCHECKED_LANES)
+    assert kill_everywhere(rig, acts, judge) >= 10
+    assert interrupted, "no kill fell between an intent and its outcome"

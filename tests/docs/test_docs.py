@@ -18,7 +18,7 @@ from remediator.plugin import registry as plugins
 from remediator.rehearsal import schema as rehearsal_schema
 from remediator.runbook import policy_file
 from remediator.runbook.compile import compile_runbook
-from remediator.runbook.schema import json_schema
+from remediator.runbook.json_schema import json_schema
 from tests.servers import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,8 @@ REGISTRY = plugins.load(third_party=False)
 
 
 def blocks(page: Path, language: str) -> list[str]:
+    if page.name == "findings.md" and language == "yaml":
+        return []  # these are wrong on purpose; test_findings_page.py runs them
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
@@ -99,12 +101,15 @@ def test_the_schema_beside_the_settings_is_what_the_code_says() -> None:
     assert committed == json_schema(REGISTRY), "run: remediator schema > config/runbook.schema.json"
 
 
-@pytest.mark.parametrize("runbook", sorted(ROOT.glob("runbooks/*.yaml")), ids=lambda f: f.stem)
-def test_shipped_runbooks_are_valid_by_the_schema(runbook: Path) -> None:
-    schema = json.loads((ROOT / "config/runbook.schema.json").read_text())
-    value = YAML(typ="safe", pure=True).load(runbook.read_text())
+@pytest.mark.parametrize("path", sorted(ROOT.glob("runbooks/**/*.yaml")), ids=lambda f: f.name)
+def test_shipped_runbooks_and_tests_are_valid_by_their_schemas(path: Path) -> None:
+    name = "test" if path.name.endswith(".test.yaml") else "runbook"
+    schema = json.loads((ROOT / f"config/{name}.schema.json").read_text())
+    value = YAML(typ="safe", pure=True).load(path.read_text())
     jsonschema.Draft202012Validator(schema).validate(value)
-    assert runbook.read_text().startswith("# yaml-language-server: $schema=../config/")
+    assert re.match(
+        rf"# yaml-language-server: \$schema=(\.\./)+config/{name}\.schema\.json\n", path.read_text()
+    )
 
 
 def test_the_schema_of_the_policy_is_what_the_code_says() -> None:
@@ -181,13 +186,13 @@ def test_every_command_in_the_documents_is_one(page: str, line: str) -> None:
 
 _SECTIONS = {
     *("senders", "policy", "slack", "groups", "pagerduty", "opsgenie", "teams", "email"),
-    *("webhooks", "apprise", "grafana", "escalate_to"),
+    *("webhooks", "apprise", "grafana", "escalate_to", "resources"),
 }
 SETTINGS = [
     (page, number, text)
     for page in PAGES
     for number, text in enumerate(blocks(page, "yaml"))
-    if set(YAML(typ="safe", pure=True).load(text) or {}) & _SECTIONS
+    if set(next(YAML(typ="safe", pure=True).load_all(text), None) or {}) & _SECTIONS
 ]
 
 

@@ -420,7 +420,8 @@ class Cluster:
         until = self.clock.now() + span
         await self.settle()
         while (moment := await self._next_moment()) is not None and moment < until:
-            self.clock.advance(moment - self.clock.now())
+            # What was due when the clock was set forward is due now.
+            self.clock.advance(max(moment - self.clock.now(), timedelta()))
             await self.settle()
         self.clock.advance(max(until - self.clock.now(), timedelta()))
         await self.settle()

@@ -9,6 +9,7 @@ order; people answer at two nodes at once; the clock jumps. After each step:
 - at the moment of every change its intent is committed and the run holds the lock, and no change is
   made twice unless it was taken back or a person said «repeat»;
 - no write of a node lands after it was declared dead;
+- of runs that are queued behind each other one goes on at a time;
 - transitions follow the table, only runs that live or are interrupted hold locks;
 - and when everything is let run, every run ends and the audit chain proves itself.
 
@@ -37,7 +38,7 @@ from remediator.model.reasons import Reason
 from remediator.model.runs import TRANSITIONS, Run, RunState
 from remediator.plugin.action import Temporary
 from tests.engine.cluster import Cluster, Fault, Node
-from tests.engine.test_invariants import RUNBOOKS, Witness
+from tests.engine.test_invariants import RUNBOOKS, Witness, unknown
 
 _NODES = 3
 _node = st.integers(0, _NODES - 1)
@@ -237,6 +238,15 @@ class Interleavings(RuleBasedStateMachine):
         )
         held = select("SELECT r.state FROM locks AS l LEFT JOIN runs AS r ON r.id = l.run_id")
         assert all(state is not None and not RunState(state).ended for (state,) in held), held
+        beside = select(
+            "SELECT line, COUNT(*) FROM runs WHERE line <> '' AND ended_us IS NULL AND has_turn = 1"
+            " GROUP BY line HAVING COUNT(*) > 1"
+        )
+        early = select(
+            "SELECT id, state FROM runs WHERE runbook = 'in-turn' AND ended_us IS NULL"
+            " AND has_turn = 0 AND state <> 'pending' AND trigger <> 'expiry'"
+        )
+        assert (beside, early) == ([], []), "runs that take turns go on side by side"
 
     @invariant()
     def states_follow_the_table(self) -> None:
@@ -346,13 +356,13 @@ class Interleavings(RuleBasedStateMachine):
     async def _found(self, run: Run) -> ResumeHow:
         steps = await self.cluster.journal.steps(run.id)
         in_hand = [s for s in steps if s.state in ("started", "undoing")]
-        for step in in_hand:
-            assert step.plan is not None
-            name, (change,) = step.plan.target.name, step.plan.changes
-            wanted = change.after if step.state == "started" else change.before
-            if self.world.get(name) != wanted:
-                return ResumeHow.REPEAT
-        return ResumeHow.DONE
+        if not in_hand:
+            return ResumeHow.DONE
+        step = unknown(in_hand)
+        assert step.plan is not None
+        name, (change,) = step.plan.target.name, step.plan.changes
+        wanted = change.after if step.state == "started" else change.before
+        return ResumeHow.DONE if self.world.get(name) == wanted else ResumeHow.REPEAT
 
     async def _finish(self) -> None:
         """Let everything come to its end: nothing may hang for ever."""

@@ -41,6 +41,13 @@ class World:
     at_gate: int = 0
     mute: set[str] = field(default_factory=set)
     """Calls (`plan`, `apply`, `undo`) that do their work and never answer."""
+    in_hand: list[str] = field(default_factory=list)
+    """What is being changed or settles now."""
+    most_in_hand: int = 0
+    met: list[str] = field(default_factory=list)
+    """What was changed while it was in hand already."""
+    reading: int = 0
+    most_reading: int = 0
 
     def get(self, name: str) -> int:
         """A value; 0 when nobody set it."""
@@ -51,6 +58,18 @@ class World:
         self.made.append((name, self.get(name), value))
         self.by_run.append((run_id, name, value))
         self.values[name] = value
+
+    def begins(self, name: str) -> None:
+        """Note that a change of this begins."""
+        if name in self.in_hand:
+            self.met.append(name)
+        self.in_hand.append(name)
+        self.most_in_hand = max(self.most_in_hand, len(self.in_hand))
+
+    def rests(self, name: str) -> None:
+        """Note that it is at rest, well or not."""
+        if name in self.in_hand:
+            self.in_hand.remove(name)
 
     async def answer(self, call: str) -> None:
         """Answer, unless this call never does."""
@@ -105,6 +124,15 @@ class SetValue(Action["SetValue.Params"]):
         """Compare, then change."""
         world, name = self.world, plan.target.name
         call = "undo" if plan.no_way_back == "this plan is itself a way back" else "apply"
+        world.begins(name)
+        try:
+            return await self._apply(plan, ctx, call)
+        except BaseException:
+            world.rests(name)
+            raise
+
+    async def _apply(self, plan: Plan, ctx: Context, call: str) -> Result:
+        world, name = self.world, plan.target.name
         world.meet(world.trouble, call)
         if world.gate is not None and call == "apply":
             world.at_gate += 1
@@ -126,9 +154,12 @@ class SetValue(Action["SetValue.Params"]):
         (change,) = plan.changes
         found = self.world.get(plan.target.name)
         if plan.checkable and found != change.after:
+            self.world.rests(plan.target.name)
             return Settled(Progress.FAILED, f"it is {found}, and not {change.after}")
         looks = self.world.health.get(plan.target.name)
         progress = looks.pop(0) if looks else Progress.HEALTHY
+        if progress is not Progress.PROGRESSING:
+            self.world.rests(plan.target.name)
         return Settled(progress, f"it is {progress}")
 
 
@@ -145,16 +176,24 @@ class IsValue(Probe["IsValue.Params"]):
 
         name: str
         value: int
+        must: bool = True
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     async def probe(self, params: Params, ctx: Context) -> Result:
         """Read."""
-        self.world.meet(self.world.trouble, "probe")
+        world = self.world
+        world.reading += 1
+        world.most_reading = max(world.most_reading, world.reading)
+        await asyncio.sleep(0)
+        world.reading -= 1
+        world.meet(world.trouble, "probe")
         value = self.world.get(params.name)
         return Result(
-            f"{params.name} is {value}", ok=value == params.value, output={"value": value}
+            f"{params.name} is {value}",
+            ok=value == params.value or not params.must,
+            output={"value": value},
         )
 
 
@@ -189,7 +228,8 @@ Step = dict[str, Any]
 
 
 def setting(name: str, to: int, *, id: str | None = None, **more: Any) -> Step:  # noqa: A002 - as the runbook calls it
-    """A step that sets a value; `if_`, `timeout`, `retry` are the step's, the rest parameters."""
+    """A step that sets a value; `if_`, `timeout`, `retry`, `for_each`, `most`, `parallel` are the
+    step's, the rest parameters."""
     return _step("world.set", id or name, {"name": name, "to": to}, more)
 
 
@@ -198,10 +238,25 @@ def being(name: str, value: int, *, id: str | None = None, **more: Any) -> Step:
     return _step("world.is", id or f"look-{name}", {"name": name, "value": value}, more)
 
 
+_OWN = ("if_", "timeout", "retry", "for_each", "most", "parallel")
+
+
+def using(used: str, /, *, id: str | None = None, **more: Any) -> Step:  # noqa: A002 - likewise
+    """A step that uses a fragment."""
+    step = _step("", id or used, {}, more)
+    del step["action"]
+    return {**step, "use": used}
+
+
+def group(*steps: Step, id: str = "both", **more: Any) -> Step:  # noqa: A002 - likewise
+    """Steps that may run at once."""
+    return {"id": id, "steps": list(steps), **more}
+
+
 def _step(action: str, step_id: str, params: dict[str, Any], more: dict[str, Any]) -> Step:
     step = {"id": step_id, "action": action, "with": params}
     for key, value in more.items():
-        own = key in ("if_", "timeout", "retry")
+        own = key in _OWN
         (step if own else params)[key.rstrip("_")] = value
     return step
 
@@ -217,6 +272,16 @@ def runbook(*steps: Step, name: str = "repair", mode: str = "auto", **more: Any)
         **{key.rstrip("_"): value for key, value in more.items()},
     }
     return json.dumps(spec)
+
+
+def fragment(*steps: Step, name: str, **more: Any) -> str:
+    """Steps for others to use."""
+    return json.dumps({"name": name, "description": "Some steps.", "steps": list(steps), **more})
+
+
+def together(*documents: str) -> str:
+    """One source of several documents: a runbook, and what it uses."""
+    return "\n---\n".join(documents)
 
 
 def operations(world: World) -> Sequence[Any]:

@@ -18,9 +18,17 @@ from remediator.journal.postgres import migrate
 from remediator.journal.protocol import Journal
 from remediator.journal.values import Due, Opening
 from remediator.settings import PostgresSettings
+from remediator.testing.memory import MemoryJournal
 from tests.journal import factories as make
 from tests.journal.factories import T0, HandClock
 from tests.servers.postgres import Postgres
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a journal in memory has not: a queue, and a writer beside the event loop."""
+    none = [one for one in items if one.get_closest_marker("queue") and "[memory]" in one.name]
+    config.hook.pytest_deselected(items=none)
+    items[:] = [one for one in items if one not in none]
 
 
 class Place:
@@ -57,9 +65,12 @@ class Place:
             on_dead=on_dead,
             duties=duties,
         )
-        journal = await open_journal(self.url, self.clock, opening, postgres=self.postgres)
+        journal = await self._opening(opening)
         self._opened.append(journal)
         return journal
+
+    async def _opening(self, opening: Opening) -> Journal:
+        return await open_journal(self.url, self.clock, opening, postgres=self.postgres)
 
     def gate(self) -> make.Gate:
         """Return what holds this journal's writer."""
@@ -71,11 +82,22 @@ class Place:
             await journal.close()
 
 
+class MemoryPlace(Place):
+    """A journal without a file, as runbook tests have it."""
+
+    def __init__(self) -> None:
+        super().__init__("memory")
+        self._memory = MemoryJournal(self.clock)
+
+    async def _opening(self, opening: Opening) -> Journal:
+        return await self._memory.open(opening)
+
+
 SETTINGS = {
     "postgres": PostgresSettings(),
     "serializable": PostgresSettings(isolation="serializable", listen_notify=False),
 }
-PLACES = ("sqlite", *SETTINGS)
+PLACES = ("sqlite", "memory", *SETTINGS)
 CHOSEN = os.environ.get("REMEDIATOR_TEST_JOURNALS", ",".join(PLACES)).split(",")
 
 
@@ -117,6 +139,8 @@ Places = Callable[[Path], Place]
 def places(request: pytest.FixtureRequest) -> Places:
     """What makes empty journals of each engine."""
     kind = str(request.param)
+    if kind == "memory":
+        return lambda folder: MemoryPlace()
     if kind == "sqlite":
         return lambda folder: Place(f"sqlite:///{folder / 'journal.db'}")
     return postgres_places(request, kind)

@@ -41,7 +41,7 @@ async def called(
 
 
 async def told(journal: Journal, **parts: float) -> list[tuple[str, NoteKind]]:
-    """Deliver all that is due at a time, as the lanes do; who was told what."""
+    """Deliver all that is due at a time, as the couriers do; who was told what."""
     at, found = after(**parts), []
     await journal.calls_due(at=at)
     while items := await journal.outbox_due(at=at, limit=10):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from remediator.journal.protocol import Journal
 from remediator.journal.values import RunStart
 from remediator.model.approvals import Answer
-from remediator.model.evidence import Evidence, RunCount, evidence
+from remediator.model.evidence import Evidence, LastRun, RunCount, evidence
 from remediator.model.reasons import Reason
 from remediator.model.runs import Run, RunState, StepState, Trigger
 from remediator.model.verdicts import Ruling, Verdict
@@ -77,6 +77,38 @@ async def test_what_a_person_started_is_no_evidence(journal: Journal) -> None:
     (count,) = await journal.run_counts(since=T0)
     assert (count.by_alert, count.state) == (False, RunState.OBSERVED)
     assert evidence((count,), "scale-out", "s1") == Evidence()
+
+
+async def test_what_is_kept_in_the_cluster_is_counted_by_itself(journal: Journal) -> None:
+    await journal.register([RUNBOOK])
+    ends = [
+        ("shop/restart", RunState.OBSERVED, 1),
+        ("scale-out", RunState.OBSERVED, 2),
+        ("shop/restart", RunState.SUPPRESSED, 3),
+        ("pay/restart", RunState.OBSERVED, 4),
+    ]
+    newest = {}
+    for name, end, minutes in ends:
+        await journal.start_run(
+            make.start(name, trigger=Trigger.MANUAL), by="api:alice", at=after(minutes=minutes)
+        )
+        (run,) = await journal.claim(at=after(minutes=minutes), limit=1)
+        await make.move(journal, run, RunState.PLANNING, end, at=after(minutes=minutes))
+        newest[name] = run.id
+    await journal.start_run(make.start("shop/restart"), by="api:alice", at=after(minutes=5))
+
+    counts = await journal.run_counts(since=T0, namespaced=True)
+    assert {(one.runbook, one.state) for one in counts} == {
+        ("shop/restart", RunState.OBSERVED),
+        ("shop/restart", RunState.SUPPRESSED),
+        ("pay/restart", RunState.OBSERVED),
+    }
+    assert await journal.last_runs(since=T0) == (
+        LastRun("pay/restart", newest["pay/restart"], RunState.OBSERVED, after(minutes=4)),
+        LastRun("shop/restart", newest["shop/restart"], RunState.SUPPRESSED, after(minutes=3)),
+    )
+    (one,) = await journal.last_runs(since=after(minutes=4))
+    assert one.runbook == "pay/restart"
 
 
 async def test_a_report_counts_refusals_by_guardrail_and_calls(journal: Journal) -> None:

@@ -331,6 +331,7 @@ def test_runs_that_race_get_no_more_through_than_any_window_allows(
     oracle.check(in_force, accepted)
 
 
+@pytest.mark.queue
 async def test_two_replicas_that_race_count_each_others_changes(place: Place) -> None:
     if place.postgres is None:
         # One file, one daemon: the race of runs within it is the test above.

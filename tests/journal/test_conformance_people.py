@@ -4,6 +4,7 @@ cancel, resume, kill switches.
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -242,6 +243,29 @@ async def test_a_raised_limits_end_has_nothing_to_go_on_with_but_undo(
     assert await journal.resume(end.id, by="api:al", how=how, at=after(hours=2))
     (now,) = await journal.claim(at=after(hours=2), limit=1)
     assert now.state is RunState.UNDOING
+
+
+@pytest.mark.parametrize("how", ResumeHow)
+async def test_resume_of_several_lanes_is_about_what_nobody_can_check(
+    journal: Journal, how: ResumeHow
+) -> None:
+    run = await make.claimed(journal)
+    unknown = replace(make.plan("web"), checkable=False)
+    in_hand = (
+        make.step(run, StepState.STARTED),
+        make.step(run, StepState.STARTED, sequence=1, plan_=unknown),
+        replace(make.step(run, StepState.STARTED, sequence=2, plan_=unknown), changed=True),
+    )
+    await make.move(journal, run, RunState.PLANNING, RunState.APPLYING, steps=in_hand)
+    await make.move(journal, run, RunState.INTERRUPTED)
+    assert await journal.resume(run.id, by="api:al", how=how, at=after(minutes=5))
+    told = {
+        ResumeHow.DONE: StepState.DONE,
+        ResumeHow.REPEAT: StepState.PLANNED,
+        ResumeHow.UNDO: StepState.DONE,
+    }
+    states = [step.state for step in await journal.steps(run.id)]
+    assert states == [StepState.STARTED, told[how], StepState.STARTED]
 
 
 async def test_resume_of_what_is_not_interrupted_does_nothing(journal: Journal) -> None:

@@ -317,6 +317,7 @@ async def test_commits_that_make_something_due_are_hinted(place: Place) -> None:
     assert hints[1:] == [{Due.NOTES}, {Due.RUNS}]
 
 
+@pytest.mark.queue
 async def test_a_full_queue_refuses_notifications_at_once_and_others_later(place: Place) -> None:
     journal = await place.open(write_queue=2)
     run = await make.claimed(journal)
@@ -341,6 +342,7 @@ async def test_a_full_queue_refuses_notifications_at_once_and_others_later(place
     assert (await journal.backlog()).open_incidents == 3
 
 
+@pytest.mark.queue
 async def test_close_commits_what_is_queued(place: Place) -> None:
     journal = await place.open()
     run = await make.claimed(journal)

@@ -130,6 +130,7 @@ async def test_an_update_can_not_write_to_another_run(journal: Journal) -> None:
     assert not await journal.steps(two.id)
 
 
+@pytest.mark.queue
 async def test_only_the_guilty_operation_of_a_batch_fails(place: Place, journal: Journal) -> None:
     first, guilty, good = [await make.claimed(journal, name) for name in ("a", "b", "c")]
     gate = place.gate()
@@ -152,6 +153,7 @@ async def test_only_the_guilty_operation_of_a_batch_fails(place: Place, journal:
     assert len((await journal.incidents()).items) == 4
 
 
+@pytest.mark.queue
 async def test_entries_that_are_not_json_fail_their_operation_alone(
     place: Place, journal: Journal
 ) -> None:

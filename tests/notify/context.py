@@ -115,10 +115,18 @@ class FirstWins:
         return self._did(actor, "acknowledge", run_id, reason, via)
 
     async def start(
-        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+        self,
+        runbook: str,
+        labels: Mapping[str, str],
+        *,
+        actor: str,
+        via: str,
+        parameters: Mapping[str, object] | None = None,
     ) -> tuple[str, str]:
         """See `Desk.start`."""
-        return "run-1", self._did(actor, "start", runbook, dict(labels), via)
+        return "run-1", self._did(
+            actor, "start", runbook, dict(labels), dict(parameters or {}), via
+        )
 
     async def pause(
         self, scope: str, *, actor: str, reason: str, for_: timedelta | None, via: str

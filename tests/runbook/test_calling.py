@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from remediator.plugin.registry import Registry
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.findings import RunbookErrors
+from remediator.runbook.json_schema import json_schema
 from remediator.runbook.runbook import Runbook
-from remediator.runbook.schema import json_schema
 
 BOOK = """\
 name: api

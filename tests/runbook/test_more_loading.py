@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.plugin import registry as plugins
-from remediator.runbook import document
+from remediator.runbook import document, store
 from remediator.runbook.compile import compile_file, compile_runbook
 from remediator.runbook.findings import RunbookErrors
 from remediator.runbook.runbook import Runbook
@@ -158,7 +158,7 @@ def test_a_runbook_with_any_part_replaced_loads_or_is_refused_by_name(
         assert len(found) == 1
 
 
-@pytest.mark.parametrize("file", sorted(Path("runbooks").glob("*.yaml")), ids=lambda f: f.stem)
+@pytest.mark.parametrize("file", list(store.files([Path("runbooks")])), ids=lambda f: f.stem)
 def test_what_is_kept_with_a_run_compiles_to_the_same_version(file: Path) -> None:
     first: Runbook = compile_runbook(file.read_text(), str(file), REGISTRY)
     again = compile_runbook(first.source, first.file, REGISTRY)

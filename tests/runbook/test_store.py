@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from remediator.plugin.registry import Registry
-from remediator.runbook.lint import lint
+from remediator.runbook import document
+from remediator.runbook.lint import Subject, lint
 from remediator.runbook.store import RunbookErrors, Watcher, load_folder
 
 GOOD = """\
@@ -19,7 +20,8 @@ steps: [{{id: a, action: http.check, with: {{url: "http://x"}}}}]
 def test_shipped_runbooks_load_and_are_clean(registry: Registry) -> None:
     loaded = load_folder([Path("runbooks")], registry).runbooks
     assert len(loaded) >= 8
-    assert [str(finding) for finding in lint(loaded)] == []
+    subjects = [Subject(one, document.parse(one.source, one.file)[0]) for one in loaded]
+    assert [str(finding) for finding in lint(subjects)] == []
     assert {str(r.mode) for r in loaded} <= {"observe", "approve"}, "conservative by default"
     assert all(r.docs and r.owner for r in loaded)
 

@@ -61,8 +61,8 @@ class GoBuild:
         """The cache folder of this exact build; another version or flag is another folder."""
         digest = hashlib.sha256(platform.machine().encode())
         digest.update("\0".join(self.flags).encode())
-        for file in ("go.mod", "go.sum"):
-            digest.update((self.folder / file).read_bytes())
+        for file in sorted(self.folder.glob("go.*")) + sorted(self.folder.glob("*.go")):
+            digest.update(file.read_bytes())
         return cache() / "servers" / f"{self.name}-{digest.hexdigest()[:16]}" / "bin"
 
 
@@ -135,6 +135,7 @@ _KUBERNETES = GoBuild(
 _ETCD = GoBuild("etcd", "etcd 3.6.8", {"etcd": "go.etcd.io/etcd/server/v3"}, minutes=2)
 _YAML_LANGUAGE_SERVER = NpmInstall("yaml-language-server", "yaml-language-server 1.20.0")
 _KWOK = GoBuild("kwok", "kwok 0.7.0", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, minutes=3)
+_PROMQL = GoBuild("promql", "Prometheus's engine 3.16", {"promqloracle": "."}, minutes=2)
 
 SETS: Mapping[str, ServerSet] = {
     "kubernetes": ServerSet(
@@ -147,9 +148,11 @@ SETS: Mapping[str, ServerSet] = {
             Binary("amtool", ("amtool",)),
             Binary("prometheus", ("prometheus",)),
             Binary("promtool", ("promtool",)),
+            Binary("promqloracle", build=_PROMQL),
         ),
         packages=("prometheus", "prometheus-alertmanager"),
         units=("prometheus.service", "prometheus-alertmanager.service"),
+        builds=(_PROMQL,),
     ),
     "postgres": ServerSet(
         tuple(

@@ -205,10 +205,16 @@ async def test_a_runbook_is_started_from_a_shortcut(anyway: App) -> None:
     assert await shown(anna, "“not a label” is no label; write key=value.")
 
     anna.fill("Labels, one a line", "namespace=shop\ndeployment=api")
+    anna.fill("Parameters, one a line", "max")
+    await anna.submit()
+    assert await shown(anna, "“max” is no parameter; write key=value.")
+
+    anna.fill("Parameters, one a line", "max=20")
     await anna.submit()
     await shown(anna, "start by slack:U0ANNA.")
     labels = {"namespace": "shop", "deployment": "api"}
-    assert anyway.desk.did == [("start", "slack:U0ANNA", "restart", labels, "slack")]
+    given = {"max": "20"}
+    assert anyway.desk.did == [("start", "slack:U0ANNA", "restart", labels, given, "slack")]
 
 
 async def test_a_form_by_somebody_who_may_not_does_nothing(anyway: App) -> None:

@@ -60,6 +60,7 @@ from remediator.plugin.notifier import (
 )
 from remediator.plugin.source import Rejected
 from remediator.runbook import policy_file
+from remediator.runbook.arguments import ParameterSpec, ParameterType
 from remediator.runbook.policy_file import PolicySource
 from remediator.sources.alertmanager import Alertmanager
 from remediator.web.services import RunbookSummary, Services
@@ -199,10 +200,17 @@ class RunsDesk:
         self.cancelled = CancelOutcome.CANCELLED
         self.acknowledged = AcknowledgeOutcome.ACKNOWLEDGED
 
-    async def start(self, name: str, labels: Mapping[str, str], *, by: str) -> str:
+    async def start(
+        self,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        by: str,
+        parameters: Mapping[str, object] | None = None,
+    ) -> str:
         if "deployment" not in labels:
             raise Rejected("labels.deployment", f"{name} reads this label")
-        self.did.append(("start", name, dict(labels), by))
+        self.did.append(("start", name, dict(labels), dict(parameters or {}), by))
         return "run-1"
 
     async def cancel(self, run_id: str, *, by: str, reason: str) -> CancelOutcome:
@@ -360,7 +368,13 @@ class AnswerDesk:
         return f"Cancelled by {actor}."
 
     async def start(
-        self, runbook: str, labels: Mapping[str, str], *, actor: str, via: str
+        self,
+        runbook: str,
+        labels: Mapping[str, str],
+        *,
+        actor: str,
+        via: str,
+        parameters: Mapping[str, object] | None = None,
     ) -> tuple[str, str]:
         self._let_in(actor)
         self.did.append(("start", runbook, dict(labels), actor, via))
@@ -438,6 +452,9 @@ class Summary:
     file: str = "runbooks/latency.yaml"
     mode: str = "approve"
     version: str = "v1"
+    parameters: Mapping[str, ParameterSpec] = field(
+        default_factory=lambda: {"max": ParameterSpec(type=ParameterType.INTEGER, default=20)}
+    )
 
 
 class QuietLog:

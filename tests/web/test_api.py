@@ -298,11 +298,15 @@ async def test_resume_an_interrupted_run_only(edge: Edge) -> None:
 
 
 async def test_start_by_hand(edge: Edge) -> None:
-    asked = {"runbook": "latency", "labels": {"deployment": "api"}}
+    parameters = {"max": 20, "names": ["a"], "share": 0.5, "wait": "5m", "hard": True}
+    asked = {"runbook": "latency", "labels": {"deployment": "api"}, "parameters": parameters}
     answer = await edge.ask("POST", "/api/v1/runs", json=asked)
     assert answer.status == 201
     assert answer.headers["Location"] == "/api/v1/runs/run-1"
-    assert edge.backend.runs.did == [("start", "latency", {"deployment": "api"}, "local")]
+    assert edge.backend.runs.did == [
+        ("start", "latency", {"deployment": "api"}, parameters, "local")
+    ]
+    problem(await edge.ask("POST", "/api/v1/runs", json={**asked, "parameters": {"a": {}}}), 400)
     problem(await edge.ask("POST", "/api/v1/runs", json={"runbook": "gone"}), 404)
     document = problem(await edge.ask("POST", "/api/v1/runs", json={"runbook": "latency"}), 400)
     assert document["field"] == "labels.deployment"

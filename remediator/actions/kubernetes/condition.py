@@ -78,13 +78,21 @@ class ConditionParams(ActionParams):
     namespace: Namespace | None = None
     """The namespace; none for a node."""
     deployment: Name | None = None
+    """A Deployment's name."""
     statefulset: Name | None = None
+    """A StatefulSet's."""
     daemonset: Name | None = None
+    """A DaemonSet's."""
     pod: Name | None = None
+    """A pod's."""
     node: Name | None = None
+    """A node's."""
     job: Name | None = None
+    """A Job's."""
     hpa: Name | None = None
+    """A HorizontalPodAutoscaler's."""
     persistentvolumeclaim: Name | None = None
+    """A PersistentVolumeClaim's."""
     condition: str | None = None
     """A condition's type, like Available or MemoryPressure."""
     status: Literal["True", "False", "Unknown"] = "True"

@@ -17,6 +17,7 @@ from remediator.clients.errors import (
     Unavailable,
     retry_after,
 )
+from remediator.clients.kubernetes import nesting
 from remediator.clients.kubernetes.connection import Answer
 from remediator.clients.kubernetes.resources import Object, Resource
 
@@ -53,7 +54,7 @@ def read(answer: Answer, request: Request) -> Object:
     """
     if 200 <= answer.status < 300:
         try:
-            value = json.loads(answer.body)
+            value = nesting.loads(answer.body)
         except ValueError:
             value = None
         if not isinstance(value, dict):

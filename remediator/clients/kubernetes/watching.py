@@ -3,12 +3,12 @@
 Called by `client` alone; `Listing` and `Event` are what whoever watches works with.
 """
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from remediator.clients.errors import ClientError, Unavailable
+from remediator.clients.kubernetes import nesting
 from remediator.clients.kubernetes.resources import Object
 
 LASTS_S = 280
@@ -56,7 +56,7 @@ def event(line: bytes) -> Event:
         Unavailable: it says that something else is wrong, or the line is none.
     """
     try:
-        value = json.loads(line)
+        value = nesting.loads(line)
         kind, told = value["type"], value["object"]
         if kind == "ERROR":
             raise _error(told)

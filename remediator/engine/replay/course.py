@@ -18,6 +18,7 @@ from remediator.engine.replay.assumed import Assumed, Turned
 from remediator.engine.replay.folding import Folding
 from remediator.engine.replay.lines import Line, What, binding
 from remediator.engine.replay.past import Known, Past
+from remediator.engine.replay.turns import Turn, Turns
 from remediator.engine.would import Decision, World
 from remediator.journal.values import RunStart
 from remediator.model.alerts import Alert
@@ -29,6 +30,7 @@ from remediator.model.quantities import format_duration
 from remediator.model.reasons import Reason
 from remediator.model.runs import RunState
 from remediator.model.verdicts import Verdict
+from remediator.runbook.expressions import ExpressionFailed
 from remediator.runbook.index import Index
 from remediator.runbook.runbook import Runbook
 
@@ -47,6 +49,7 @@ class _Run:
     line: Line
     plans: Mapping[int, Plan] = field(default_factory=dict)
     outcome: planning.Planned | None = None
+    has_turn: bool = False
     looked: bool = False
     waiting_since: datetime | None = None
     deadline: datetime | None = None
@@ -79,6 +82,8 @@ class Course:
         self._ids = itertools.count(1)
         self._due: list[tuple[datetime, int, _Run]] = []
         self._live: dict[str, list[_Run]] = {}
+        self._by_id: dict[str, _Run] = {}
+        self._turns = Turns(lambda run_id: not self._by_id[run_id].changed)
         self._done: list[Line] = []
         self._taken = 0
 
@@ -115,6 +120,7 @@ class Course:
         )
         run = _Run(run_id, runbook, start, hand, known, line)
         self._live.setdefault(known.incident.id, []).append(run)
+        self._by_id[run_id] = run
         self._push(start.wake_at, run)
         return line.key
 
@@ -172,11 +178,39 @@ class Course:
             self._watched(run, now)
         elif run.line.what is What.ASKS:
             self._finish(run, replace(run.line, end=RunState.EXPIRED))
-        else:
+        elif self._has_turn(run):
             if not run.looked:
                 await self._plan(run)
             if not run.over:
                 await self._judge(run)
+
+    def _has_turn(self, run: _Run) -> bool:
+        """Whether the run may begin beside others of its runbook; else it waits or has ended."""
+        if run.has_turn:
+            return True
+        try:
+            key = run.runbook.repeat_key(run.start.context)
+        except ExpressionFailed as error:
+            text = f"repeat.key can't be told: {error}"
+            line = replace(run.line, what=What.FAILS, message=text, end=RunState.FAILED)
+            self._finish(run, line)
+            return False
+        taken = self._turns.take(run.id, run.runbook, key)
+        for run_id in taken.stopped:
+            other = self._by_id[run_id]
+            line = replace(other.line, message=f"replaced by a further run of {run.runbook.name}")
+            what = other.line.what if other.line.what is What.ASKS else What.CANCELLED
+            self._finish(other, replace(line, what=what, end=RunState.CANCELLED))
+        run.has_turn = taken.turn is Turn.TAKEN
+        if run.has_turn:
+            return True
+        line = replace(run.line, guardrail="repeat", message=taken.message)
+        if taken.turn is Turn.REFUSED:
+            self._finish(run, replace(line, what=What.REFUSED, end=RunState.SUPPRESSED))
+        else:
+            run.line = replace(line, what=What.WAITS)
+            self._push(self._clock.at + self._assumed.hold, run)
+        return False
 
     # ------------------------------------------------------------------------------ planning
 
@@ -331,6 +365,8 @@ class Course:
             return
         run.over = True
         self._done.append(line)
+        self._turns.leave(run.id)
+        del self._by_id[run.id]
         runs = self._live.get(run.known.incident.id)
         if runs and run in runs:
             runs.remove(run)

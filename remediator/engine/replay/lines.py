@@ -140,7 +140,7 @@ def of_history(one: Happened) -> Line:
         fingerprint=one.fingerprint,
         labels={},
         what=_what(one),
-        guardrail=binding(one.verdicts) if _what(one) in _BY_GUARDRAIL else "",
+        guardrail=_guardrail(one),
         message=one.message,
         plans=one.plans,
         end=one.state,
@@ -149,6 +149,12 @@ def of_history(one: Happened) -> Line:
 
 
 _BY_GUARDRAIL = frozenset({What.REFUSED, What.ASKS, What.WAITS})
+
+
+def _guardrail(one: Happened) -> str:
+    if one.reason in (Reason.ALREADY_RUNNING, Reason.QUEUE_FULL, Reason.QUEUED):
+        return "repeat"
+    return binding(one.verdicts) if _what(one) in _BY_GUARDRAIL else ""
 
 
 def _what(one: Happened) -> What:

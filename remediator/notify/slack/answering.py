@@ -244,13 +244,17 @@ class Answering:
         return _update(modals.said("Deny", answered.message))
 
     async def _started(self, form: Submission) -> JSONObject:
-        try:
-            given = [one for one in form.values.get("labels", "").splitlines() if one.strip()]
-            labels = commands.labels(given)
-        except commands.NotUnderstood as error:
-            return _faults(labels=str(error))
+        read: dict[str, dict[str, str]] = {}
+        for field, word in (("labels", "label"), ("parameters", "parameter")):
+            lines = [one for one in form.values.get(field, "").splitlines() if one.strip()]
+            try:
+                read[field] = commands.pairs(lines, word)
+            except commands.NotUnderstood as error:
+                return _faults(**{field: str(error)})
         name = form.values.get("runbook", "").strip()
-        run_id, said = await self.desk.start(name, labels, actor=form.actor, via=VIA)
+        run_id, said = await self.desk.start(
+            name, read["labels"], actor=form.actor, via=VIA, parameters=read["parameters"]
+        )
         return _update(modals.said("Started", said)) if run_id else _faults(runbook=said)
 
     # --- commands

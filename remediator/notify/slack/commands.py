@@ -142,8 +142,8 @@ def parse(typed: str) -> Asked:
     raise NotUnderstood(f"I do not know “{typed.strip()[:100]}”; try /remediator help.")
 
 
-def labels(lines: Sequence[str]) -> dict[str, str]:
-    """Return `key=value` texts as labels.
+def pairs(lines: Sequence[str], word: str = "label") -> dict[str, str]:
+    """Return `key=value` texts as labels, or as what `word` says.
 
     Raises:
         NotUnderstood: one of them is none.
@@ -152,10 +152,10 @@ def labels(lines: Sequence[str]) -> dict[str, str]:
     for line in lines:
         name, equals, value = line.partition("=")
         if not equals or not name.strip():
-            raise NotUnderstood(f"“{line[:100]}” is no label; write key=value.")
+            raise NotUnderstood(f"“{line[:100]}” is no {word}; write key=value.")
         found[name.strip()] = value.strip()
     if len(found) > _MOST_LABELS:
-        raise NotUnderstood(f"More than {_MOST_LABELS} labels.")
+        raise NotUnderstood(f"More than {_MOST_LABELS} {word}s.")
     return found
 
 
@@ -208,7 +208,7 @@ def _one(words: Sequence[str], usage: str) -> str:
 def _start(words: Sequence[str]) -> Start:
     if not words or "=" in words[0]:
         raise NotUnderstood("Write /remediator run NAME key=value …")
-    return Start(words[0][:_LONGEST_NAME], labels(words[1:]))
+    return Start(words[0][:_LONGEST_NAME], pairs(words[1:]))
 
 
 def _pause(words: Sequence[str]) -> Pause:

@@ -115,9 +115,12 @@ def start() -> JSONObject:
     """Return the form that starts a runbook."""
     shown = text.plain("namespace=shop\ndeployment=api")
     labels: JSONObject = {**_text(multiline=True, most=2000), "placeholder": shown}
+    value = text.plain("max=20")
+    parameters: JSONObject = {**_text(multiline=True, most=2000), "placeholder": value}
     blocks = [
         _input("runbook", "Runbook", _text(most=200)),
         _input("labels", "Labels, one a line", labels, optional=True),
+        _input("parameters", "Parameters, one a line", parameters, optional=True),
     ]
     return _form("Start a runbook", "Start", blocks, START, "")
 

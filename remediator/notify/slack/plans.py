@@ -1,6 +1,7 @@
 """Plans as people read them: short in a message, whole in a modal. Pure."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 
 from remediator.model import canonical
@@ -12,12 +13,19 @@ from remediator.notify.slack import text
 from remediator.notify.slack.text import cut, section, size
 from remediator.notify.slack.words import STEPS
 from remediator.observe import masking
+from remediator.plugin import lanes
+from remediator.plugin.lanes import Lanes
 
 # Of Slack's 50 blocks; the other parts of a message need fourteen at most.
 _MAX_STEPS = 30
 _MAX_STEP = 2400
 # The fixed parts of a step need up to 900; with less room than this its plan says nothing.
 _MIN_STEP = 1300
+# Of a group of lanes: what is the same for all is said once, what differs is in the changes.
+_MAX_BELOW = 4
+_LEAST_CODE = 300
+# Of a block of code, what is none of its lines: fences, and how many lines are left out.
+_FENCES = 60
 # Of one section in a modal; Slack's limit is 3000, and a fence and entities need room.
 _MAX_SECTION = 2800
 # Thirty pages of a modal.
@@ -41,14 +49,20 @@ def in_message(view: RunView, room: int) -> tuple[list[JSONObject], bool]:
     """
     blocks: list[JSONObject] = []
     whole = True
-    for number, step in enumerate(view.steps):
-        full, complete = _step(step, min(_MAX_STEP, max(room, _MIN_STEP)))
-        if number >= _MAX_STEPS or size(full) > room:
-            left = view.steps[number:]
+    shown = lanes.grouped(view.steps, id_of=lambda step: step.step_id, apart=_stands_out)
+    for number, part in enumerate(shown):
+        if isinstance(part, Lanes):
+            texts, complete = _lanes(part, room)
+        else:
+            full, complete = _step(part, min(_MAX_STEP, max(room, _MIN_STEP)))
+            texts = [full]
+        taken = sum(map(size, texts))
+        if len(blocks) + len(texts) > _MAX_STEPS or taken > room:
+            left = [step for one in shown[number:] for step in _steps(one)]
             blocks.append(section(f"… and {len(left)} more step{'s' if len(left) > 1 else ''}"))
             return blocks, whole and all(one.plan is None or one.plan.empty for one in left)
-        blocks.append(section(full))
-        room -= size(full)
+        blocks += map(section, texts)
+        room -= taken
         whole = whole and complete
     return blocks, whole
 
@@ -78,6 +92,54 @@ def _step(step: Step, limit: int) -> tuple[str, bool]:
         [f"{plan.target}: {change}" for change in plan.changes], limit - fixed, more="more changes"
     )
     return "\n".join([title, changes, *below]), complete
+
+
+def _stands_out(step: Step) -> bool:
+    """Whether a lane is shown by itself: people look for what went wrong."""
+    return step.state is StepState.FAILED
+
+
+def _steps(part: Step | Lanes[Step]) -> tuple[Step, ...]:
+    return part.members if isinstance(part, Lanes) else (part,)
+
+
+def _lanes(part: Lanes[Step], room: int) -> tuple[list[str], bool]:
+    """Return many lanes of one step as one: the changes of each, and once what holds for each."""
+    counts = Counter(step.state for step in part.members)
+    states = " ".join(f"{STEPS[state]} {count}" for state, count in counts.items())
+    actions = ", ".join(dict.fromkeys(step.action for step in part.members))
+    title = f"{states} *{cut(part.name, 80)}* · {cut(actions, 80)} · {len(part.members)} lanes"
+    planned = [step.plan for step in part.members if step.plan is not None and not step.plan.empty]
+    if not planned:
+        return [title], True
+    counted = Counter(line for plan in planned for line in _below(plan))
+    below = [f"{line} _(each of {n})_" if n > 1 else line for line, n in counted.items()]
+    left = len(below) - _MAX_BELOW
+    if left > 0:
+        below[_MAX_BELOW:] = [f"… and {left} more lines about impact and ways back"]
+    head = "\n".join([title, *below])
+    lines = [f"{plan.target}: {change}" for plan in planned for change in plan.changes]
+    sections, complete = [head], left <= 0
+    room -= size(head)
+    while lines:
+        count = _fitting(lines) if room >= _MAX_STEP else len(lines)
+        limit = max(min(room, _MAX_STEP), _LEAST_CODE)
+        code, all_of_it = text.code_lines(lines[:count], limit, more="more changes")
+        sections.append(code)
+        complete = complete and all_of_it
+        room -= size(code)
+        lines = lines[count:]
+    return sections, complete
+
+
+def _fitting(lines: list[str]) -> int:
+    """Return how many lines one section holds; at least one."""
+    taken = _FENCES
+    for count, line in enumerate(lines):
+        taken += size(line) + 1
+        if taken > _MAX_STEP and count:
+            return count
+    return len(lines)
 
 
 def _title(step: Step) -> str:

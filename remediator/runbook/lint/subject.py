@@ -1,37 +1,39 @@
-"""What a rule of the linter looks at: one runbook that loads, with the text that it was read from,
+"""What a rule of the linter looks at: one document that loads, with the text that it was read from,
 and how it says what it found. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from remediator.plugin.action import Action
 from remediator.runbook.cel_text import LabelRead, label_reads
 from remediator.runbook.document import Document, Path
 from remediator.runbook.expressions import Expression, Template
 from remediator.runbook.findings import Finding, Fix, Severity
-from remediator.runbook.runbook import Compiled, CompiledStep, Runbook
+from remediator.runbook.runbook import Compiled, CompiledStep, Fragment, Frame, Runbook
+
+_LANE = re.compile(r"\[\d+\]")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A runbook, and where everything of it stands."""
+class Part:
+    """A runbook or a fragment, and where everything of it stands."""
 
-    runbook: Runbook
-    doc: Document
-    _written: Mapping[str, Path] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        at = {f"{self.doc.file}:{w.line}:{w.column}": path for path, w in self.doc.values.items()}
-        object.__setattr__(self, "_written", at)
+    def __init__(self, one: Runbook | Fragment, doc: Document) -> None:
+        self.doc = doc
+        self.name: str = one.name
+        self.frame: Frame = one.frame
+        self.steps: Sequence[CompiledStep] = one.steps
 
     @property
     def changes(self) -> Sequence[CompiledStep]:
         """The steps that change something."""
-        return tuple(s for s in self.runbook.steps if isinstance(s.operation, Action))
+        return tuple(step for step in self.steps if isinstance(step.operation, Action))
 
     def path_of(self, step: CompiledStep) -> Path | None:
         """Return where a step is written; None where that is in another document."""
-        return self._written.get(step.where)
+        file, line, _ = step.origin.at()
+        if file != self.doc.file or not self.doc.first_line <= line <= self.doc.last_line:
+            return None
+        return tuple(int(p) if p.isdigit() else p for p in step.origin.path.split("."))
 
     def finding(
         self,
@@ -51,7 +53,7 @@ class Subject:
         end = self.doc.end(where)
         if offset:
             line, column = self.doc.place(path, offset)
-        text = f"{self.runbook.name}: {message}"
+        text = f"{self.name}: {message}"
         return Finding(self.doc.file, line, column, severity, code, text, hint, end, fix)
 
     def of_step(
@@ -78,10 +80,18 @@ class Subject:
                 key=key,
                 offset=offset,
             )
-        # It is written in a fragment: the place of the step there is what is known.
-        file, line, column = step.where.rsplit(":", 2)
-        text = f"{self.runbook.name}: step {step.id}: {message}"
-        return Finding(file, int(line), int(column), severity, code, text, hint)
+        # It is written in a document that this one uses; all of its lanes are one step there.
+        file, line, column = step.origin.at(".".join(map(str, below)))
+        text = f"{self.name}: step {_LANE.sub('', step.id)}: {message}"
+        return Finding(file, line, column, severity, code, text, hint)
+
+
+class Subject(Part):
+    """A runbook."""
+
+    def __init__(self, runbook: Runbook, doc: Document) -> None:
+        super().__init__(runbook, doc)
+        self.runbook = runbook
 
 
 def templates(value: Compiled, path: Path = ()) -> Iterator[tuple[Path, Template]]:
@@ -111,8 +121,3 @@ def labels_read(expression: Expression) -> Iterator[LabelRead]:
     """Yield the labels that an expression reads by their names."""
     if expression.names & {"labels", "alert.labels"}:
         yield from label_reads(expression.text)
-
-
-def count(number: int, what: str) -> str:
-    """Return `1 step`, `2 steps`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from remediator.clients.kubernetes.resources import (
+    CLAIMS,
     DAEMON_SETS,
     DEPLOYMENTS,
     NODES,
@@ -18,12 +19,20 @@ from remediator.clients.kubernetes.resources import (
     Object,
     Resource,
 )
-from remediator.simulated.kubernetes import behaviour, kinds, owners, troubles, validation
+from remediator.simulated.kubernetes import (
+    behaviour,
+    kinds,
+    owners,
+    patches,
+    shapes,
+    troubles,
+    validation,
+)
 from remediator.simulated.kubernetes.control_plane import ControlPlane, stamp
 from remediator.simulated.kubernetes.defaults import defaulted, status_at_first
 from remediator.simulated.kubernetes.pods import FINAL, Pods
 from remediator.simulated.kubernetes.status import Refusal
-from remediator.simulated.kubernetes.store import key_of
+from remediator.simulated.kubernetes.store import annotations_of, key_of
 
 AGE = timedelta(days=1)
 """How old a cluster is at time zero: longer than any deadline, so whatever is stuck says so."""
@@ -50,7 +59,7 @@ def settle(
     for namespace in sorted({"default", "kube-system", *(_namespace(o) for _, o in read)} - {""}):
         _ensure_namespace(plane, namespace)
     given = owners.completed(plane, read)
-    for resource, obj in _nodes(given):
+    for resource, obj in _nodes(plane, given):
         _store(plane, resource, obj)
     for resource, obj in given:
         if resource != PODS:
@@ -68,31 +77,36 @@ def settle(
     for resource, obj in given:
         if obj.get("status"):
             _impose(plane, pods, resource, obj)
+        elif resource == PODS and (held := plane.store.get(PODS, *key_of(obj))) is not None:
+            pods.come_to(plane, held)
     plane.catch_up(start)
 
 
 def apply(plane: ControlPlane, pods: Pods, manifest: Mapping[str, Any]) -> Object:
-    """Create an object, or change the one of its name to what a manifest says.
+    """Create an object, or lay what a manifest says over the one of its name, as a merge patch.
 
     Raises:
         ValueError: it can't be used.
     """
-    resource, obj = read_manifest(plane, manifest)
+    resource, plain = _identified(plane, manifest)
+    before = plane.store.get(resource, *key_of(plain))
+    obj = _whole(resource, plain, before)
     _ensure_namespace(plane, _namespace(obj))
-    before = plane.store.get(resource, *key_of(obj))
+    *missing, (_, obj) = owners.completed(plane, [(resource, obj)])
+    for kind, owner in missing:
+        _store(plane, kind, owner)
     if before is None:
-        ((_, obj),) = owners.completed(plane, [(resource, obj)])[-1:]
-        if resource == PODS:
-            obj = owners.placed(plane, obj)
-        made = _store(plane, resource, obj)
+        made = _store(plane, resource, owners.placed(plane, obj) if resource == PODS else obj)
     else:
-        made = plane.update(resource, before, _over(before, obj))
-        if "status" not in obj and resource == PODS:
+        status = {"status": before["status"]} if "status" in before else {}
+        rest = {key: value for key, value in obj.items() if key != "status"}
+        made = plane.update(resource, before, {**rest, **status})
+        if "status" not in plain and resource == PODS:
             pods.forget(made)
             plane.look_at(PODS, key_of(made))
     plane.catch_up(plane.now)
-    if obj.get("status"):
-        _impose(plane, pods, resource, obj)
+    if plain.get("status"):
+        _impose(plane, pods, resource, plain)
     return plane.store.get(resource, *key_of(obj)) or made
 
 
@@ -102,45 +116,54 @@ def read_manifest(plane: ControlPlane, manifest: Mapping[str, Any]) -> Given:
     Raises:
         ValueError: it can't be used.
     """
+    resource, plain = _identified(plane, manifest)
+    return resource, _whole(resource, plain, None)
+
+
+def _identified(plane: ControlPlane, manifest: Mapping[str, Any]) -> Given:
     obj = _plain(manifest)
     resource = plane.catalogue.of(obj)
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict) or not metadata.get("name"):
         raise ValueError(f"a {resource.kind} needs metadata.name")
+    metadata["name"] = str(metadata["name"])
     if resource.namespaced:
-        metadata.setdefault("namespace", "default")
+        metadata["namespace"] = str(metadata.get("namespace") or "default")
     else:
         metadata.pop("namespace", None)
-    try:
-        obj = defaulted(resource, obj)
-        validation.check(resource, obj)
-        if resource == PODS:
-            behaviour.behaviour_of(obj, {})
-        template = ((obj.get("spec") or {}).get("template")) or {}
-        if isinstance(template, dict) and template.get("metadata"):
-            behaviour.behaviour_of(template, {})
-    except Refusal as refusal:
-        raise ValueError(str(refusal)) from None
-    except (AttributeError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{resource.kind} {metadata['name']} is not made as such: {error}"
-        ) from None
     return resource, obj
 
 
-def _over(before: Object, obj: Object) -> Object:
-    kept = {**before["metadata"]}
-    for key in ("labels", "annotations", "ownerReferences", "finalizers", "deletionTimestamp"):
-        if key in obj["metadata"]:
-            kept[key] = obj["metadata"][key]
-    rest = {k: v for k, v in obj.items() if k not in ("metadata", "status")}
-    if before.get("kind") == "Pod" and not (obj.get("spec") or {}).get("containers"):
-        rest.pop("spec", None)
-    return {**before, **rest, "metadata": kept}
+def _whole(resource: Resource, plain: Object, before: Object | None) -> Object:
+    """Return what a manifest comes to: over an object that is there, or by itself."""
+    name = plain["metadata"]["name"]
+    try:
+        if before is not None:
+            said = {key: part for key, part in plain.items() if key != "status"}
+            obj: Object = patches.merged(before, said)
+        else:
+            obj = owners.filled_in(resource, plain)
+        obj = defaulted(resource, shapes.fitted(resource, obj))
+        validation.check(resource, obj)
+        template = (obj.get("spec") or {}).get("template")
+        for annotated in (obj if resource == PODS else {}, template or {}):
+            if annotated.get("metadata"):
+                behaviour.behaviour_of(annotated, {})
+    except Refusal as refusal:
+        raise ValueError(str(refusal)) from None
+    except shapes.Misfit as misfit:
+        raise ValueError(f"{resource.kind} {name}: {misfit}") from None
+    except (AttributeError, TypeError, KeyError) as error:
+        raise ValueError(f"{resource.kind} {name} is not made as such: {error}") from None
+    return obj
 
 
 def _store(plane: ControlPlane, resource: Resource, obj: Object) -> Object:
     first = status_at_first(resource)
+    if resource == CLAIMS:
+        first = {"phase": "Bound"}
+    elif resource == NODES:
+        first = troubles.node_status({}, stamp(plane.now))
     if first is not None and (not obj.get("status") or resource == PODS):
         obj = {**obj, "status": first}
     return plane.create(resource, obj)
@@ -149,14 +172,16 @@ def _store(plane: ControlPlane, resource: Resource, obj: Object) -> Object:
 def _kept(resource: Resource, obj: Object) -> Object:
     """Return the status of what no controller here looks after."""
     looked_after = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS)
+    if resource == NODES:
+        return {}
     return {"status": obj["status"]} if "status" in obj and resource not in looked_after else {}
 
 
 def _store_pod(plane: ControlPlane, pods: Pods, pod: Object) -> None:
-    """Store a pod; one whose status is given is well at first, unless it has ended."""
+    """Store a pod; one that is ill is well at first, unless it has ended."""
     status = pod.get("status") or {}
     stored = _store(plane, PODS, pod)
-    if not status:
+    if not status and behaviour.ANNOTATION not in annotations_of(pod):
         return
     pods.given.add(stored["metadata"]["uid"])
     if status.get("phase") != "Pending":
@@ -177,12 +202,12 @@ def _impose(plane: ControlPlane, pods: Pods, resource: Resource, obj: Object) ->
     elif resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS):
         troubles.spread(plane, pods, resource, held, obj["status"])
     elif resource == NODES:
-        plane.set_status(NODES, held, troubles.node_status(obj["status"]))
+        plane.set_status(NODES, held, troubles.node_status(obj["status"], stamp(plane.now)))
     elif resource != REPLICA_SETS:
         plane.set_status(resource, held, {**(held.get("status") or {}), **obj["status"]})
 
 
-def _nodes(given: Sequence[Given]) -> list[Given]:
+def _nodes(plane: ControlPlane, given: Sequence[Given]) -> list[Given]:
     """Return the nodes that pods need and no manifest lists."""
     listed = {o["metadata"]["name"] for r, o in given if r == NODES}
     named = {str((o.get("spec") or {}).get("nodeName", "")) for r, o in given if r == PODS}
@@ -197,7 +222,7 @@ def _nodes(given: Sequence[Given]) -> list[Given]:
         for number in range(1, least + 1):
             if len(names) < least and f"node-{number}" not in names:
                 names.append(f"node-{number}")
-    return [(NODES, troubles.node(name)) for name in names]
+    return [(NODES, troubles.node(name, stamp(plane.now))) for name in names]
 
 
 def _ensure_namespace(plane: ControlPlane, name: str) -> None:

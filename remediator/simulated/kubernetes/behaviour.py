@@ -20,7 +20,8 @@ STOPS_AFTER_S = 1.0
 ENDS_AFTER_S = 10.0
 """How long a Job's pod runs."""
 
-_OUTCOMES = ("ready", "never-ready", "crashes", "image-missing", "unschedulable", "fails")
+OUTCOMES = ("ready", "never-ready", "crashes", "image-missing", "unschedulable", "fails")
+"""What pods may come to, as the annotation says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def parse(text: str) -> Behaviour:
     found = Behaviour()
     for part in filter(None, re.split(r"[,\s]+", text.strip())):
         name, given, value = part.partition("=")
-        if not given and name in _OUTCOMES:
+        if not given and name in OUTCOMES:
             found = replace(found, outcome=name)
         elif given and name == "ready-after":
             found = replace(found, ready_after_s=parse_duration(value).total_seconds())
@@ -67,7 +68,7 @@ def parse(text: str) -> Behaviour:
             found = replace(found, ends_after_s=parse_duration(value).total_seconds())
         else:
             raise ValueError(
-                f"{ANNOTATION}: {part!r} says nothing; write {', '.join(_OUTCOMES)}, "
+                f"{ANNOTATION}: {part!r} says nothing; write {', '.join(OUTCOMES)}, "
                 "ready-after=30s, stops-after=5s or ends-after=1m"
             )
     return found

@@ -12,18 +12,30 @@ from typing import Any
 
 from remediator.clients.kubernetes.connection import Answer
 from remediator.clients.kubernetes.resources import (
+    AUTOSCALERS,
+    BUDGETS,
+    DAEMON_SETS,
     DEPLOYMENTS,
+    JOBS,
+    NODES,
     PODS,
     REPLICA_SETS,
+    STATEFUL_SETS,
     Object,
 )
 from remediator.model.clock import Clock
 from remediator.settings import KubernetesSettings
 from remediator.simulated.kubernetes import beginning, relations, server
+from remediator.simulated.kubernetes.autoscalers import Autoscalers
+from remediator.simulated.kubernetes.budgets import Budgets
 from remediator.simulated.kubernetes.control_plane import ControlPlane
+from remediator.simulated.kubernetes.daemon_sets import DaemonSets
 from remediator.simulated.kubernetes.deployments import Deployments
+from remediator.simulated.kubernetes.jobs import Jobs
+from remediator.simulated.kubernetes.nodes import Nodes
 from remediator.simulated.kubernetes.pods import Pods
 from remediator.simulated.kubernetes.replica_sets import ReplicaSets
+from remediator.simulated.kubernetes.stateful_sets import StatefulSets
 
 
 class Cluster:
@@ -54,6 +66,12 @@ class Cluster:
             PODS: self._pods,
             REPLICA_SETS: ReplicaSets(),
             DEPLOYMENTS: Deployments(),
+            STATEFUL_SETS: StatefulSets(),
+            DAEMON_SETS: DaemonSets(),
+            JOBS: Jobs(),
+            AUTOSCALERS: Autoscalers(),
+            BUDGETS: Budgets(),
+            NODES: Nodes(self._pods),
         }
         self._plane.related.append(relations.look_at_related)
         beginning.settle(self._plane, self._pods, list(objects), clock.now())
@@ -61,8 +79,8 @@ class Cluster:
     # --- the world's side ---------------------------------------------------------------------
 
     def apply(self, obj: Mapping[str, Any]) -> Object:
-        """Create an object, or put its spec, labels, annotations and status in the place of what
-        is there; returns it as the API then serves it.
+        """Create an object, or lay a manifest over the one of its name, as a merge patch does;
+        returns it as the API then serves it. A status that it gives stands until it is replaced.
 
         Raises:
             ValueError: the manifest can't be used.

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from remediator.clients.kubernetes.resources import PODS, Object, Resource
-from remediator.simulated.kubernetes import kinds
+from remediator.clients.kubernetes.resources import DAEMON_SETS, JOBS, PODS, Object, Resource
+from remediator.simulated.kubernetes import defaults, kinds
 from remediator.simulated.kubernetes.names import Names
 from remediator.simulated.kubernetes.store import (
     Key,
@@ -107,6 +107,10 @@ class ControlPlane:
 
     def create(self, resource: Resource, obj: Object) -> Object:
         """Store a new object with the metadata that the API server gives it."""
+        return self.store.put(resource, self.stamped(resource, obj))
+
+    def stamped(self, resource: Resource, obj: Object) -> Object:
+        """Return a new object with the metadata that the API server gives it."""
         metadata = dict(obj["metadata"])
         if not metadata.get("name"):
             prefix = metadata["generateName"]
@@ -123,9 +127,12 @@ class ControlPlane:
         }
         if has_generation(resource):
             metadata.setdefault("generation", 1)
+        if resource == JOBS:
+            obj = defaults.job_identified({**obj, "metadata": metadata}, metadata["uid"])
+            metadata = obj["metadata"]
         head = {"apiVersion": kinds.api_version(resource), "kind": resource.kind}
         rest = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
-        return self.store.put(resource, {**head, "metadata": metadata, **rest})
+        return {**head, "metadata": metadata, **rest}
 
     def update(self, resource: Resource, before: Object, after: Object) -> Object:
         """Store another spec or other metadata, if there is a difference."""
@@ -189,7 +196,9 @@ class ControlPlane:
         for kind, dependent in self.store.owned_with_kinds(uid):
             metadata = dependent["metadata"]
             left = [o for o in metadata["ownerReferences"] if o.get("uid") != uid]
-            self.store.put(kind, {**dependent, "metadata": {**metadata, "ownerReferences": left}})
+            rest = {k: v for k, v in metadata.items() if k != "ownerReferences"}
+            owned = {**rest, "ownerReferences": left} if left else rest
+            self.store.put(kind, {**dependent, "metadata": owned})
 
     def _changed(self, resource: Resource, before: Object | None, after: Object | None) -> None:
         for obj in (before, after):
@@ -213,6 +222,9 @@ class ControlPlane:
             if not any(self.store.by_uid(str(other.get("uid"))) for other in owners):
                 self.delete(kind, dependent)
 
+
+TEMPLATES = "deprecated.daemonset.template.generation"
+"""On a DaemonSet: how many templates it has had."""
 
 _WITHOUT_GENERATION = frozenset(
     {
@@ -256,6 +268,13 @@ def advanced(resource: Resource, before: Object, after: Object) -> Object:
     if resource.kind == "Deployment":
         was = before["metadata"].get("annotations") or {}
         moved = moved or was != (metadata.get("annotations") or {})
+    if resource == DAEMON_SETS and before["spec"].get("template") != after["spec"].get("template"):
+        notes = before["metadata"].get("annotations") or {}
+        count = str(int(notes.get(TEMPLATES) or 0) + 1)
+        metadata = {
+            **metadata,
+            "annotations": {**metadata.get("annotations", {}), TEMPLATES: count},
+        }
     generation = int(before["metadata"].get("generation", 1)) + moved
     return {**metadata, "generation": generation}
 

@@ -142,6 +142,34 @@ def _templated(spec: Object) -> Object:
     return {**spec, "template": held}
 
 
+def job_identified(obj: Object, uid: str) -> Object:
+    """Return a new Job with the selector and labels that the API server gives it."""
+    spec = obj.get("spec") or {}
+    if spec.get("selector") or spec.get("manualSelector"):
+        return obj
+    name = obj["metadata"]["name"]
+    mine = {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    template = spec.get("template") or {}
+    metadata = template.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), **mine}
+    first = {"batch.kubernetes.io/controller-uid": uid}
+    own = obj["metadata"].get("labels") or {}
+    return {
+        **obj,
+        "metadata": {**obj["metadata"], "labels": own or labels},
+        "spec": {
+            **spec,
+            "selector": {"matchLabels": first},
+            "template": {**template, "metadata": {**metadata, "labels": labels}},
+        },
+    }
+
+
 def pod_spec(spec: Object) -> Object:
     """Return a pod's spec with what it does not say."""
     spec = _filled(
@@ -163,6 +191,31 @@ def pod_spec(spec: Object) -> Object:
     if isinstance(spec.get("volumes"), list):
         spec["volumes"] = [_volume(dict(volume)) for volume in spec["volumes"]]
     return spec
+
+
+def admitted(spec: Object) -> Object:
+    """Return a new pod's spec with what admission adds."""
+    return {
+        "priority": 0,
+        "enableServiceLinks": True,
+        "preemptionPolicy": "PreemptLowerPriority",
+        **spec,
+        "tolerations": _tolerations(spec.get("tolerations") or []),
+    }
+
+
+def _tolerations(given: list[Any]) -> list[Any]:
+    """Return tolerations, with five minutes for nodes that are lost where nothing is said."""
+    at_last = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    return given + [
+        {"key": key, **at_last}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        if not any(
+            toleration.get("key") in (None, key)
+            and toleration.get("effect") in (None, "", "NoExecute")
+            for toleration in given
+        )
+    ]
 
 
 def _container(container: Object) -> Object:
@@ -234,5 +287,5 @@ _SPECS: dict[str, Callable[[Object], Object]] = {
     "Job": _job,
     "HorizontalPodAutoscaler": _autoscaler,
     "PersistentVolumeClaim": _claim,
-    "Pod": pod_spec,
+    "Pod": lambda spec: admitted(pod_spec(spec)),
 }

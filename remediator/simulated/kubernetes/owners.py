@@ -26,6 +26,7 @@ from remediator.simulated.kubernetes.store import controller_of, key_of, labels_
 Given = tuple[Resource, Object]
 
 _MADE_UP = {kind.kind: kind for kind in (REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS)}
+_IMAGE = "app:1"
 _OF_ONE_POD = (
     "apps.kubernetes.io/pod-index",
     "statefulset.kubernetes.io/pod-name",
@@ -61,6 +62,32 @@ def completed(plane: ControlPlane, given: Sequence[Given]) -> list[Given]:
         result[at] = (resource, {**obj, "metadata": metadata})
         by_name[resource.kind, *key_of(obj)] = result[at][1]
     return [*added, *result]
+
+
+def filled_in(resource: Resource, obj: Object) -> Object:
+    """Return a workload or pod with what the API needs and the test does not care about."""
+    if resource == PODS:
+        names = [
+            str(status.get("name"))
+            for status in (obj.get("status") or {}).get("containerStatuses") or []
+        ]
+        containers = [{"name": name, "image": _IMAGE} for name in names or ["app"]]
+        return {**obj, "spec": {"containers": containers, **(obj.get("spec") or {})}}
+    if resource not in (DEPLOYMENTS, *_MADE_UP.values()):
+        return obj
+    spec = dict(obj.get("spec") or {})
+    template = dict(spec.get("template") or {})
+    metadata = dict(template.get("metadata") or {})
+    selector = spec.get("selector") or {}
+    metadata["labels"] = (
+        metadata.get("labels") or selector.get("matchLabels") or {"app": obj["metadata"]["name"]}
+    )
+    if "containers" not in (template.get("spec") or {}):
+        one = [{"name": "app", "image": _IMAGE}]
+        template["spec"] = {"containers": one, **(template.get("spec") or {})}
+    spec["template"] = {**template, "metadata": metadata}
+    spec["selector"] = selector or {"matchLabels": metadata["labels"]}
+    return {**obj, "spec": spec}
 
 
 def placed(plane: ControlPlane, pod: Object) -> Object:

@@ -25,6 +25,10 @@ class Pods:
         self._loads: dict[str, int] = {}
         self.given: set[str] = set()
         """Uids of pods whose status an author gave."""
+        self.lost: set[str] = set()
+        """Names of nodes whose kubelet does not answer: nothing there ever stops."""
+        self.unwell: set[str] = set()
+        """Uids of pods that would be ready if their node was."""
 
     def look(self, plane: ControlPlane, pod: Object) -> None:
         """Bring a pod one step further."""
@@ -52,6 +56,19 @@ class Pods:
         """Let a pod live by its behaviour again."""
         self.given.discard(pod["metadata"]["uid"])
         self._aims.pop(pod["metadata"]["uid"], None)
+
+    def come_to(self, plane: ControlPlane, pod: Object) -> None:
+        """Let a listed pod, which was well so far, be what its annotation says."""
+        uid = pod["metadata"]["uid"]
+        if uid not in self.given:
+            return
+        self.given.discard(uid)
+        outcome = behaviour.behaviour_of(pod, self._images).outcome
+        if outcome in ("ready", "unschedulable"):
+            plane.look_at(PODS, key_of(pod))
+            return
+        self._aims[uid] = outcome
+        plane.set_status(PODS, pod, behaviour.status_of(outcome, pod, stamp(plane.now)))
 
     def put_on_a_node(self, plane: ControlPlane, pod: Object) -> Object:
         """Choose a node for a pod that runs; returns it as it is then."""
@@ -90,7 +107,7 @@ class Pods:
             }
             plane.set_status(PODS, pod, {**status, "phase": "Pending", "conditions": [condition]})
             return
-        condition |= {"status": "True", "lastTransitionTime": now}
+        condition = scheduled(plane)
         self._loads[node] = self._loads.get(node, 0) + 1
         plane.store.put(
             PODS,
@@ -124,11 +141,24 @@ class Pods:
 
         def end() -> None:
             node = str((pod.get("spec") or {}).get("nodeName"))
+            if node in self.lost:
+                self._stopping.discard(uid)
+                return
             self._loads[node] = self._loads.get(node, 1) - 1
             self._stopped.add(uid)
             plane.look_at(PODS, key)
 
         plane.after(min(grace, stops), end)
+
+
+def scheduled(plane: ControlPlane) -> Object:
+    """Return the condition of a pod that has found its node now."""
+    return {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": stamp(plane.now),
+    }
 
 
 def open_to_pods(node: Object) -> bool:

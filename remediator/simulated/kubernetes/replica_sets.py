@@ -10,6 +10,7 @@ from typing import Any
 from remediator.clients.kubernetes.resources import PODS, REPLICA_SETS, Object, Resource
 from remediator.simulated.kubernetes import kinds, selectors
 from remediator.simulated.kubernetes.control_plane import ControlPlane, read_stamp
+from remediator.simulated.kubernetes.defaults import admitted
 from remediator.simulated.kubernetes.pods import active, ready_since
 from remediator.simulated.kubernetes.store import (
     annotations_of,
@@ -147,18 +148,18 @@ def pod_of(owner: Object, resource: Resource, template: Object | None = None) ->
             **{key: metadata[key] for key in ("labels", "annotations") if metadata.get(key)},
             "ownerReferences": [owner_reference(owner, resource)],
         },
-        "spec": {
-            **template["spec"],
-            "priority": 0,
-            "enableServiceLinks": True,
-            "preemptionPolicy": "PreemptLowerPriority",
-        },
+        "spec": admitted(template["spec"]),
         "status": {"phase": "Pending", "qosClass": "BestEffort"},
     }
 
 
-def claim(plane: ControlPlane, owner: Object, resource: Resource) -> None:
-    """Adopt what nobody controls and the owner's selector fits; let go of what it fits no more."""
+def claim(
+    plane: ControlPlane, owner: Object, resource: Resource, *, named_after: bool = False
+) -> None:
+    """Adopt what nobody controls and the owner's selector fits; let go of what it fits no more.
+
+    `named_after` adopts only what is named after its owner and a number.
+    """
     metadata = owner["metadata"]
     selector = owner["spec"].get("selector")
     kind = plane.catalogue.of(owner)
@@ -172,6 +173,9 @@ def claim(plane: ControlPlane, owner: Object, resource: Resource) -> None:
             ]
             _own(plane, resource, held, left)
     for orphan in plane.store.orphans(resource, metadata["namespace"]):
+        prefix, _, number = str(orphan["metadata"]["name"]).rpartition("-")
+        if named_after and not (prefix == metadata["name"] and number.isdigit()):
+            continue
         if selectors.matches(selector, labels_of(orphan)):
             owners = orphan["metadata"].get("ownerReferences") or []
             _own(plane, resource, orphan, [*owners, owner_reference(owner, kind)])

@@ -56,9 +56,8 @@ def respond(
             return _nothing_there(plane, path)
         asked = dict(query)
         if place.sub:
-            return status.answer(
-                subresources.respond(plane, method, place, asked, content_type, body)
-            )
+            said = subresources.respond(plane, method, place, asked, content_type, body)
+            return status.answer(said, 201 if method == "POST" else 200)
         match method, bool(place.name):
             case "GET", True:
                 found = _one(writes.required(plane, place), accept)
@@ -150,7 +149,10 @@ def _wanted(resource: Resource, asked: Mapping[str, str]) -> Callable[[Object], 
         name, equal = (term.split("!=")[0], False) if "!=" in term else (term.split("=")[0], True)
         value = term.replace("==", "=").partition("=")[2]
         if name not in fields:
-            raise Refusal(400, f"field label not supported: {name}")
+            if resource == PODS:
+                raise Refusal(400, f"field label not supported: {name}")
+            known = ", ".join(f'"{field}"' for field in fields)
+            raise Refusal(400, f'"{name}" is not a known field selector: only {known}')
         terms.append((fields[name], equal, value))
     return lambda item: (
         by_label(labels_of(item))

@@ -52,7 +52,7 @@ def refused(refusal: Refusal) -> Answer:
             "status": "Failure",
             "message": str(refusal),
             "reason": refusal.reason,
-            "details": refusal.details,
+            **({} if refusal.code == 400 else {"details": refusal.details}),
             "code": refusal.code,
         },
         refusal.code,
@@ -115,7 +115,7 @@ def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -
         422,
         f'{kind} "{name}" is invalid: {text}',
         {
-            "name": name,
+            **({"name": name} if name else {}),
             **({"group": resource.group} if resource.group else {}),
             "kind": resource.kind,
             "causes": [

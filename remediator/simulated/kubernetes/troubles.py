@@ -59,7 +59,7 @@ def pod_status(pod: Object, given: Mapping[str, Any]) -> Object:
     return status
 
 
-def node(name: str) -> Object:
+def node(name: str, now: str) -> Object:
     """Return a node that nobody lists."""
     room = {"cpu": "32", "memory": "64Gi", "pods": "250"}
     return {
@@ -67,24 +67,27 @@ def node(name: str) -> Object:
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
         "spec": {},
-        "status": node_status({"allocatable": room, "capacity": room}),
+        "status": node_status({"allocatable": room, "capacity": room}, now),
     }
 
 
-def node_status(given: Mapping[str, Any]) -> Object:
+def node_status(given: Mapping[str, Any], now: str) -> Object:
     """Return a node's status as given; what it does not say is well."""
-    conditions = list(given.get("conditions") or [])
+    conditions = [{"lastTransitionTime": now, **c} for c in given.get("conditions") or []]
     known = {condition.get("type") for condition in conditions}
     for kind, (status, reason) in _HEALTHY_NODE.items():
         if kind not in known:
-            conditions.append({"type": kind, "status": status, "reason": reason})
+            well = {"type": kind, "status": status, "reason": reason}
+            conditions.append({**well, "lastTransitionTime": now})
     return {**given, "conditions": conditions}
 
 
 def spread(
     plane: ControlPlane, pods: Pods, resource: Resource, held: Object, given: Mapping[str, Any]
 ) -> None:
-    """Make as many pods of a workload ill as its given status counts; keep its conditions."""
+    """Make as many pods of a workload ill, or well, as its given status counts; keep its
+    conditions.
+    """
     if any(key in given for key in _COUNTS):
         mine = _pods_of(plane, resource, held)
         ready = _ready_by(given, len(mine))
@@ -92,6 +95,10 @@ def spread(
         for pod in well[ready:]:
             pods.given.add(pod["metadata"]["uid"])
             status = behaviour.status_of("never-ready", pod, stamp(plane.now))
+            plane.set_status(PODS, pod, status)
+        for pod in [pod for pod in mine if pod not in well][: max(0, ready - len(well))]:
+            pods.given.discard(pod["metadata"]["uid"])
+            status = behaviour.status_of("ready", pod, stamp(plane.now))
             plane.set_status(PODS, pod, status)
         plane.catch_up(plane.now)
     key = (held["metadata"]["namespace"], held["metadata"]["name"])

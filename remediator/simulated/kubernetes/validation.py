@@ -114,9 +114,11 @@ def _autoscaler(spec: Mapping[str, Any], causes: Causes) -> None:
     if isinstance(least, int) and least < 1:
         said = "must be greater than or equal to 1"
         causes.append(_bad("spec.minReplicas", least, said))
-    if not isinstance(most, int) or most < 1:
-        causes.append(_bad("spec.maxReplicas", most or 0, "must be greater than 0"))
-    elif isinstance(least, int) and most < least:
+    most = most if isinstance(most, int) else 0
+    if most < 1:
+        said = "Required value: must be set and greater than 0"
+        causes.append(("FieldValueRequired", "spec.maxReplicas", said))
+    if isinstance(least, int) and most < least:
         said = "must be greater than or equal to `minReplicas`"
         causes.append(_bad("spec.maxReplicas", most, said))
     if isinstance(least, int) and least < 1:

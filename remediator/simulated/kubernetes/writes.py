@@ -8,7 +8,7 @@ from typing import Any
 
 from remediator.clients.kubernetes.connection import Answer
 from remediator.clients.kubernetes.resources import PODS, Object, Resource
-from remediator.simulated.kubernetes import kinds, patches, status, validation
+from remediator.simulated.kubernetes import kinds, patches, shapes, status, validation
 from remediator.simulated.kubernetes.control_plane import ControlPlane, advanced
 from remediator.simulated.kubernetes.defaults import defaulted, status_at_first
 from remediator.simulated.kubernetes.status import Refusal
@@ -67,10 +67,15 @@ def create(plane: ControlPlane, place: kinds.Place, asked: Mapping[str, str], bo
         first = status_at_first(resource)
         if first is not None:
             obj["status"] = first
-    obj = defaulted(resource, obj)
+    try:
+        obj = defaulted(resource, shapes.fitted(resource, obj))
+    except shapes.Misfit as misfit:
+        kind = resource.kind
+        said = f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {misfit}'
+        raise Refusal(400, said) from None
     validation.check(resource, obj)
     plane.catalogue.of({**obj, "apiVersion": kinds.api_version(resource), "kind": resource.kind})
-    return obj if dry else plane.create(resource, obj)
+    return plane.stamped(resource, obj) if dry else plane.create(resource, obj)
 
 
 def replace(plane: ControlPlane, place: kinds.Place, asked: Mapping[str, str], body: Any) -> Object:
@@ -135,7 +140,10 @@ def write(
         after.pop("status", None)
         if "status" in before:
             after["status"] = before["status"]
-    after = defaulted(resource, after)
+    try:
+        after = defaulted(resource, shapes.fitted(resource, after))
+    except shapes.Misfit as misfit:
+        raise Refusal(422, f' "" is invalid: patch: Invalid value: {misfit}') from None
     validation.check(resource, after, before)
     if after == before:
         return before

@@ -18,7 +18,7 @@ from remediator.model.limits import Limits, Mode
 from remediator.model.verdicts import Ruling
 from remediator.plugin import registry
 from remediator.plugin.action import Action
-from remediator.runbook import policy_file
+from remediator.runbook import policy_file, store
 from tests.actions.contract import Bench, params_of
 from tests.servers.kubernetes import ControlPlane
 
@@ -56,7 +56,7 @@ async def test_a_shipped_runbook_can_be_used(
     }
     policy = policy_file.load(ROOT / "config/policy.yaml").policy
     judged = set()
-    for path in sorted(ROOT.glob("runbooks/*.yaml")):
+    for path in store.files([ROOT / "runbooks"]):
         text = _read(path)
         limits = Limits.model_validate(text.get("guardrails") or {})
         for action, written in _changes(text):

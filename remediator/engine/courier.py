@@ -1,7 +1,7 @@
 """The notes of one notifier: which goes next, when, and what becomes of it.
 
 Owns what is in hand. The pace, and the patience that the other side asks for, hold for the whole
-lane or for one place of it (`places`), not for one note; where many runs begin at once, one
+courier or for one place of it (`places`), not for one note; where many runs begin at once, one
 message tells of them all (`storms`). What was delivered stays in hand until the journal has it, and
 nothing else of that run goes out meanwhile: a journal that can't be written must not make us tell
 people again.
@@ -56,13 +56,13 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose notes a lane takes: one notifier's, or all but some."""
+    """Whose notes a courier takes: one notifier's, or all but some."""
 
     notifier: str = ""
     besides: Sequence[str] = ()
 
 
-class Lane:
+class Courier:
     """Delivers one notifier's notes; without a notifier, gives up those that nobody takes."""
 
     def __init__(

@@ -1,0 +1,1 @@
+"""Runbooks and policies as custom resources: on the real API server, by the real daemon."""

@@ -1,0 +1,1 @@
+"""Proves of the simulated Prometheus, with Prometheus's own engine and promtool as oracles."""
