@@ -34,6 +34,7 @@ class LanguageServer:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._published: dict[str, asyncio.Future[Sequence[Diagnostic]]] = {}
+        self._versions: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
@@ -57,12 +58,19 @@ class LanguageServer:
         await asyncio.gather(self._reading, return_exceptions=True)
 
     async def diagnostics(self, path: Path, text: str) -> Sequence[Diagnostic]:
-        """Open a file with this text, and return what the server finds wrong with it."""
+        """Open a file with this text, or change it, and return what is found wrong with it."""
         uri = path.as_uri()
         told = asyncio.get_running_loop().create_future()
         self._published[uri] = told
-        document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
-        await self._tell("textDocument/didOpen", {"textDocument": document})
+        self._versions[uri] = version = self._versions.get(uri, 0) + 1
+        document: dict[str, Any] = {"uri": uri, "version": version}
+        if version == 1:
+            document |= {"languageId": "yaml", "text": text}
+            await self._tell("textDocument/didOpen", {"textDocument": document})
+        else:
+            changes = [{"text": text}]
+            params = {"textDocument": document, "contentChanges": changes}
+            await self._tell("textDocument/didChange", params)
         found: Sequence[Diagnostic] = await asyncio.wait_for(told, _PATIENCE_S)
         return found
 
