@@ -123,8 +123,8 @@ def test_the_modeline_leads_to_the_schemas(rules: Path) -> None:
             first = (folder / file).read_text().splitlines()[0]
             assert first == f"# yaml-language-server: $schema=../../config/{kind}.schema.json"
     finally:
-        for file in folder.glob("*"):
-            file.unlink()
+        for written in folder.glob("*"):
+            written.unlink()
         folder.rmdir()
 
 
