@@ -27,6 +27,7 @@ from tests.simulated.kubernetes.look import CRASHING, World, image, node, pod
     [
         ("never-ready", "Running", ""),
         ("crashes", "Running", "CrashLoopBackOff"),
+        ("fails", "Running", "CrashLoopBackOff"),
         ("image-missing", "Pending", "ImagePullBackOff"),
         ("unschedulable", "Pending", ""),
     ],
