@@ -30,8 +30,8 @@ _INTRO = """\
 {} runbooks for the alerts of kube-prometheus, of node-exporter and of common services. Each has a
 page, and a test beside it. They are conservative: most ask a person first, and all look whether the
 cause is the one that they cure. What may be set is in their `parameters`; copy one to change more.
-[The runbook language](../runbook-language.md) says what the keys mean, `remediator rbac` which rights
-all of them need."""
+[The runbook language](../runbook-language.md) says what the keys mean, `remediator rbac` which
+rights all of them need."""
 _MODES = {
     Mode.OBSERVE: "`observe`: it changes nothing; what it finds and would do is on record",
     Mode.APPROVE: "`approve`: a person says yes to the plan",
