@@ -1,5 +1,5 @@
-"""Proves what `check` knows from around the runbooks: settings that `serve` would refuse, the policy,
-Prometheus's rules, the last incidents, and files beside those that were named."""
+"""Proves what `check` knows from around the runbooks: settings that `serve` would refuse, the
+policy, Prometheus's rules, the last incidents, and files beside those that were named."""
 
 from pathlib import Path
 

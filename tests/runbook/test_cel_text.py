@@ -1,5 +1,5 @@
-"""Proves what is told of an expression from its text: labels that it reads, arguments that can never
-do, and what the author of a wrong one likely meant."""
+"""Proves what is told of an expression from its text: labels that it reads, arguments that can
+never do, and what the author of a wrong one likely meant."""
 
 import pytest
 from hypothesis import given
