@@ -198,6 +198,8 @@ class Environment:
         called = re.match(rf"{re.escape(name)}(\.\w+)?\s*\(", text[start:])
         if called is not None and name.partition(".")[0] not in self._tops:
             name += called[1] or ""
+            if name in cel_text.FUNCTIONS:
+                return ExpressionError(f'"{name}" does not take these arguments', start)
             meant = cel_text.nearest_function(name)
             hint = f'did you mean "{meant}"?' if meant else ""
             return ExpressionError(f'unknown function "{name}"', start, hint)

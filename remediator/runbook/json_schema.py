@@ -27,10 +27,15 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     given = _with_of_actions(definitions, registry)
     names = sorted(registry.operations)
+    about = [registry.operations[name].summary for name in names]
     for key in ("StepSpec", "MemberSpec"):
         step = definitions[key]
         properties = step["properties"]
-        properties["action"] = {**_plainly(properties["action"]), "enum": names}
+        properties["action"] = {
+            **_plainly(properties["action"]),
+            "enum": names,
+            "enumDescriptions": about,  # no keyword of JSON Schema; what editors show of each value
+        }
         for name in ("use", "parallel", "steps") if key == "StepSpec" else ("use",):
             properties[name] = _plainly(properties[name])
         forms = ("action", "use", "steps") if key == "StepSpec" else ("action", "use")
@@ -39,7 +44,10 @@ def json_schema(registry: Registry) -> dict[str, Any]:
         step["allOf"] = [*given, *_exclusions(forms)]
     (written, _) = definitions["StepSpec"]["properties"]["for_each"]["anyOf"]
     written["patternErrorMessage"] = "Write a list, or an expression that gives one: ${{ … }}"
-    definitions["VerifySpec"]["properties"]["action"]["enum"] = [*names, None]
+    definitions["VerifySpec"]["properties"]["action"] |= {
+        "enum": [*names, None],
+        "enumDescriptions": [*about, "None: the alert must clear."],
+    }
     definitions["VerifySpec"]["allOf"] = given
     return schema
 
@@ -101,6 +109,6 @@ def _templated(schema: dict[str, Any]) -> dict[str, Any]:
     expression = {"type": "string", "pattern": EXPRESSION_PATTERN}
     properties = schema.get("properties", {})
     for name, inner in properties.items():
-        notes = {k: inner[k] for k in ("description", "default", "examples", "title") if k in inner}
+        notes = {k: inner.pop(k) for k in ("description", "default", "examples") if k in inner}
         properties[name] = {**notes, "anyOf": [inner, expression]}
     return schema

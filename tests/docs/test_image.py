@@ -50,5 +50,5 @@ def test_actions_are_pinned_by_commit() -> None:
         assert used
         for action in used:
             if action == "./":
-                continue  # the action of this repository, as it stands
+                continue  # our own, of the same commit
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
