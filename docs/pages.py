@@ -1,5 +1,5 @@
 """Writes what is made from the code: `python docs/pages.py` writes docs/settings.md,
-docs/findings.md and deploy/crds.
+docs/findings.md, deploy/crds, and docs/runbooks (of which `runbook_pages` says what stands there).
 
 A test compares what it would write with what is there.
 """
@@ -98,6 +98,22 @@ def definitions() -> dict[str, str]:
     }
 
 
+def write_runbooks() -> None:
+    """Write docs/runbooks anew; what no runbook is behind any more goes."""
+    import runbook_pages  # noqa: PLC0415 - beside this file, which tests load by its path
+
+    library = runbook_pages.shipped()
+    pages = {f"{one.name}.md": runbook_pages.page(one, library) for one in library.runbooks}
+    pages["README.md"] = runbook_pages.index(library)
+    runbook_pages.FOLDER.mkdir(exist_ok=True)
+    for old in runbook_pages.FOLDER.glob("*.md"):
+        if old.name not in pages:
+            old.unlink()
+    for name, text in pages.items():
+        (runbook_pages.FOLDER / name).write_text(text, encoding="utf-8")
+    print(f"wrote {len(pages)} pages in docs/runbooks")
+
+
 if __name__ == "__main__":
     for name, text in {"settings.md": settings_page(), "findings.md": catalogue.page()}.items():
         (Path(__file__).parent / name).write_text(text, encoding="utf-8")
@@ -106,3 +122,4 @@ if __name__ == "__main__":
     for name, text in definitions().items():
         (folder / name).write_text(text, encoding="utf-8")
         print(f"wrote deploy/crds/{name}")
+    write_runbooks()

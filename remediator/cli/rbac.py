@@ -37,9 +37,9 @@ def command(paths: tuple[Path, ...], name: str, config: Path | None, output: str
     settings = options.read_settings(config) if config or not paths else None
     where = paths or (settings.runbooks if settings else ())
     runbooks = runbook_files.load(where, runbook_files.registry())
-    needed = [*_needed(runbooks), *(_for_resources(settings) if settings else ())]
-    roles = _roles(needed, name)
-    others = sorted({(p.system, p.resource) for p in needed if p.system != "kubernetes"})
+    wanted = [*needed(runbooks), *(_for_resources(settings) if settings else ())]
+    roles = _roles(wanted, name)
+    others = sorted({(p.system, p.resource) for p in wanted if p.system != "kubernetes"})
     if output == "json":
         other = [{"system": system, "resource": resource} for system, resource in others]
         show.as_json({"roles": roles, "others": other})
@@ -48,11 +48,16 @@ def command(paths: tuple[Path, ...], name: str, config: Path | None, output: str
         show.as_yaml(role, document=True)
     for system, resource in others:
         click.echo(f"# {system}: {resource}")
-    if not needed:
+    if not wanted:
         click.echo("# these runbooks need no rights")
 
 
-def _needed(runbooks: Sequence["Runbook"]) -> Sequence["Permission"]:
+def needed(runbooks: Sequence["Runbook"]) -> Sequence["Permission"]:
+    """Return what the credentials need for these runbooks, in the order of their steps.
+
+    Raises:
+        Failure: what a step needs can't be told before an alert comes.
+    """
     steps = [(runbook, step) for runbook in runbooks for step in runbook.steps]
     steps += [(one, one.verify.step) for one in runbooks if one.verify and one.verify.step]
     return [

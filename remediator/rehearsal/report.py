@@ -84,7 +84,7 @@ def of_test(played: Played) -> Iterator[Printed]:
         yield Printed(f"  not in the world, and asked for: {_short(request)}", Style.BAD)
     if played.story:
         yield Printed("  the story:", Style.FAINT)
-    yield from _story(played.story)
+    yield from story(played)
 
 
 def _failure(failure: Failure) -> Iterator[Printed]:
@@ -105,7 +105,9 @@ def _line(line: Line) -> Printed:
     return Printed(f"    {line.side} {_short(line.text)}", _SIDES[line.side])
 
 
-def _story(chapters: Sequence[Chapter]) -> Iterator[Printed]:
+def story(played: Played) -> Iterator[Printed]:
+    """Yield what happened in one test, a line for each thing, by virtual time."""
+    chapters = played.story
     shown = chapters[-_MOST_CHAPTERS:]
     if len(chapters) > len(shown):
         yield Printed(f"    … {len(chapters) - len(shown)} lines before", Style.FAINT)

@@ -53,7 +53,9 @@ def settle(
     Raises:
         ValueError: a manifest can't be used.
     """
-    read = [read_manifest(plane, manifest) for manifest in manifests]
+    # Definitions first: they say where other objects are served.
+    in_order = sorted(manifests, key=lambda one: one.get("kind") != kinds.DEFINITIONS.kind)
+    read = [read_manifest(plane, manifest) for manifest in in_order]
     read.sort(key=lambda one: (_LAST.get(one[0].kind, 0), _ORDER.get(one[0].kind, len(_ORDER))))
     _refuse_twins(read)
     for namespace in sorted({"default", "kube-system", *(_namespace(o) for _, o in read)} - {""}):

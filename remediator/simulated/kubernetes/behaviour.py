@@ -40,13 +40,16 @@ def behaviour_of(pod: Object, images: Mapping[str, str]) -> Behaviour:
     Raises:
         ValueError: the annotation can't be understood.
     """
+    spec = pod.get("spec") or {}
     said = annotations_of(pod).get(ANNOTATION)
     if said is None:
-        for container in (pod.get("spec") or {}).get("containers") or []:
-            if container.get("image") in images:
-                return parse(images[container["image"]])
-        return Behaviour()
-    return parse(str(said))
+        known = [c.get("image") for c in spec.get("containers") or [] if c.get("image") in images]
+        said = images[known[0]] if known else ""
+    found = parse(str(said))
+    if found.outcome == "fails" and spec.get("restartPolicy", "Always") == "Always":
+        # Its kubelet would start it again and again; only what may end can fail.
+        return replace(found, outcome="crashes")
+    return found
 
 
 def parse(text: str) -> Behaviour:

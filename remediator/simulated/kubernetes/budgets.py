@@ -77,7 +77,7 @@ def _expected(plane: ControlPlane, pods: Sequence[Object]) -> int:
 
 def _top(plane: ControlPlane, obj: Object) -> Object | None:
     reference = controller_of(obj)
-    found = plane.store.by_uid(str(reference["uid"])) if reference else None
+    found = plane.store.by_uid(str(reference.get("uid"))) if reference else None
     if found is None or found[0] not in _WITH_SCALE:
         return None
     return _top(plane, found[1]) or found[1]

@@ -205,7 +205,7 @@ class ControlPlane:
             if obj is None:
                 continue
             owner = controller_of(obj)
-            found = self.store.by_uid(str(owner["uid"])) if owner else None
+            found = self.store.by_uid(str(owner.get("uid"))) if owner else None
             if found:
                 self.look_at(found[0], key_of(found[1]))
             for related in self.related:

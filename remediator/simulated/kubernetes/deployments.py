@@ -3,8 +3,6 @@
 As pkg/controller/deployment does it, look by look: each look scales up, or down, or only counts.
 """
 
-from collections.abc import Sequence
-
 from remediator.clients.kubernetes.resources import DEPLOYMENTS, REPLICA_SETS, Object
 from remediator.simulated.kubernetes import deployment_status as status
 from remediator.simulated.kubernetes import proportions
@@ -12,7 +10,7 @@ from remediator.simulated.kubernetes.amounts import max_surge, max_unavailable
 from remediator.simulated.kubernetes.control_plane import ControlPlane
 from remediator.simulated.kubernetes.names import hash_of
 from remediator.simulated.kubernetes.replica_sets import claim, owner_reference
-from remediator.simulated.kubernetes.store import annotations_of, going, labels_of
+from remediator.simulated.kubernetes.store import annotations_of, going
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -245,16 +243,13 @@ class _Rollout:
 
     def count(self, *, rollout: bool = False) -> None:
         """Write the status."""
-        now = status.counted(self._plane, self._d, self._new, self._fresh())
+        now = status.counted(self._plane, self._d, self._new, self._all)
         if rollout:
             now = status.judged(self._plane, self._d, self._new, now)
         written = self._plane.set_status(DEPLOYMENTS, self._d, now)
         wait_s = status.looks_again_in(self._plane, written)
         if rollout and wait_s is not None:
             self._plane.look_later(DEPLOYMENTS, written, wait_s)
-
-    def _fresh(self) -> list[Object]:
-        return self._all
 
     def _new_count(self) -> int:
         """Return how many pods the new ReplicaSet may have now."""
@@ -279,6 +274,8 @@ class _Rollout:
         scaled = 0
         for rs in old:  # those that serve nobody first
             broken = min(room - scaled, replicas_of(rs) - available_of(rs))
+            if broken < 0:
+                return False  # it was scaled down just now, and its status does not say so yet
             if broken > 0 and self._scale(rs, replicas_of(rs) - broken):
                 scaled += broken
         spare = sum(map(available_of, self._all)) - least
@@ -339,12 +336,3 @@ def revision_of(rs: Object) -> int:
     """Return a ReplicaSet's revision; 0 while it has none."""
     text = annotations_of(rs).get(REVISION, "")
     return int(text) if text.isdigit() else 0
-
-
-def newest_first(sets: Sequence[Object]) -> list[Object]:
-    """Return ReplicaSets, the newest first."""
-    return sorted(
-        sets,
-        key=lambda rs: (rs["metadata"]["creationTimestamp"], labels_of(rs).get(HASH_LABEL, "")),
-        reverse=True,
-    )

@@ -90,14 +90,19 @@ class Catalogue:
         """Return the resource of an object, and learn it if it is new.
 
         Raises:
-            ValueError: it has no apiVersion or kind.
+            ValueError: it has no apiVersion or kind, or one in which its kind is not served.
         """
-        api_version, kind = raw.get("apiVersion"), raw.get("kind")
-        if not isinstance(api_version, str) or not isinstance(kind, str) or not kind:
+        stated, kind = raw.get("apiVersion"), raw.get("kind")
+        if not isinstance(stated, str) or not isinstance(kind, str) or not kind:
             raise ValueError("a Kubernetes object needs apiVersion and kind")
-        group, _, version = api_version.rpartition("/")
+        group, _, version = stated.rpartition("/")
         known = self._by_kind.get((group, version, kind))
         if known is None:
+            for other in BUILT_IN:
+                if (other.group, other.kind) == (group, kind):
+                    raise ValueError(
+                        f"{kind} is served in {api_version(other)} only, not in {stated}"
+                    )
             namespaced = bool((raw.get("metadata") or {}).get("namespace"))
             known = Resource(group, version, plural_of(kind), kind, namespaced)
             self._learn(known)

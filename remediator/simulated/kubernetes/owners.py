@@ -40,6 +40,8 @@ def completed(plane: ControlPlane, given: Sequence[Given]) -> list[Given]:
     by_name: dict[tuple[str, str, str], Object] = {}
     result: list[Given] = []
     for resource, obj in given:
+        if resource == REPLICA_SETS:
+            obj = _of_a_deployment(obj, given)  # noqa: PLW2901 - as it would be in a cluster
         known = _identified(plane, resource, obj)
         by_name[resource.kind, *key_of(known)] = known
         result.append((resource, known))
@@ -123,6 +125,46 @@ def _of_template(deployment: Object, sets: Sequence[Object]) -> Object:
     )
 
 
+def _of_a_deployment(rs: Object, given: Sequence[Given]) -> Object:
+    """Return a listed ReplicaSet as its Deployment would have made it: owned, and hashed."""
+    metadata, spec = rs["metadata"], rs["spec"]
+    references = metadata.get("ownerReferences") or []
+    template = spec["template"]
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if not references:
+        for kind, obj in given:
+            if (
+                kind == DEPLOYMENTS
+                and obj["metadata"]["namespace"] == metadata["namespace"]
+                and selectors.matches(obj["spec"].get("selector"), labels)
+            ):
+                references = [{"kind": "Deployment", "name": obj["metadata"]["name"]}]
+                break
+    of = [str(owner["name"]) for owner in references if owner.get("kind") == "Deployment"]
+    if not of:
+        return rs
+    digest = labels.get(HASH_LABEL) or metadata["name"].removeprefix(f"{of[0]}-")
+    labels = {**labels, HASH_LABEL: digest}
+    selector = spec.get("selector") or {}
+    hashed = {**(selector.get("matchLabels") or {}), HASH_LABEL: digest}
+    return {
+        **rs,
+        "metadata": {
+            **metadata,
+            "labels": {**labels, **(metadata.get("labels") or {})},
+            "ownerReferences": references,
+        },
+        "spec": {
+            **spec,
+            "selector": {**selector, "matchLabels": hashed},
+            "template": {
+                **template,
+                "metadata": {**(template.get("metadata") or {}), "labels": labels},
+            },
+        },
+    }
+
+
 def _identified(plane: ControlPlane, resource: Resource, obj: Object) -> Object:
     metadata = obj["metadata"]
     if metadata.get("uid"):
@@ -148,7 +190,7 @@ def _known(
 
 def _whole(reference: dict[str, Any]) -> dict[str, Any]:
     kind = str(reference.get("kind"))
-    known = kind in _MADE_UP
+    known = kind in _MADE_UP or kind in ("Deployment", "Job")
     return {
         "apiVersion": "apps/v1",
         **reference,

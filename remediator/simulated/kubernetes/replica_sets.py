@@ -165,7 +165,7 @@ def claim(
     kind = plane.catalogue.of(owner)
     for held in plane.store.owned(metadata["uid"], resource):
         reference = controller_of(held)
-        if not reference or reference["uid"] != metadata["uid"] or going(held):
+        if not reference or reference.get("uid") != metadata["uid"] or going(held):
             continue
         if not selectors.matches(selector, labels_of(held)):
             left = [

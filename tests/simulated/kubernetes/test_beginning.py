@@ -137,24 +137,32 @@ def test_a_replica_set_that_a_pod_names_is_its_deployments() -> None:
     assert len(world.items(PODS)) == 2
 
 
-def test_earlier_revisions_can_be_listed() -> None:
-    old = deployment("api", "shop", image="app:v1")["spec"]["template"]
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_release_that_is_stuck_can_be_listed(owned: bool) -> None:
+    """Its old ReplicaSet serves; the Deployment has a template whose pods never become ready."""
+    reference = [{"kind": "Deployment", "name": "api"}] if owned else []
+    notes = {"deployment.kubernetes.io/revision": "4"}
+    metadata = {"name": "api-5d9f", "namespace": "shop", "annotations": notes}
+    template = deployment("api", "shop", image="app:v1")["spec"]["template"]
     earlier = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
-        "metadata": {
-            "name": "api-old",
-            "namespace": "shop",
-            "labels": {"app": "api"},
-            "annotations": {"deployment.kubernetes.io/revision": "1"},
-            "ownerReferences": [{"kind": "Deployment", "name": "api", "controller": True}],
-        },
-        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "api"}}, "template": old},
+        "metadata": {**metadata, "ownerReferences": reference},
+        "spec": {"replicas": 3, "template": template},
     }
-    world = World(deployment("api", "shop", image="app:v2"), earlier)
-    notes = world.get(DEPLOYMENTS, "api")["metadata"]["annotations"]
-    assert notes["deployment.kubernetes.io/revision"] == "2"
-    assert len(world.items(REPLICA_SETS)) == 2
+    broken = {ANNOTATION: "never-ready"}
+    world = World(deployment("api", "shop", image="app:v2", pod_annotations=broken), earlier)
+    sets = world.items(REPLICA_SETS)
+    assert {rs["metadata"]["name"]: rs["spec"]["replicas"] for rs in sets}["api-5d9f"] == 3
+    revisions = [rs["metadata"]["annotations"]["deployment.kubernetes.io/revision"] for rs in sets]
+    assert sorted(revisions) == ["4", "5"]
+    assert sorted(world.ready().values()) == [False, True, True, True]
+    assert "ProgressDeadlineExceeded" in json.dumps(world.status(DEPLOYMENTS, "api"))
+    world.patch(DEPLOYMENTS, "api", {"spec": {"template": {"metadata": {"annotations": None}}}})
+    world.patch(DEPLOYMENTS, "api", image("app:v1"))
+    assert sorted(world.after(minutes=1).ready().values()) == [True] * 3
+    assert [rs["spec"]["replicas"] for rs in world.items(REPLICA_SETS)].count(3) == 1
+    assert world.get(REPLICA_SETS, "api-5d9f")["spec"]["replicas"] == 3
 
 
 def test_a_kind_that_nobody_knows_is_stored_and_served() -> None:
@@ -172,6 +180,26 @@ def test_a_kind_that_nobody_knows_is_stored_and_served() -> None:
     assert world.get(kind, "web")["metadata"]["generation"] == 2
     listed = json.loads(world.cluster.answer("GET", kind.path("shop")).body)
     assert (listed["kind"], listed["items"][0]["kind"]) == ("RolloutList", "Rollout")
+
+
+def test_a_definition_says_where_its_kind_is_served() -> None:
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "oxen.farm.example.org"},
+        "spec": {
+            "group": "farm.example.org",
+            "scope": "Cluster",
+            "names": {"plural": "oxen", "kind": "Ox"},
+            "versions": [{"name": "v1"}],
+        },
+    }
+    ox = {"apiVersion": "farm.example.org/v1", "kind": "Ox", "metadata": {"name": "bob"}}
+    world = World(ox, definition)  # in any order
+    kind = Resource("farm.example.org", "v1", "oxen", "Ox", namespaced=False)
+    assert world.get(kind, "bob")["metadata"]["name"] == "bob"
+    assert world.cluster.delete("ox", "", "bob")
+    assert world.get(kind, "bob") == 404
 
 
 def test_a_claim_is_bound_unless_it_says_otherwise() -> None:
@@ -194,6 +222,10 @@ def test_a_claim_is_bound_unless_it_says_otherwise() -> None:
     [
         ({"kind": "Pod", "metadata": {"name": "a"}}, "needs apiVersion and kind"),
         ({"apiVersion": "v1", "kind": "Pod", "metadata": {}}, "needs metadata.name"),
+        (
+            {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler"},
+            "is served in autoscaling/v2 only, not in autoscaling/v1",
+        ),
         (pod("Api"), 'Pod "Api" is invalid: metadata.name'),
         ({**deployment("api", "shop"), "spec": {"replicas": "3"}}, "spec.replicas: '3' is not a"),
         ({**deployment("api", "shop"), "spec": {"replicas": -1}}, "must be greater than or equal"),
