@@ -165,6 +165,9 @@ async def _record(
         with seal.sealed(tape.reading.ledger):
             answers = await simulate.simulate(notification, world, sender=source.sender)
         run = _chosen(answers, wanted.runbook or source.runbook)
+        seen = tape.tape.objects or tape.tape.exchanges or tape.tape.commands
+        if run.end.value == "failed" and not seen:
+            raise Failure(f"{run.runbook.name} can't be planned here: {run.message}")
         file, raw = _files(run, wanted)
         series = await recorder.series(tape, settings, run.runbook.wait_for)
         return (

@@ -236,7 +236,8 @@ class _Page:
         if self._left_out:
             yield f"{self._left_out:,} more runs, older; see --limit, or -o json for all"
         since = f" since {to_minute(wanted.since)}" if wanted.since else ""
-        yield f"{told.replayed:,} notifications{since} until {to_minute(wanted.until)} replayed"
+        noun = "notification" if told.replayed == 1 else "notifications"
+        yield f"{told.replayed:,} {noun}{since} until {to_minute(wanted.until)} replayed"
         if told.gone:
             oldest = (
                 f"; the oldest that is left is of {to_minute(told.oldest)}" if told.oldest else ""
@@ -247,8 +248,9 @@ class _Page:
         for text in unmatched[:3]:
             yield f"a condition can't be told: {text}"
         if self.tally.unplanned:
+            runs = "run" if self.tally.unplanned == 1 else "runs"
             yield (
-                f"{self.tally.unplanned:,} runs could not be planned against "
+                f"{self.tally.unplanned:,} {runs} could not be planned against "
                 f"{wanted.world or 'the world of today'}: only the limits that need no plan count"
                 if wanted.plans
                 else "nothing was planned: only the limits that need no plan count"

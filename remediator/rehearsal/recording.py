@@ -113,7 +113,8 @@ def text(recording: Recording) -> str:
             "# By itself the runbook would act. Here its plan is held for a person, to be seen as",
             "# it was; approve it in the timeline, or take `policy` away, to go on.",
         ]
-    head += [f"# {doubt}" for doubt in recording.doubts]
+    # What servers said may hold line ends, which would end the comment.
+    head += [f"# {' '.join(doubt.split())}" for doubt in recording.doubts]
     return "\n".join(head) + "\n" + writing.yaml_text(document)
 
 

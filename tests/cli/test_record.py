@@ -299,3 +299,18 @@ def test_by_labels_from_alertmanager(fresh: Box, alertmanager_factory: Alertmana
     text = (fresh.folder / "runbooks" / "asks-first.test.yaml").read_text(encoding="utf-8")
     assert "item: lamp" in text
     assert alertmanager.url not in text
+
+
+def test_a_plan_that_sees_nothing_is_no_test(fresh: Box) -> None:
+    book = fresh.folder / "runbooks" / "kube.yaml"
+    book.write_text(
+        "name: kube\ndescription: Needs a cluster.\nmatch: ['alertname=\"Kube\"']\nsteps:\n"
+        "  - {id: go, action: kubernetes.rollout_restart, with: {namespace: a, deployment: b}}\n",
+        encoding="utf-8",
+    )
+    alert = fresh.folder / "alert.json"
+    alert.write_text('{"labels": {"alertname": "Kube"}}', encoding="utf-8")
+    env = {"KUBECONFIG": str(fresh.folder / "none")}
+    told = refused(remediator("record", str(alert), "--config", fresh.config, env=env))
+    assert told.startswith("kube can't be planned here: go: KUBECONFIG names")
+    assert not book.with_name("kube.test.yaml").exists()

@@ -181,6 +181,17 @@ def test_mistakes(fresh: Box, arguments: tuple[str, ...], said: str, code: int) 
     assert "Traceback" not in shown.stderr
 
 
+def test_one_alert_as_for_simulate(fresh: Box) -> None:
+    alert = fresh.folder / "alert.json"
+    alert.write_text('{"labels": {"alertname": "Acts", "item": "lamp"}}', encoding="utf-8")
+    (run,) = _json(fresh, str(alert))["runs"]
+    assert run["now"]["verdict"] == "acts"
+    alert.write_text('{"labels": {}}', encoding="utf-8")
+    shown = fresh.cli("replay", str(alert), "--config", fresh.config)
+    assert shown.returncode == 1
+    assert "nothing could be read" in shown.stderr
+
+
 def test_a_folder_without_notifications(fresh: Box) -> None:
     shown = remediator("replay", str(fresh.folder / "runbooks"), "--config", fresh.config)
     assert "no file ends in .json or .jsonl" in refused(shown)

@@ -85,7 +85,7 @@ WRONG = {
     ),
     "a step that is two things": (
         HEAD + STEP + "    use: another\n",
-        ["6: Matches multiple schemas when only one must validate."],
+        ["7: Property action is not allowed."],
     ),
     "no YAML": (HEAD + "steps: [\n", ["6: Flow sequence in block collection"]),
 }
