@@ -27,7 +27,7 @@ lint: $(READY) ## format, style, types and layers
 	$(BIN)/lint-imports
 
 servers: ## install or build the servers that the tests talk to
-	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults models browser
+	@$(PYTHON) -m tests.servers.install kubernetes monitoring postgres faults models browser node editor
 
 soak: $(READY) ## run the daemon under mixed load for half an hour and see whether anything grows
 	@$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)

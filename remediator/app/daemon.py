@@ -233,9 +233,14 @@ class Daemon:
         await rulebook.load_first()
 
         def follow() -> None:
-            every = timedelta(seconds=settings.status_every)
             reporter = Reporter(
-                cluster, self.journal, rulebook, shelf, self.clock, every=every, hint=taken_up
+                cluster,
+                self.journal,
+                rulebook,
+                shelf,
+                self.clock,
+                every=settings.status_every,
+                hint=taken_up,
             )
             self._background("resource watcher", rulebook.watch_resources(changed, taken_up))
             self._background("resource reporter", reporter.run())

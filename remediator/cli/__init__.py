@@ -14,6 +14,7 @@ import click
 COMMANDS = {
     "serve": "Run the daemon.",
     "demo": "See the whole story on this machine: a service breaks and is repaired.",
+    "new": "Begin a runbook and its test from an alert.",
     "check": "Check and lint runbooks, the policy and settings.",
     "test": "Play the tests of runbooks on a simulated world.",
     "simulate": "Show what would be done about an alert, and why not; changes nothing.",

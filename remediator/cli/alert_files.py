@@ -42,11 +42,11 @@ def notification_body(path: Path) -> Mapping[str, Any]:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Failure(f"{name}: is no JSON document: {error}") from None
-    found: Mapping[str, Any] = _payload(value)
+    found: Mapping[str, Any] = payload(value)
     return found
 
 
-def _payload(value: Any) -> Any:
+def payload(value: Any) -> Any:
     """Return a webhook body: as it is, or made around one alert or a list of them."""
     if isinstance(value, Mapping) and ("alerts" in value or "labels" not in value):
         return value

@@ -4,12 +4,15 @@ The one place where these commands get anything that could reach a target. Nothi
 here: no notifier, no journal that can be written, no client without its read-only stand-in.
 """
 
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -63,6 +66,7 @@ async def looking(
         Failure: the world can't be read.
     """
     from remediator.app.reading import reading_clients  # noqa: PLC0415 - keeps --help quick
+    from remediator.clients import seal  # noqa: PLC0415
     from remediator.engine.clock import SystemClock  # noqa: PLC0415
     from remediator.observe import logs, masking  # noqa: PLC0415
 
@@ -75,7 +79,8 @@ async def looking(
         reading, clock = _recorded(settings, world)
     opened = await open_journal(settings)
     try:
-        yield Looking(reading.clients, reading.ledger, opened, clock)
+        with seal.sealed(reading.ledger, addresses(settings)):
+            yield Looking(reading.clients, reading.ledger, opened, clock)
     finally:
         await reading.close()
         if opened is not None:
@@ -159,6 +164,22 @@ async def open_journal(settings: "Settings", *, needed: bool = False) -> Any:
             raise
         click.echo(f"remediator: going on without history: {error}", err=True)
         return None
+
+
+def addresses(settings: "Settings") -> frozenset[object]:
+    """Return where the journal's own server may be reached: its reader connects when it must."""
+    from remediator.journal.urls import is_postgres  # noqa: PLC0415 - keeps --help quick
+
+    if not is_postgres(settings.journal):
+        return frozenset()
+    parts = urlsplit(settings.journal)
+    host = parts.hostname or os.environ.get("PGHOST", "localhost")
+    port = parts.port or int(os.environ.get("PGPORT", "5432"))
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return frozenset()
+    return frozenset((one[4][0], one[4][1]) for one in found)
 
 
 def silencing(settings: "Settings") -> Callable[[str], bool]:

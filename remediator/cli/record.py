@@ -149,6 +149,7 @@ async def _record(
     wanted: Wanted, settings: "Settings", registry: "Registry"
 ) -> tuple["Recording", Path, Path | None]:
     from remediator.cli import alert_files, recorder, runbook_files  # noqa: PLC0415
+    from remediator.clients import seal  # noqa: PLC0415
     from remediator.engine import simulate  # noqa: PLC0415
     from remediator.observe import logs, masking  # noqa: PLC0415
 
@@ -161,8 +162,12 @@ async def _record(
         if not notification.alerts:
             raise Failure(f"{source.name} holds no alert")
         world = recorder.world(tape, loaded, settings)
-        answers = await simulate.simulate(notification, world, sender=source.sender)
+        with seal.sealed(tape.reading.ledger):
+            answers = await simulate.simulate(notification, world, sender=source.sender)
         run = _chosen(answers, wanted.runbook or source.runbook)
+        seen = tape.tape.objects or tape.tape.exchanges or tape.tape.commands
+        if run.end.value == "failed" and not seen:
+            raise Failure(f"{run.runbook.name} can't be planned here: {run.message}")
         file, raw = _files(run, wanted)
         series = await recorder.series(tape, settings, run.runbook.wait_for)
         return (

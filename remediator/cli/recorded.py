@@ -36,6 +36,8 @@ class Wanted:
     recording: Path | None
     since: datetime | None
     until: datetime
+    ends: bool
+    """Whether somebody named `until`; else a recording is led through to its end."""
     against: str | None
     world: Path | None
     plans: bool
@@ -236,7 +238,8 @@ def _parsed(text: bytes, registry: "Registry") -> _Found:
     Raises:
         ValueError: it is none; the text says why.
     """
-    from remediator.model import clock  # noqa: PLC0415 - keeps --help quick
+    from remediator.cli import alert_files  # noqa: PLC0415 - keeps --help quick
+    from remediator.model import clock  # noqa: PLC0415
     from remediator.plugin.source import Rejected  # noqa: PLC0415
 
     sender, at = "", None
@@ -245,7 +248,11 @@ def _parsed(text: bytes, registry: "Registry") -> _Found:
         if isinstance(value, dict) and "body" in value:
             sender = str(value.get("sender") or "")
             at = clock.from_text(str(value["received_at"])) if "received_at" in value else None
-            text = json.dumps(value["body"]).encode()
+            value = value["body"]
+            text = json.dumps(value).encode()
+        whole = alert_files.payload(value)
+        if whole is not value:  # one alert, or a list of them
+            text = json.dumps(whole).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     try:

@@ -28,6 +28,7 @@ from remediator.model.limits import Mode
 from remediator.model.policy import Policy
 from remediator.model.runs import RunState
 from remediator.model.verdicts import Ruling
+from remediator.observe import masking
 from remediator.rehearsal.recording import Expected, Recording, Series
 from remediator.runbook.runbook import Runbook
 from remediator.settings import Settings
@@ -156,6 +157,9 @@ def put_together(
             query_url(settings) if settings.prometheus.url else "",
             *(url for sender in settings.senders.values() for url in sender.alertmanager),
         ),
+        doubts=[f"The plan fails, and the test expects that: {masking.text(run.message)}"]
+        if run.end is RunState.FAILED
+        else [],
     )
 
 

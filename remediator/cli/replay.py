@@ -86,6 +86,7 @@ def command(
         recording,
         _moment("--since", since or ("30d" if journal else None), now),
         _moment("--until", until, now) or now,
+        until is not None,
         against,
         world,
         not no_plans,
@@ -168,6 +169,8 @@ async def _replay(
             page.add(pair)
         _over()
         page.end(wanted, told, courses[0].unmatched, looking.ledger)
+        if told.unread and not told.replayed:
+            raise Failure(f"nothing could be read: {told.unreadable[0]}")
         return page.tally.differing if compared else 0
 
 
@@ -182,8 +185,9 @@ def _moments(
     from remediator.journal import urls  # noqa: PLC0415
 
     if wanted.recording is not None:
+        until = wanted.until if wanted.ends else None
         return recorded.of_files(
-            wanted.recording, registry, wanted.sender, wanted.since, wanted.until, told
+            wanted.recording, registry, wanted.sender, wanted.since, until, told
         )
     if journal is None:
         raise Failure(

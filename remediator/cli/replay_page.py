@@ -14,6 +14,7 @@ from remediator.cli import show
 from remediator.engine.replay.lines import Line, Pair
 from remediator.engine.replay.tally import Counts, Tally
 from remediator.model.clock import to_minute, to_text
+from remediator.observe import masking
 
 if TYPE_CHECKING:
     from remediator.cli.recorded import Reading, Wanted
@@ -113,7 +114,7 @@ def _pair(pair: Pair, compared: bool) -> dict[str, Any]:
         "trigger": line.trigger.value,
         "sender": line.sender,
         "fingerprint": line.fingerprint,
-        "labels": dict(line.labels),
+        "labels": masking.document(line.labels),
         "now": _side(pair.now),
     }
     if compared:
@@ -127,9 +128,9 @@ def _side(line: Line | None) -> dict[str, Any] | None:
     return {
         "verdict": line.what.value,
         "guardrail": line.guardrail or None,
-        "message": line.message,
-        "plans": list(line.plans),
-        "unplanned": line.unplanned or None,
+        "message": masking.text(line.message),
+        "plans": [masking.text(plan) for plan in line.plans],
+        "unplanned": masking.text(line.unplanned) or None,
         "end": line.end.value if line.end else None,
         "run_id": line.run_id or None,
     }
@@ -235,7 +236,8 @@ class _Page:
         if self._left_out:
             yield f"{self._left_out:,} more runs, older; see --limit, or -o json for all"
         since = f" since {to_minute(wanted.since)}" if wanted.since else ""
-        yield f"{told.replayed:,} notifications{since} until {to_minute(wanted.until)} replayed"
+        noun = "notification" if told.replayed == 1 else "notifications"
+        yield f"{told.replayed:,} {noun}{since} until {to_minute(wanted.until)} replayed"
         if told.gone:
             oldest = (
                 f"; the oldest that is left is of {to_minute(told.oldest)}" if told.oldest else ""
@@ -246,8 +248,9 @@ class _Page:
         for text in unmatched[:3]:
             yield f"a condition can't be told: {text}"
         if self.tally.unplanned:
+            runs = "run" if self.tally.unplanned == 1 else "runs"
             yield (
-                f"{self.tally.unplanned:,} runs could not be planned against "
+                f"{self.tally.unplanned:,} {runs} could not be planned against "
                 f"{wanted.world or 'the world of today'}: only the limits that need no plan count"
                 if wanted.plans
                 else "nothing was planned: only the limits that need no plan count"
@@ -261,7 +264,8 @@ class _Page:
 def _head(pair: Pair) -> tuple[str, str, str]:
     line = pair.line
     name = line.labels.get("alertname", line.fingerprint)
-    rest = show.labels(line.labels, without=("alertname",))
+    labels = {name: masking.value(name, value) for name, value in line.labels.items()}
+    rest = show.labels(labels, without=("alertname",))
     text = f"{name} {rest}".strip()
     if len(text) > _LONGEST_LABELS:
         text = f"{text[: _LONGEST_LABELS - 1]}…"
@@ -276,8 +280,8 @@ def _why(line: Line | None) -> str:
     if line is None:
         return ""
     if line.plans and line.what.value in ("acts", "asks", "observes"):
-        return "; ".join(line.plans)
-    return line.unplanned or line.message
+        return masking.text("; ".join(line.plans))
+    return masking.text(line.unplanned or line.message)
 
 
 def _whys(pair: Pair) -> str:

@@ -39,7 +39,7 @@ def load(paths: Sequence[Path], known: "Registry") -> Sequence["Runbook"]:
     from remediator.runbook import store  # noqa: PLC0415 - imports CEL
 
     try:
-        return store.load_folder(paths, known).runbooks
+        return store.load_folder(paths, known, policies_too=True).runbooks
     except store.RunbookErrors as error:
         findings = "\n".join(str(finding) for finding in error.findings)
         raise Failure(f"the runbooks can't be used:\n{findings}") from None

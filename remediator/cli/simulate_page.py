@@ -11,6 +11,7 @@ from remediator.engine.simulate import Answer, Simulated
 from remediator.engine.terms import Asked
 from remediator.model.quantities import format_duration
 from remediator.model.verdicts import Ruling
+from remediator.observe import masking
 from remediator.web import render, render_trust
 
 
@@ -53,15 +54,19 @@ def _by_run(answers: Sequence[Answer]) -> dict[tuple[str, str], Simulated]:
 
 def _compared(run: Simulated) -> dict[str, Any]:
     verdicts = [
-        str(one)
+        masking.text(str(one))
         for of_step in run.verdicts.values()
         for one in of_step
         if one.ruling is not Ruling.ALLOW
     ]
     return {
         "end": run.end.value,
-        "verdict": verdicts or [run.message],
-        "plan": [str(row.plan) for row in run.rows if row.plan is not None and not row.plan.empty],
+        "verdict": verdicts or [masking.text(run.message)],
+        "plan": [
+            masking.text(str(row.plan))
+            for row in run.rows
+            if row.plan is not None and not row.plan.empty
+        ],
     }
 
 
@@ -106,7 +111,8 @@ def _alert_lines(answer: Answer) -> Iterator[Any]:
     head = Text.assemble(("alert ", "dim"), (show.clean(name), "bold"), "  ")
     head.append_text(show.cell(alert.status.value))
     yield head
-    yield Text("  " + show.clean(show.labels(alert.labels, without=("alertname",))), style="dim")
+    labels = {name: masking.value(name, value) for name, value in alert.labels.items()}
+    yield Text("  " + show.clean(show.labels(labels, without=("alertname",))), style="dim")
     for run in answer.runs:
         yield Text()
         yield from _run_lines(run)
@@ -114,7 +120,9 @@ def _alert_lines(answer: Answer) -> Iterator[Any]:
         yield Text("  no runbook applies: nothing would be done", style="yellow")
     for passed in answer.passed:
         yield Text.assemble(
-            ("  not ", "dim"), (passed.runbook, "bold"), show.clean(f": {passed.why}")
+            ("  not ", "dim"),
+            (passed.runbook, "bold"),
+            show.clean(f": {masking.text(passed.why)}"),
         )
 
 
@@ -139,12 +147,12 @@ def _run_lines(run: Simulated) -> Iterator[Any]:
     yield (
         Text.assemble(("→ ", "bold"))
         .append_text(show.cell(run.end.value))
-        .append(show.clean(f"  {run.message}"), style="default")
+        .append(show.clean(f"  {masking.text(run.message)}"), style="default")
     )
 
 
 def _fact(name: str, text: str) -> Text:
-    return Text.assemble((f"  {name} ", "dim"), show.clean(text))
+    return Text.assemble((f"  {name} ", "dim"), show.clean(masking.text(text)))
 
 
 def _people(asked: Asked) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from remediator.clients import inside
 from remediator.clients.errors import Refused
 from remediator.clients.http import Answer, Http, shown
 from remediator.clients.process import Finished
@@ -108,19 +109,26 @@ class ReadOnlyHttp:
             )
         if url not in self._queries:
             self._ledger.of_today += 1
-        return await self._http.request(
-            verb,
-            url,
-            query=query,
-            form=form,
-            body=body,
-            headers=headers,
-            timeout_s=timeout_s,
-            max_bytes=max_bytes,
-            follow_redirects=follow_redirects,
-            verify=verify,
-            called=called,
-        )
+        # Plain values from here on: a plugin's own mapping would run its code inside.
+        asked, sent = [(str(k), str(v)) for k, v in query], _plain(form)
+        said = _plain(headers)
+        with inside.let():
+            return await self._http.request(
+                str(verb),
+                str(url),
+                query=asked,
+                form=sent,
+                headers=said,
+                timeout_s=float(timeout_s),
+                max_bytes=int(max_bytes),
+                follow_redirects=bool(follow_redirects),
+                verify=bool(verify),
+                called=str(called),
+            )
+
+
+def _plain(given: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if given is None else {str(name): str(value) for name, value in given.items()}
 
 
 class AtThatTime:

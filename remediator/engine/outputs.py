@@ -35,8 +35,13 @@ def succeeded(
     if not held.runbook.outputs:
         return held.update(RunState.SUCCEEDED, reason, message, steps=rows)
     outputs = _of(replace(held, rows={**held.rows, **{row.sequence: row for row in rows}}))
-    text = "; ".join((message, *_told(outputs)))
-    details: dict[str, JSON] = {"names": sorted(outputs.values), "failed": dict(outputs.failed)}
+    told = _told(outputs)
+    text = "; ".join((message, *told))
+    details: dict[str, JSON] = {
+        "names": sorted(outputs.values),
+        "failed": dict(outputs.failed),
+        "message": "; ".join(told),
+    }
     return held.update(
         RunState.SUCCEEDED,
         reason,

@@ -221,6 +221,11 @@ def _vacated(hand: Hand, rows: Sequence[Step]) -> list[Step]:
     return gone
 
 
+def later(planned: Planned) -> tuple[str, ...]:
+    """Say what is not among the plans, and is judged as a whole when it is reached."""
+    return tuple(f"{block} is planned when its list is known" for block in planned.open_blocks)
+
+
 def list_reason(error: ExpressionFailed) -> Reason:
     """Return the reason that stands for a list that a block can't work on."""
     return Reason.LIST_TOO_LONG if isinstance(error, TooMany) else Reason.EXPRESSION_FAILED

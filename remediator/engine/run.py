@@ -6,7 +6,7 @@ one journal write; `carry` goes on until the claim was handed back or the run ha
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -132,20 +132,14 @@ async def _decide(held: Hand, planned: planning.Planned) -> None:
         await hold(held, guardrails.waiting_reason(shown), binding)
     elif ruling is Ruling.HOLD:
         reason = guardrails.holding_reason(shown)
-        why = "; ".join((binding, *_later(planned.open_blocks)))
+        why = "; ".join((binding, *planning.later(planned)))
         await held.write(await approvals.asking(held, planned.plans, reason, why, **common))
     else:
         message = "allowed without a person" if planned.plans else "each change when it is reached"
         message = "; ".join(
-            (message, *(str(v) for v in shown if v.override), *_later(planned.open_blocks))
+            (message, *(str(v) for v in shown if v.override), *planning.later(planned))
         )
         await held.write(held.update(RunState.APPLYING, Reason.AUTOMATIC, message, **common))
-
-
-def _later(open_blocks: Sequence[str]) -> Iterator[str]:
-    """Say what is not among the plans, and is judged as a whole when it is reached."""
-    for block in open_blocks:
-        yield f"{block} is planned when its list is known"
 
 
 async def await_approval(held: Hand) -> None:

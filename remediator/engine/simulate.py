@@ -105,7 +105,7 @@ async def _run(
     hand = would.hand_of(runbook, start, _incident(alert, world, sender), world)
     ledger = world.ledger
     withheld, assumed = len(ledger.withheld), len(ledger.assumed)
-    outcome = await planning.plan_run(hand)
+    outcome = await would.plan(hand)
     held_back = tuple(ledger.withheld[withheld:])
     verdicts: Mapping[int, Sequence[Verdict]] = {}
     decision: Decision

@@ -88,8 +88,13 @@ async def _wait(held: Hand, before: Sequence[str]) -> None:
 
 
 def _full(held: Hand, most: int | None) -> str:
-    what = "wait for their turn" if held.runbook.repeat.mode is RepeatMode.QUEUED else "go on"
-    return f"{most} runs of {held.run.runbook} {what} already, and repeat.most is {most}"
+    queued = held.runbook.repeat.mode is RepeatMode.QUEUED
+    one = most == 1
+    what = ("waits" if one else "wait") if queued else ("goes on" if one else "go on")
+    return (
+        f"{most} run{'' if one else 's'} of {held.run.runbook} {what} already,"
+        f" and repeat.most is {most}"
+    )
 
 
 def _line(held: Hand) -> str:

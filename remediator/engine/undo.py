@@ -192,8 +192,13 @@ async def _ended(held: Hand, reason: Reason, message: str) -> None:
         return
     undone = [r for r in held.rows.values() if r.state is StepState.UNDONE]
     kept = [r for r in held.rows.values() if may_have_changed(r)]
+    reasons: dict[str, list[str]] = {}
+    for row in kept:
+        if row.plan is not None:
+            reasons.setdefault(row.plan.no_way_back or "no way back", []).append(row.step_id)
     stays = "".join(
-        f"; {r.step_id} stays: {r.plan.no_way_back or 'no way back'}" for r in kept if r.plan
+        f"; {', '.join(lanes.names(ids))} {'stay' if len(ids) > 1 else 'stays'}: {why}"
+        for why, ids in reasons.items()
     )
     if not undone:
         await held.write(failed(held, reason, f"{message}{stays}"))

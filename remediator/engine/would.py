@@ -5,7 +5,7 @@ as `run` does and writes nothing; only `plan` and `probe` of plugins are called,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
@@ -117,6 +117,15 @@ def _ports(world: World) -> Ports:
     )
 
 
+async def plan(hand: Hand) -> planning.Outcome:
+    """Plan all steps as a run does; what a plugin breaks by is an outcome, too."""
+    try:
+        return await planning.plan_run(hand)
+    except Exception as error:
+        text = f"the action broke: {type(error).__name__}: {error}"
+        return planning.Unplannable(tuple(hand.rows.values()), Reason.PLAN_FAILED, text)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """In which state a run would wait or end next, and one sentence about it."""
@@ -162,7 +171,9 @@ def decided(
         return Decision(
             RunState.OBSERVED, Reason.OBSERVE_ONLY, "the plan would be shown, and no more"
         )
-    return by_verdicts(every, hand.runbook.wait_for)
+    found = by_verdicts(every, hand.runbook.wait_for)
+    later = planning.later(planned)
+    return replace(found, message="; ".join((found.message, *later))) if later else found
 
 
 def by_verdicts(every: tuple[Verdict, ...], wait_for: timedelta) -> Decision:

@@ -115,7 +115,7 @@ def _queued(run: Run, before: Sequence[str], at: datetime) -> AuditEntry:
         kind="run.queued",
         actor="remediator",
         at=at,
-        details={"behind": list(before)},
+        details={"behind": list(before), "message": f"waits for the end of run {before[0]}"},
         run_id=run.id,
         incident_id=run.incident_id,
     )

@@ -69,6 +69,10 @@ def format_duration(value: timedelta) -> str:
 class YamlSchema(GenerateJsonSchema):
     """JSON Schema whose defaults are written as authors write them: `1m`, not ISO 8601's `PT1M`."""
 
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Return False: a title made from a key says nothing that the key does not."""
+        return False
+
     def encode_default(self, dft: Any) -> Any:
         """Return a default as it stands in YAML."""
         if isinstance(dft, timedelta):

@@ -4,15 +4,13 @@ Owns what of a recording is kept and how it is masked, and the file's text. `cli
 it; `remediator record` brings both together. What is written here, `files` reads.
 """
 
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import yarl
-from ruamel.yaml import YAML
 
 from remediator.clients.http import addressed
 from remediator.clients.readonly import ASSUMED_EXIT
@@ -20,12 +18,11 @@ from remediator.clients.recording import Exchange, Tape
 from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import to_minute
 from remediator.observe import masking
-from remediator.rehearsal import trimming
+from remediator.rehearsal import trimming, writing
 
 SETTLE = timedelta(seconds=10)
 """How long after a run may begin its plan is looked at."""
 _KEPT_HEADERS = frozenset({"content-type", "location", "retry-after"})
-_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +107,15 @@ def text(recording: Recording) -> str:
         ],
     }
     head = [f"# Recorded by `remediator record` on {to_minute(recording.at)}; secrets are masked."]
-    if recording.schema:
-        head.insert(0, f"# yaml-language-server: $schema={recording.schema}")
+    head = writing.modeline(recording.schema) + head
     if recording.held:
         head += [
             "# By itself the runbook would act. Here its plan is held for a person, to be seen as",
             "# it was; approve it in the timeline, or take `policy` away, to go on.",
         ]
-    head += [f"# {doubt}" for doubt in recording.doubts]
-    return "\n".join(head) + "\n" + _yaml(document)
+    # What servers said may hold line ends, which would end the comment.
+    head += [f"# {' '.join(doubt.split())}" for doubt in recording.doubts]
+    return "\n".join(head) + "\n" + writing.yaml_text(document)
 
 
 def world(recording: Recording) -> dict[str, Any]:
@@ -234,22 +231,3 @@ def _run(expected: Expected) -> dict[str, Any]:
 
 def _s(span: timedelta) -> str:
     return f"{span.total_seconds():g}s"
-
-
-def _yaml(document: Mapping[str, Any]) -> str:
-    writer: Any = YAML()
-    writer.width = _WIDTH
-    writer.indent(mapping=2, sequence=4, offset=2)
-    out = io.StringIO()
-    write: Any = getattr(writer, "dump")  # noqa: B009 - its type says that it is no function
-    write(_writable(document), out)
-    return out.getvalue()
-
-
-def _writable(value: Any) -> Any:
-    """Return a value as the writer takes it: mappings and lists of our own become plain ones."""
-    if isinstance(value, Mapping):
-        return {key: _writable(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_writable(inner) for inner in value]
-    return value

@@ -78,11 +78,18 @@ def words(given: Sequence[Any]) -> list[Any]:
         if not isinstance(word, str):
             found.append(word)
             continue
-        found.append(MASK if secret_follows and not word.startswith("-") else masking.text(word))
-        flag = word.lstrip("-")
-        secret_follows = (
-            word.startswith("-")
-            and "=" not in word
-            and (masking.secret_name(flag) or looks_secret(flag.replace("-", "_")))
-        )
+        flag, equals, _ = word.partition("=")
+        hides = flag.startswith("-") and _secret_flag(flag)
+        if hides and equals:
+            found.append(f"{flag}={MASK}")
+        elif secret_follows and not word.startswith("-"):
+            found.append(MASK)
+        else:
+            found.append(masking.text(word))
+        secret_follows = hides and not equals
     return found
+
+
+def _secret_flag(flag: str) -> bool:
+    name = flag.lstrip("-")
+    return masking.secret_name(name) or looks_secret(name.replace("-", "_"))

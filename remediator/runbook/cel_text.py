@@ -116,7 +116,7 @@ _LITERAL = re.compile(
 )
 _LABELS = r"(?<![\w.`])(?:alert\s*\.\s*)?labels"
 _READS = re.compile(
-    rf"{_LABELS}\s*(?:\.\s*(?P<maybe>\?)?\s*(?P<name>[A-Za-z_]\w*|`[^`]*`)(?!\s*\()"
+    rf"{_LABELS}\s*(?:\.\s*(?P<maybe>\?)?\s*(?P<name>[A-Za-z_]\w*+|`[^`]*`)(?!\s*\()"
     rf"|\[\s*(?P<optional>\?)?\s*(?P<key>[\"'])(?P<blank>\s*)(?P=key)\s*\])"
 )
 _IN_LABELS = re.compile(r"(?P<literal>([\"'])\s*\2)\s+in\s+(?:alert\s*\.\s*)?labels\b")

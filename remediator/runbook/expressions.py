@@ -196,8 +196,10 @@ class Environment:
         found_at = [one.start() for one in re.finditer(pattern, cel_text.blanked(text))]
         start = max(min(found_at, key=lambda at: abs(at - offset), default=offset), 0)
         called = re.match(rf"{re.escape(name)}(\.\w+)?\s*\(", text[start:])
-        if called is not None:
+        if called is not None and name.partition(".")[0] not in self._tops:
             name += called[1] or ""
+            if name in cel_text.FUNCTIONS:
+                return ExpressionError(f'"{name}" does not take these arguments', start)
             meant = cel_text.nearest_function(name)
             hint = f'did you mean "{meant}"?' if meant else ""
             return ExpressionError(f'unknown function "{name}"', start, hint)
@@ -205,12 +207,21 @@ class Environment:
 
     def _nearest(self, name: str) -> str:
         first, _, rest = name.partition(".")
-        tops = {known.partition(".")[0] for known in self.variables}
-        if first in tops:
+        if first in self._tops:
             near = _close(name, self.variables)
+            if not near and not rest:
+                there = sorted(known for known in self.variables if known.startswith(f"{name}."))
+                return f"there is {', '.join(there[:_MOST_SHOWN])}"
         else:
-            near = [f"{top}.{rest}" if rest else top for top in _close(first, tops)]
+            near = [f"{top}.{rest}" if rest else top for top in _close(first, self._tops)]
         return f'did you mean "{near[0]}"?' if near else ""
+
+    @property
+    def _tops(self) -> frozenset[str]:
+        return frozenset(known.partition(".")[0] for known in self.variables)
+
+
+_MOST_SHOWN = 6
 
 
 def _close(name: str, known: Iterable[str]) -> list[str]:

@@ -27,16 +27,27 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     given = _with_of_actions(definitions, registry)
     names = sorted(registry.operations)
+    about = [registry.operations[name].summary for name in names]
     for key in ("StepSpec", "MemberSpec"):
         step = definitions[key]
         properties = step["properties"]
-        properties["action"] = {**_plainly(properties["action"]), "enum": names}
+        properties["action"] = {
+            **_plainly(properties["action"]),
+            "enum": names,
+            "enumDescriptions": about,  # no keyword of JSON Schema; what editors show of each value
+        }
         for name in ("use", "parallel", "steps") if key == "StepSpec" else ("use",):
             properties[name] = _plainly(properties[name])
         forms = ("action", "use", "steps") if key == "StepSpec" else ("action", "use")
-        step["oneOf"] = [{"required": [form]} for form in forms]
+        # Exactly one of them: editors name the key with these, and not with oneOf.
+        step["anyOf"] = [{"required": [form]} for form in forms]
         step["allOf"] = [*given, *_exclusions(forms)]
-    definitions["VerifySpec"]["properties"]["action"]["enum"] = [*names, None]
+    (written, _) = definitions["StepSpec"]["properties"]["for_each"]["anyOf"]
+    written["patternErrorMessage"] = "Write a list, or an expression that gives one: ${{ … }}"
+    definitions["VerifySpec"]["properties"]["action"] |= {
+        "enum": [*names, None],
+        "enumDescriptions": [*about, "None: the alert must clear."],
+    }
     definitions["VerifySpec"]["allOf"] = given
     return schema
 
@@ -63,9 +74,10 @@ def _with_of_actions(definitions: dict[str, Any], registry: Registry) -> list[di
 
 def _exclusions(forms: tuple[str, ...]) -> list[dict[str, Any]]:
     """Say which keys can't stand beside which."""
-    rules: list[dict[str, Any]] = [_without("use", "timeout", "retry")]
+    rules: list[dict[str, Any]] = [_without("use", "action", "timeout", "retry")]
     if "steps" in forms:
-        rules.append(_without("steps", "with", "timeout", "retry", "for_each", "most"))
+        alone = ("action", "use", "with", "timeout", "retry", "for_each", "most")
+        rules.append(_without("steps", *alone))
         rules.append(
             {
                 "if": {"required": ["most"]},
@@ -97,6 +109,6 @@ def _templated(schema: dict[str, Any]) -> dict[str, Any]:
     expression = {"type": "string", "pattern": EXPRESSION_PATTERN}
     properties = schema.get("properties", {})
     for name, inner in properties.items():
-        notes = {k: inner[k] for k in ("description", "default", "examples", "title") if k in inner}
+        notes = {k: inner.pop(k) for k in ("description", "default", "examples") if k in inner}
         properties[name] = {**notes, "anyOf": [inner, expression]}
     return schema

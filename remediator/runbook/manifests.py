@@ -42,9 +42,12 @@ class Home:
         return f"{self.namespace}/{self.name}"
 
 
-def is_manifest(value: Any) -> bool:
-    """Whether a document is a resource of ours, and not a runbook as it stands in a file."""
-    return isinstance(value, Mapping) and str(value.get("apiVersion", "")).startswith(f"{GROUP}/")
+def is_manifest(value: Any, kind: str | None = None) -> bool:
+    """Whether a document is a resource of ours (of this kind), and not a runbook as it stands in a
+    file."""
+    if not isinstance(value, Mapping) or kind not in (None, value.get("kind")):
+        return False
+    return str(value.get("apiVersion", "")).startswith(f"{GROUP}/")
 
 
 def text_of(kind: str, home: Home, spec: Any) -> str:

@@ -196,7 +196,7 @@ class Steps:
         listed = compiled is BROKEN or value_types.kind(kind) in ("LIST", "DYN")
         if listed and isinstance(compiled, Template):
             return compiled, one.most
-        what = value_types.people(kind) if isinstance(given, str) else type(given).__name__
+        what = value_types.people("MAP" if isinstance(given, Mapping) else kind)
         text = f"for_each needs a list; this is {what}"
         self._texts.fault(path, "for-each", text, "write [a, b], or an expression that gives one")
         return BROKEN, one.most

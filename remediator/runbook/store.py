@@ -7,7 +7,7 @@ from pathlib import Path
 
 from remediator.plugin.registry import Registry
 from remediator.runbook import compile as compiler
-from remediator.runbook import confinement, document
+from remediator.runbook import confinement, document, manifests, policy_resource
 from remediator.runbook.document import Document
 from remediator.runbook.findings import Finding, RunbookErrors, Severity
 from remediator.runbook.runbook import RunbookSet
@@ -19,17 +19,25 @@ _MOST_FILES = 20_000
 _ENDINGS = (".yaml", ".yml")
 
 
-def load_folder(paths: Sequence[Path], registry: Registry, *, keep: bool = False) -> RunbookSet:
+def load_folder(
+    paths: Sequence[Path], registry: Registry, *, keep: bool = False, policies_too: bool = False
+) -> RunbookSet:
     """Load every document of these folders and files; they may use each other across files.
 
     Args:
         keep: keep the documents, for others that want to use them; they are larger than what is
             made of them.
+        policies_too: whether manifests of policies may stand there. They are checked, and hold
+            nothing: for commands that look at what the cluster is to be given.
 
     Raises:
         RunbookErrors: with every fault of every file.
     """
-    documents, findings = read_folder(paths)
+    read, findings = read_folder(paths)
+    documents = [one for one in read if not manifests.is_manifest(one.value, manifests.POLICY)]
+    for one in read:
+        if manifests.is_manifest(one.value, manifests.POLICY):
+            findings += _of_policy(one, allowed=policies_too)
     try:
         found = compiler.compile_documents(documents, registry, whole=not findings)
     except RunbookErrors as error:
@@ -41,6 +49,18 @@ def load_folder(paths: Sequence[Path], registry: Registry, *, keep: bool = False
         runbooks=tuple(map(confinement.kept_home, found.runbooks)),
         documents=tuple(documents) if keep else (),
     )
+
+
+def _of_policy(doc: Document, *, allowed: bool) -> Sequence[Finding]:
+    if not allowed:
+        text = f"a {manifests.POLICY} holds in the cluster only"
+        hint = "kubectl apply it; the policy of the files is policy_file in the settings"
+        return [doc.finding(("kind",), "structure", text, hint)]
+    try:
+        policy_resource.rules_in(doc)
+    except RunbookErrors as error:
+        return error.findings
+    return []
 
 
 def read_folder(paths: Sequence[Path]) -> tuple[list[Document], list[Finding]]:

@@ -1,10 +1,12 @@
 """What is asked and changed: one section for each system that actions reach."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from remediator.model.quantities import Duration
 from remediator.settings.section import Section
 
 
@@ -60,6 +62,8 @@ class ResourcesSettings(Section):
     other namespace's act, and see alerts, in that namespace only."""
     most: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Of each kind, so many are taken up, the oldest first; the others are not accepted."""
-    status_every: Annotated[float, Field(ge=1, le=3600)] = 15.0
-    """Seconds between two looks at what a resource's status should say; only what differs is
+    status_every: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = (
+        timedelta(seconds=15)
+    )
+    """How often it is looked at what a resource's status should say; only what differs is
     written."""

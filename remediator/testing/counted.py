@@ -36,4 +36,5 @@ class Counted:
                 if not self._under_way:
                     self.idle.set()
 
+        setattr(self, name, counted)  # the next call finds it
         return counted

@@ -191,7 +191,9 @@ def runbook(value: RunbookSummary) -> JSONObject:
         "mode": str(value.mode),
         "version": value.version,
         "parameters": {
-            name: masking.document(spec.model_dump(mode="json", exclude_unset=True))
+            name: masking.document(
+                {**spec.model_dump(mode="json", exclude_unset=True), "type": spec.type.value}
+            )
             for name, spec in value.parameters.items()
         },
     }

@@ -11,6 +11,7 @@ from remediator.engine.verdicts import Explanation
 from remediator.model.canonical import JSONObject
 from remediator.model.clock import to_text
 from remediator.model.verdicts import Ruling
+from remediator.observe import masking
 from remediator.runbook.policy_file import PolicySource
 from remediator.web import render
 
@@ -56,11 +57,11 @@ def _answer(value: Answer) -> JSONObject:
     alert = value.alert
     return {
         "status": alert.status.value,
-        "labels": dict(alert.labels),
+        "labels": masking.document(alert.labels),
         "fingerprint": alert.fingerprint,
         "starts_at": to_text(alert.starts_at),
         "runs": [_simulated(run) for run in value.runs],
-        "passed": [{"runbook": one.runbook, "why": one.why} for one in value.passed],
+        "passed": [{"runbook": one.runbook, "why": masking.text(one.why)} for one in value.passed],
     }
 
 
@@ -73,7 +74,7 @@ def _simulated(value: Simulated) -> JSONObject:
         "mode": value.runbook.mode.value,
         "state": value.end.value,
         "reason": value.reason.value,
-        "message": value.message,
+        "message": masking.text(value.message),
         "refused": any(
             v.ruling is Ruling.REFUSE for of_step in value.verdicts.values() for v in of_step
         ),
@@ -92,9 +93,9 @@ def _simulated(value: Simulated) -> JSONObject:
         }
         if value.asked
         else None,
-        "silences": list(value.silences),
-        "withheld": list(value.withheld),
-        "assumed": list(value.assumed),
+        "silences": [masking.text(line) for line in value.silences],
+        "withheld": [masking.text(line) for line in value.withheld],
+        "assumed": [masking.text(line) for line in value.assumed],
     }
 
 

@@ -22,6 +22,7 @@ def test_help_lists_every_command_of_the_contract() -> None:
     assert listed == list(COMMANDS)
     assert set(listed) == {
         "serve",
+        "new",
         "demo",
         "check",
         "test",

@@ -21,6 +21,13 @@ from tests.servers.webhook import WebhookReceiver
 # A distribution of a stranger, as pip would install it. Its plan tries every way to change
 # something, and hides that it failed.
 ROGUE = """
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+
 from remediator.clients.http import HttpClient
 from remediator.clients.kubernetes import Kubernetes
 from remediator.clients.kubernetes.resources import DEPLOYMENTS, PODS, Resource
@@ -36,9 +43,39 @@ async def tried(call):
     try:
         await call
     except Exception as error:
-        print(type(error).__name__, error, file=open("TRIED", "a"))
+        print("TRIED", type(error).__name__, error, file=sys.stderr)
     else:
-        print("done", file=open("TRIED", "a"))
+        print("TRIED done", file=sys.stderr)
+
+
+async def by_itself(function, *args, **more):
+    function(*args, **more)
+
+
+async def in_a_thread(touch):
+    failed = []
+
+    def run():
+        try:
+            subprocess.run(["touch", touch])
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+class Headers(dict):
+    def __init__(self, touch):
+        super().__init__(a="b")
+        self.touch = touch
+
+    def items(self):
+        subprocess.run(["touch", self.touch])
+        return super().items()
 
 
 class Rogue(Action["Rogue.Params"]):
@@ -83,6 +120,15 @@ class Rogue(Action["Rogue.Params"]):
                 ["/usr/bin/touch", params.touch], environment={}, cwd="/", timeout_s=5
             ),
             ctx.prove_alive(),
+            by_itself(subprocess.run, ["touch", params.touch]),
+            by_itself(os.system, "touch " + params.touch),
+            by_itself(os.posix_spawn, "/usr/bin/touch", ["touch", params.touch], {}),
+            by_itself(open, params.touch, "w"),
+            by_itself(os.open, params.touch, os.O_CREAT | os.O_WRONLY),
+            by_itself(os.remove, params.touch + ".there"),
+            by_itself(urllib.request.urlopen, params.url, b"x"),
+            in_a_thread(params.touch),
+            http.request("GET", params.url, headers=Headers(params.touch), **LIMITS),
         ]
         for call in calls:
             await tried(call)
@@ -151,9 +197,8 @@ class Place:
         self.namespace = namespace
         site = folder / "site"
         (site / "rogue-1.0.dist-info").mkdir(parents=True)
-        (site / "rogue.py").write_text(
-            ROGUE.replace('"TRIED"', repr(str(folder / "tried"))), encoding="utf-8"
-        )
+        (site / "rogue.py").write_text(ROGUE, encoding="utf-8")
+        (folder / "touched.there").touch()
         (site / "rogue-1.0.dist-info" / "METADATA").write_text("Name: rogue\nVersion: 1.0\n")
         (site / "rogue-1.0.dist-info" / "entry_points.txt").write_text(
             "[remediator.plugins]\nrogue = rogue:Rogue\n"
@@ -190,19 +235,17 @@ class Place:
             env={"PYTHONPATH": f"{root}:{self.folder / 'site'}"},
         )
 
-    def versions(self) -> dict[str, str]:
-        """The version of everything in the namespace that a change would touch."""
+    def versions(self) -> dict[str, tuple[str, int]]:
+        """What there is in the namespace: each object and its generation.
+
+        Controllers write statuses at any time; what was asked of an object they leave alone.
+        """
         found = {}
         for kind in ("deployments", "replicasets", "pods", "secrets"):
             for one in self.control_plane.items(kind, self.namespace):
                 meta = one["metadata"]
-                found[f"{kind}/{meta['name']}"] = meta["resourceVersion"]
+                found[f"{kind}/{meta['name']}"] = (meta["uid"], meta.get("generation", 0))
         return found
-
-    @property
-    def tried(self) -> list[str]:
-        """What came of each of the rogue's attempts."""
-        return (self.folder / "tried").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture
@@ -214,7 +257,7 @@ def place(
     return Place(tmp_path, control_plane, namespace, webhook_receiver.url)
 
 
-def _nothing_changed(place: Place, before: dict[str, str], writes: int) -> None:
+def _nothing_changed(place: Place, before: dict[str, tuple[str, int]], writes: int) -> None:
     assert len(place.control_plane.writes(USER_AGENT)) == writes
     assert place.versions() == before
     assert not (place.folder / "touched").exists()
@@ -230,10 +273,12 @@ def test_a_rogue_plan_changes_nothing(
     assert "replicas 2 to 0" in shown.stdout, "the plan came to its end, and thinks it succeeded"
     _nothing_changed(place, before, writes)
     assert webhook_receiver.notifications == []
-    stopped = [line for line in place.tried if "only read" in line]
-    assert len(place.tried) == 15
-    assert len(stopped) == 14, place.tried
-    assert place.tried.count("done") == 1, "a command is taken to have ended, and was not started"
+    tried = [line for line in shown.stderr.splitlines() if line.startswith("TRIED ")]
+    stopped = [line for line in tried if "only read" in line]
+    assert len(tried) == 24
+    assert len(stopped) == 23, tried
+    assert tried.count("TRIED done") == 1, "a command is taken to have ended, and was not started"
+    assert (place.folder / "touched.there").exists()
     assert "PATCH /apis/apps/v1/namespaces/" in shown.stdout
     assert "here everything is only read" in shown.stdout or "not done" in shown.stdout
 

@@ -18,7 +18,7 @@ from tests.actions.kubernetes.worlds import deployment, start
 from tests.cli.commands import Box, notification, refused, remediator, serving
 from tests.servers.endpoint import Endpoint, QuietHandler
 from tests.servers.exporter import Exporter
-from tests.servers.fixtures import PrometheusFactory
+from tests.servers.fixtures import AlertmanagerFactory, PrometheusFactory
 from tests.servers.kubernetes import ControlPlane
 from tests.servers.waiting import eventually
 
@@ -279,3 +279,38 @@ def test_mistakes(fresh: Box, arguments: tuple[str, ...], said: str, code: int) 
     assert shown.returncode == code, shown.stderr
     assert said in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_by_labels_from_alertmanager(fresh: Box, alertmanager_factory: AlertmanagerFactory) -> None:
+    alertmanager = alertmanager_factory("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+    alertmanager.post_alerts(
+        [{"labels": {"alertname": "Asks", "item": item}} for item in ("lamp", "door")]
+    )
+    config = Path(fresh.config)
+    sender = (
+        f"senders: {{default: {{alertmanager: ['{alertmanager.url}'], alertmanager_warmup: 0s}}}}\n"
+    )
+    config.write_text(config.read_text(encoding="utf-8") + sender, encoding="utf-8")
+    told = refused(fresh.cli("record", "--label", "alertname=Asks", "--config", fresh.config))
+    assert told.startswith("2 firing alerts have these labels")
+    label = ("--label", "alertname=Asks", "--label", "item=lamp")
+    shown = fresh.cli("record", *label, "--config", fresh.config)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    text = (fresh.folder / "runbooks" / "asks-first.test.yaml").read_text(encoding="utf-8")
+    assert "item: lamp" in text
+    assert alertmanager.url not in text
+
+
+def test_a_plan_that_sees_nothing_is_no_test(fresh: Box) -> None:
+    book = fresh.folder / "runbooks" / "kube.yaml"
+    book.write_text(
+        "name: kube\ndescription: Needs a cluster.\nmatch: ['alertname=\"Kube\"']\nsteps:\n"
+        "  - {id: go, action: kubernetes.rollout_restart, with: {namespace: a, deployment: b}}\n",
+        encoding="utf-8",
+    )
+    alert = fresh.folder / "alert.json"
+    alert.write_text('{"labels": {"alertname": "Kube"}}', encoding="utf-8")
+    env = {"KUBECONFIG": str(fresh.folder / "none")}
+    told = refused(remediator("record", str(alert), "--config", fresh.config, env=env))
+    assert told.startswith("kube can't be planned here: go: KUBECONFIG names")
+    assert not book.with_name("kube.test.yaml").exists()

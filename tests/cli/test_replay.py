@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import Box, notification, refused, remediator, serving
+from tests.cli.commands import CONFIG, Box, db, done, notification, refused, remediator, serving
+from tests.servers.postgres import Postgres
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -180,6 +181,17 @@ def test_mistakes(fresh: Box, arguments: tuple[str, ...], said: str, code: int) 
     assert "Traceback" not in shown.stderr
 
 
+def test_one_alert_as_for_simulate(fresh: Box) -> None:
+    alert = fresh.folder / "alert.json"
+    alert.write_text('{"labels": {"alertname": "Acts", "item": "lamp"}}', encoding="utf-8")
+    (run,) = _json(fresh, str(alert))["runs"]
+    assert run["now"]["verdict"] == "acts"
+    alert.write_text('{"labels": {}}', encoding="utf-8")
+    shown = fresh.cli("replay", str(alert), "--config", fresh.config)
+    assert shown.returncode == 1
+    assert "nothing could be read" in shown.stderr
+
+
 def test_a_folder_without_notifications(fresh: Box) -> None:
     shown = remediator("replay", str(fresh.folder / "runbooks"), "--config", fresh.config)
     assert "no file ends in .json or .jsonl" in refused(shown)
@@ -330,3 +342,34 @@ def test_errors_of_revisions(versioned: Box, tmp_path: Path) -> None:
         remediator("replay", str(recording), "--config", elsewhere.config, "--against", "main")
     )
     assert "is in no Git work tree" in told
+
+
+def test_secrets_in_alerts_are_masked(fresh: Box) -> None:
+    body = _body("Acts", "lamp", T0)
+    body["alerts"][0]["labels"]["api_token"] = "hunter2-hunter2"
+    recording = fresh.folder / "r.json"
+    recording.write_text(json.dumps(body), encoding="utf-8")
+    for command in ("replay", "simulate"):
+        for output in ("json", "table"):
+            shown = fresh.cli(command, str(recording), "--config", fresh.config, "-o", output)
+            assert shown.returncode == 0, shown.stderr
+            assert "hunter2" not in shown.stdout
+            assert "api_token" in shown.stdout
+
+
+def test_a_journal_on_postgresql_beside_its_daemon(tmp_path: Path, postgres: Postgres) -> None:
+    config = CONFIG.replace("sqlite:///{folder}/journal.db", postgres.create_database())
+    box = Box.make(tmp_path / "b", config)
+    done(db(box, "migrate"))
+    with serving(box):
+        (run,) = box.fire("Acts", "lamp")
+        box.until(run, "verifying")
+        found = _json(box)
+        assert [r["now"]["verdict"] for r in found["runs"]] == ["acts"]
+        assert found["runs"][0]["then"]["run_id"] == run
+        assert found["withheld"] == []
+        alert = box.folder / "alert.json"
+        alert.write_text(json.dumps(notification("Acts", "lamp")), encoding="utf-8")
+        env = {"REMEDIATOR_POLICY__COOLDOWN": "1h"}
+        shown = box.cli("simulate", str(alert), "--config", box.config, env=env)
+        assert "refuse  cooldown" in shown.stdout, shown.stdout + shown.stderr

@@ -49,4 +49,6 @@ def test_actions_are_pinned_by_commit() -> None:
         used = re.findall(r"uses: (\S+)", workflow.read_text())
         assert used
         for action in used:
+            if action == "./":
+                continue  # our own, of the same commit
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action

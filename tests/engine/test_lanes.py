@@ -275,6 +275,14 @@ async def test_changes_are_taken_back_in_reverse_over_all_lanes(begin: Begin) ->
     assert [name for name, before, _ in scene.world.made if before] == [*reversed(NAMES)]
 
 
+async def test_what_stays_of_many_lanes_is_said_once(begin: Begin) -> None:
+    block = many(way_back=False)
+    scene = await begin(runbook(block, verify={"resolved_within": "1m"}))
+    await scene.advance(minutes=2)
+    message = (await scene.run()).message
+    assert message.endswith("; many[0–4] stay: it can't be unset")
+
+
 async def test_a_lane_that_tries_again_keeps_no_other(begin: Begin) -> None:
     def prepare(scene: Scene) -> None:
         scene.world.trouble["apply"] = [Temporary("busy")]

@@ -62,7 +62,7 @@ async def test_queued_runs_wait_for_their_turn_in_order(begin: Begin) -> None:
     assert two.message == f"waits for the end of run {one.id} of repair"
     assert three.message == f"waits for the end of run {one.id} and 1 more of repair"
     assert (four.state, four.reason) == (RunState.SUPPRESSED, Reason.QUEUE_FULL)
-    assert "2 runs of repair wait for their turn already" in four.message
+    assert four.message == "2 runs of repair wait already, and repeat.most is 2"
     # Beyond what the worker has patience for: to wait in a queue is not to give up.
     await scene.advance(hours=1)
     await scene.daemon.decide(one.id)

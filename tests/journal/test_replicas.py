@@ -17,11 +17,19 @@ import pytest
 
 from remediator.journal import verify
 from remediator.journal.protocol import Journal
-from remediator.journal.values import AuditEntry, JournalUnavailable, NodeDead, Written
+from remediator.journal.values import (
+    AuditEntry,
+    JournalUnavailable,
+    NodeDead,
+    Turn,
+    Turned,
+    Written,
+)
 from remediator.model import escalation
 from remediator.model.escalation import AcknowledgeOutcome, Call
 from remediator.model.incidents import Fate
-from remediator.model.runs import Run, RunState
+from remediator.model.repeats import RepeatMode
+from remediator.model.runs import Run, RunState, Trigger
 from remediator.settings import PostgresSettings
 from tests.journal import factories as make
 from tests.journal.conftest import Place, Places, postgres_places
@@ -274,6 +282,36 @@ async def test_shuffled_duplicates_at_two_replicas_neither_deadlock_nor_double(
     assert (await replicas[0].backlog()).open_incidents == 1000
     assert _deadlocks(postgres, place) == before
     await _whole(replicas[1])
+
+
+@pytest.mark.parametrize("mode", [RepeatMode.SINGLE, RepeatMode.QUEUED, RepeatMode.RESTART])
+async def test_of_runs_of_one_line_one_goes_on_whichever_replicas_ask(
+    postgres: Postgres, place: Place, mode: RepeatMode
+) -> None:
+    replicas = [await place.open(node="first"), await place.open(node="second")]
+    await replicas[0].register([RUNBOOK])
+    for _ in range(12):
+        start = make.start(trigger=Trigger.MANUAL)
+        await replicas[0].start_run(start, by="api:al", at=T0)
+    theirs = [(journal, await journal.claim(at=T0, limit=6)) for journal in replicas]
+    asked = [(journal, run) for journal, runs in theirs for run in runs]
+    assert len(asked) == 12
+    turn = Turn("scale-out/", mode, 20)
+    random.Random(7).shuffle(asked)  # noqa: S311 - the same order each time
+    before = _deadlocks(postgres, place)
+    outcomes = await asyncio.gather(
+        *(journal.take_turn(run.id, turn, epoch=run.epoch, at=T0) for journal, run in asked)
+    )
+    stopped = {run.id for outcome in outcomes for run in outcome.stopped}
+    going = [
+        run.id
+        for (_, run), outcome in zip(asked, outcomes, strict=True)
+        if outcome.turned is Turned.TAKEN and run.id not in stopped
+    ]
+    assert len(going) == 1, outcomes
+    assert _deadlocks(postgres, place) == before
+    if mode is RepeatMode.QUEUED:
+        assert sum(outcome.turned is Turned.WAITS for outcome in outcomes) == 11
 
 
 async def test_a_later_call_comes_due_or_is_dropped_whichever_replica_is_first(

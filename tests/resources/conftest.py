@@ -5,6 +5,7 @@ import pytest
 from tests.engine.conftest import begin
 from tests.resources.making import CRDS
 from tests.servers.kubernetes import ControlPlane
+from tests.servers.waiting import eventually
 
 __all__ = ["begin"]
 
@@ -20,6 +21,8 @@ def install(control_plane: ControlPlane) -> None:
     """Apply the definitions as a user does, and wait until they are served."""
     control_plane.kubectl("apply", "--filename", str(CRDS))
     for name in ("runbooks", "remediationpolicies"):
-        control_plane.kubectl(
-            "wait", "--for=condition=Established", f"crd/{name}.remediator.dev", "--timeout=30s"
-        )
+
+        def served(path: str = f"/apis/remediator.dev/v1alpha1/{name}") -> bool:
+            return control_plane.api("GET", path).status == 200
+
+        eventually(served, what=f"{name} to be served")

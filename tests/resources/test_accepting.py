@@ -17,7 +17,7 @@ from remediator.runbook.compile import compile_runbook
 from remediator.runbook.manifests import Home
 from remediator.runbook.runbook import RunbookSet
 from remediator.runbook.store import load_folder
-from tests.resources.making import SPEC
+from tests.resources.making import SPEC, shipped
 
 REGISTRY = registry.load(third_party=False)
 NO_FILES = RunbookSet(())
@@ -216,6 +216,21 @@ def test_people_are_held_against_the_settings() -> None:
     assert "2 people must approve, and only 1 may" in quorum.message
     (fine,) = _judge(acceptance, _held("b"))
     assert fine.accepted
+
+
+def test_every_shipped_runbook_is_accepted_as_a_resource() -> None:
+    """All of them together, since they use each other, and where the operator lets them act."""
+    held = [_held(one["name"], one) for _, one in shipped()]
+    everybody = people.Names(groups={"sre-oncall": ("api:alice",)})
+    notifiers = tuple(REGISTRY.notifiers)
+    free = _acceptance(unconfined=("shop",), names=everybody, notifiers=notifiers, most=1000)
+    refused = {one.held.home.name: one.message for one in _judge(free, *held) if not one.accepted}
+    assert refused == {}
+    assert len(held) > 9
+    confined = _judge(_acceptance(names=everybody, notifiers=notifiers, most=1000), *held)
+    assert any(one.accepted for one in confined)
+    for one in confined:
+        assert one.accepted or "acts in shop only" in one.message, one.message
 
 
 def test_many_faults_fit_a_status() -> None:

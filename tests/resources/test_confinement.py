@@ -23,7 +23,7 @@ from remediator.runbook.manifests import Home
 from remediator.runbook.store import load_folder
 from tests.engine.asking import NOW, TARGET, ask, plan
 from tests.engine.conftest import Begin
-from tests.resources.making import SPEC, runbook
+from tests.resources.making import SPEC, policy, runbook
 
 REGISTRY = registry.load(third_party=False)
 _LIFTED = "resources.unconfined"
@@ -121,6 +121,20 @@ def test_a_manifest_in_a_file_is_confined_likewise(tmp_path: Path) -> None:
     (found,) = load_folder([tmp_path], REGISTRY).runbooks
     assert found.name == "shop/a"
     assert not found.matches({"alertname": "Stuck", "namespace": "pay"})
+
+
+def test_a_policy_for_the_cluster_is_no_policy_of_the_files(tmp_path: Path) -> None:
+    """In silence, it would not hold."""
+    (tmp_path / "a.yaml").write_text(json.dumps(runbook("a", "shop")))
+    (tmp_path / "b.yaml").write_text(json.dumps(policy("b", "shop", mode="observe")))
+    with pytest.raises(RunbookErrors, match="holds in the cluster only; kubectl apply it"):
+        load_folder([tmp_path], REGISTRY)
+    assert [r.name for r in load_folder([tmp_path], REGISTRY, policies_too=True).runbooks] == [
+        "shop/a"
+    ]
+    (tmp_path / "b.yaml").write_text(json.dumps(policy("b", "shop", mode="x")))
+    with pytest.raises(RunbookErrors, match="mode: it should be"):
+        load_folder([tmp_path], REGISTRY, policies_too=True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from remediator.runbook import document, manifests
 from remediator.runbook.compile import compile_runbook
 from remediator.runbook.findings import RunbookErrors
 from remediator.runbook.manifests import Home
-from tests.resources.making import SPEC, shipped
+from tests.resources.making import SPEC
 
 REGISTRY = registry.load(third_party=False)
 HOME = Home("shop", "restart")
@@ -68,13 +68,6 @@ def test_a_version_names_its_home() -> None:
     assert here.substance == there.substance, "what it does is the same"
     again = compile_runbook(here.source, here.file, REGISTRY)
     assert (again.name, again.version, again.namespace) == (here.name, here.version, "shop")
-
-
-@pytest.mark.parametrize(("name", "written"), list(shipped()), ids=[n for n, _ in shipped()])
-def test_every_shipped_runbook_is_the_same_as_a_resource(name: str, written: Any) -> None:
-    del name
-    source = manifests.text_of("Runbook", Home("shop", written["name"]), written)
-    assert compile_runbook(source, "f", REGISTRY).name == f"shop/{written['name']}"
 
 
 def test_a_fault_says_where_it_is() -> None:

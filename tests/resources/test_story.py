@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.commands import remediator
 from tests.crash import bodies
 from tests.resources.making import SPEC, accepted, policy, runbook
 from tests.scenarios.daemon import RemediatorProcess
@@ -60,7 +61,7 @@ def settings(cluster: ControlPlane, watched: Any, **resources: Any) -> dict[str,
         "policy": {"mode": "auto", "cooldown": "0s"},
         "worker": {"poll": "200ms", "hold": "500ms"},
         "reload_every": "200ms",
-        "resources": {"enabled": True, "watch": list(watched), "status_every": 1, **resources},
+        "resources": {"enabled": True, "watch": list(watched), "status_every": "1s", **resources},
     }
 
 
@@ -263,6 +264,36 @@ def test_an_attempt_to_act_elsewhere_is_refused_and_on_record(
         assert _said(cluster, namespace, "plain")["message"].startswith(
             f"spec.steps[0]: restart: it is about namespace {other}; a runbook of namespace"
         )
+
+
+def test_a_fragment_of_the_namespace_is_used_and_a_run_keeps_what_it_began_with(
+    cluster: ControlPlane, namespace: str, start: Start
+) -> None:
+    daemon = start(namespace)
+    fragment = runbook("again", namespace, match=None, mode=None, verify=None)
+    user = runbook("user", namespace, steps=[{"id": "go", "use": "again"}], wait_for="3s")
+    cluster.apply(user)
+    missing = _said(cluster, namespace, "user")
+    assert missing["message"].startswith(
+        'spec.steps[0].use: nothing that is loaded is called "again"'
+    )
+    cluster.apply(fragment)
+    assert "may use it" in _said(cluster, namespace, "again")["message"]
+    eventually(
+        lambda: accepted(cluster, namespace, "user")["status"] == "True",
+        _SOON_S,
+        what="what it uses to be found",
+    )
+    labels = ("--label", f"namespace={namespace}", "--label", "alertname=Stuck")
+    started = remediator("run", f"{namespace}/user", *labels, "--url", daemon.url)
+    assert started.returncode == 0, started.stderr
+    cluster.kubectl("delete", "runbook", "again", "user", "--namespace", namespace)
+    eventually(lambda: _names(daemon) == set(), _SOON_S, what="both to go")
+    eventually(
+        lambda: "restartedAt" in json.dumps(_annotations(cluster, namespace)),
+        30.0,
+        what="the run that had begun to go on",
+    )
 
 
 def test_the_operator_lifts_it_for_a_namespace(

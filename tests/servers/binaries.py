@@ -15,6 +15,7 @@ INSTALL_COMMAND = "make servers"
 """The command that installs what is missing; every error that misses a program names it."""
 
 _GO_MODULES = Path(__file__).parent / "go"
+_NPM_PACKAGES = Path(__file__).parent / "npm"
 
 KUBERNETES_VERSION = "1.36.3"
 _KUBERNETES_LDFLAGS = tuple(
@@ -66,6 +67,26 @@ class GoBuild:
 
 
 @dataclass(frozen=True)
+class NpmInstall:
+    """A program out of one `package-lock.json` of ours, which holds versions and hashes."""
+
+    name: str
+    title: str
+
+    @property
+    def folder(self) -> Path:
+        """Where `package.json` and `package-lock.json` are."""
+        return _NPM_PACKAGES / self.name
+
+    @property
+    def bin(self) -> Path:
+        """The cache folder of exactly these packages; other versions are another folder."""
+        digest = hashlib.sha256((self.folder / "package-lock.json").read_bytes())
+        place = cache() / "servers" / f"{self.name}-{digest.hexdigest()[:16]}"
+        return place / "node_modules" / ".bin"
+
+
+@dataclass(frozen=True)
 class Binary:
     """One program that the tests start, or ask as an oracle."""
 
@@ -74,7 +95,7 @@ class Binary:
     """What it is called on `PATH`; a program that we build is never taken from there."""
     folders: tuple[str, ...] = ()
     """Globs of folders, beside `PATH`, in which Debian keeps it."""
-    build: GoBuild | None = None
+    build: GoBuild | NpmInstall | None = None
 
     @property
     def variable(self) -> str:
@@ -91,7 +112,7 @@ class ServerSet:
     """Debian packages."""
     units: tuple[str, ...] = ()
     """The services that those packages bring, which stay off: tests start servers by hand."""
-    builds: tuple[GoBuild, ...] = ()
+    builds: tuple[GoBuild | NpmInstall, ...] = ()
 
 
 def cache() -> Path:
@@ -112,6 +133,7 @@ _KUBERNETES = GoBuild(
     ldflags=_KUBERNETES_LDFLAGS,
 )
 _ETCD = GoBuild("etcd", "etcd 3.6.8", {"etcd": "go.etcd.io/etcd/server/v3"}, minutes=2)
+_YAML_LANGUAGE_SERVER = NpmInstall("yaml-language-server", "yaml-language-server 1.20.0")
 _KWOK = GoBuild("kwok", "kwok 0.7.0", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, minutes=3)
 _PROMQL = GoBuild("promql", "Prometheus's engine 3.16", {"promqloracle": "."}, minutes=2)
 
@@ -167,6 +189,14 @@ SETS: Mapping[str, ServerSet] = {
     "browser": ServerSet(
         (Binary("chromium", ("chromium",)),),
         packages=("chromium", "fonts-lato", "fonts-noto-color-emoji"),
+    ),
+    "node": ServerSet(
+        (Binary("node", ("node", "nodejs")), Binary("npm", ("npm",))),
+        packages=("nodejs", "npm"),
+    ),
+    "editor": ServerSet(
+        (Binary("yaml-language-server", build=_YAML_LANGUAGE_SERVER),),
+        builds=(_YAML_LANGUAGE_SERVER,),
     ),
 }
 

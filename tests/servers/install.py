@@ -1,7 +1,8 @@
 """Installs the tests' servers: `python3 -m tests.servers.install [--list] SET...`.
 
-Debian packages for what Debian has, Go modules for what it has too old or not at all. What is
-already there costs nothing, so this runs at the start of every `make test`. Standard library only.
+Debian packages for what Debian has; Go modules and npm packages for what it has too old or not at
+all. What is already there costs nothing, so this runs at the start of every `make test`. Standard
+library only.
 """
 
 import argparse
@@ -14,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from . import debian, golang
-from .binaries import SETS, BinaryMissing, GoBuild, ServerSet, locate
+from . import debian, golang, npm
+from .binaries import SETS, BinaryMissing, GoBuild, NpmInstall, ServerSet, locate
 from .step import StepFailed
 
 
@@ -48,7 +49,10 @@ def install(sets: Iterable[ServerSet]) -> None:
         units=[u for s in wanting for u in s.units],
     )
     for build in [b for s in sets for b in s.builds]:
-        _build(build)
+        if isinstance(build, GoBuild):
+            _build(build)
+        else:
+            _install(build)
     if missing := [name for s in sets for name in _missing(s)]:
         raise StepFailed(
             f"still missing after the installation: {', '.join(missing)}",
@@ -60,7 +64,7 @@ def _missing(group: ServerSet) -> list[str]:
     return [binary.name for binary in group.binaries if locate(binary) is None]
 
 
-def _missing_programs(build: GoBuild) -> list[str]:
+def _missing_programs(build: GoBuild | NpmInstall) -> list[str]:
     of_this_build = [b for group in SETS.values() for b in group.binaries if b.build is build]
     return [binary.name for binary in of_this_build if locate(binary) is None]
 
@@ -85,6 +89,21 @@ def _build(build: GoBuild) -> None:
             for program in programs:
                 (Path(folder) / program).replace(build.bin / program)
         print(f"servers: {build.title} built in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _install(packages: NpmInstall) -> None:
+    """Installs npm packages into the cache whole, or not at all."""
+    if not _missing_programs(packages):
+        return
+    place = packages.bin.parent
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(place.parent / "lock"):
+        if not _missing_programs(packages):
+            return  # the process that we waited for has installed them
+        print(f"servers: installing {packages.title} with npm", flush=True)
+        with TemporaryDirectory(dir=place.parent, prefix="installing-") as folder:
+            npm.install(packages, Path(folder))
+            (Path(folder) / "node_modules").replace(place)
 
 
 @contextmanager

@@ -297,6 +297,11 @@ async def test_resume_an_interrupted_run_only(edge: Edge) -> None:
     )
 
 
+async def test_runbooks_say_what_they_take(edge: Edge) -> None:
+    first = (await edge.ask("GET", "/api/v1/runbooks")).json["items"][0]
+    assert first["parameters"] == {"max": {"type": "integer", "default": 20}}
+
+
 async def test_start_by_hand(edge: Edge) -> None:
     parameters = {"max": 20, "names": ["a"], "share": 0.5, "wait": "5m", "hard": True}
     asked = {"runbook": "latency", "labels": {"deployment": "api"}, "parameters": parameters}

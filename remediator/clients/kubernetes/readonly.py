@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from remediator.clients import inside
 from remediator.clients.kubernetes import connection, patches
 from remediator.clients.kubernetes.client import Connect
 from remediator.clients.kubernetes.connection import Answer, Link
@@ -25,7 +26,8 @@ def connecting(ledger: Ledger, connect: Connect = connection.connect) -> Connect
     """Return what connects like `connect`, and gives a link that only reads."""
 
     async def connected(settings: KubernetesSettings) -> Link:
-        return ReadOnlyLink(await connect(settings), ledger)
+        with inside.let():  # a credential plugin of the kubeconfig is the operator's own
+            return ReadOnlyLink(await connect(settings), ledger)
 
     return connected
 
@@ -66,9 +68,11 @@ class ReadOnlyLink:
         if _acts(path):
             raise self._ledger.withhold(f"GET {path}", "it does more than to read")
         self._ledger.of_today += 1
-        return await self._link.send(
-            "GET", path, query, accept=accept, content_type=None, body=None
-        )
+        plain = [(str(name), str(value)) for name, value in query]
+        with inside.let():
+            return await self._link.send(
+                "GET", str(path), plain, accept=str(accept), content_type=None, body=None
+            )
 
     async def _dry(self, verb: str, path: str, body: object) -> Answer:
         """Answer what a change would lead to from what is there now."""

@@ -221,7 +221,7 @@ class Course:
             return
         ledger = self._world.ledger
         withheld, of_today = len(ledger.withheld), ledger.of_today
-        outcome = await planning.plan_run(run.hand)
+        outcome = await would.plan(run.hand)
         if isinstance(outcome, planning.Planned):
             run.outcome, run.plans = outcome, outcome.plans
             lines = tuple(str(plan) for plan in outcome.plans.values())

@@ -68,7 +68,7 @@ def smart_quotes(subject: Subject) -> Iterator[Finding]:
 
 def smart_quotes_inside(part: Part) -> Iterator[Finding]:
     """A value is in quotes that only people read as such, so they are part of it."""
-    for path, value in part.doc.texts():
+    for path, value in part.texts:
         if path[0] in ("description", "docs") or len(value) < 2:
             continue
         if path[0] != "match" and value[0] in _QUOTES and value[-1] in _QUOTES:

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 from remediator.plugin.action import Action, Probe
+from remediator.runbook.cel_text import blanked
 from remediator.runbook.expressions import Expression, ExpressionFailed, LabelMissing, Template
 from remediator.runbook.findings import Finding, Severity
 from remediator.runbook.lint import known
@@ -201,11 +202,9 @@ def labels_of(expression: Expression) -> set[str]:
     """Return the labels that an expression reads; `?` among them where it reads others as well."""
     if not expression.names & {"labels", "alert.labels"}:
         return set()
-    found = {read.name for read in labels_read(expression)}
-    text = re.sub(
-        r"\b(?:alert\s*\.\s*)?labels\s*(?:\.\s*\??\s*[\w`]|\[\s*\??\s*[\"'])", "", expression.text
-    )
-    return found | ({"?"} if re.search(r"\blabels\b", text) or not found else set())
+    reads = list(labels_read(expression))
+    mentioned = len(re.findall(r"\blabels\b", blanked(expression.text)))
+    return {read.name for read in reads} | ({"?"} if mentioned > len(reads) else set())
 
 
 def _alerts(subject: Subject, reads: set[str]) -> Iterator[dict[str, str] | None]:

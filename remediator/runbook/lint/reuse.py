@@ -55,12 +55,12 @@ def _reads(one: Part, step: str, output: str) -> bool:
     """Whether a document reads an output of a step, or all of them at once."""
     named = rf"steps\s*\.\s*`?{re.escape(step)}`?\s*\.\s*result"
     own = rf"{named}\s*(\.\s*\??\s*`?{re.escape(output)}\b|\[|(?!\s*\.))"
-    return any(re.search(own, text) for _, text in one.doc.texts())
+    return any(re.search(own, text) for _, text in one.texts)
 
 
 def long_list(part: Part) -> Iterator[Finding]:
     """How long a list may be is not said, so that a longer one ends the run."""
-    for path, value in part.doc.texts():
+    for path, value in part.texts:
         step = part.doc.value_at(path[:-1])
         if path[-1] == "for_each" and "${{" in value and "most" not in step:
             yield part.finding(

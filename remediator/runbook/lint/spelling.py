@@ -23,7 +23,7 @@ _MODELINE = "# yaml-language-server: $schema="
 
 def condition_in_braces(subject: Part) -> Iterator[Finding]:
     """A condition is an expression already."""
-    for path, text in subject.doc.texts():
+    for path, text in subject.texts:
         stripped = text.strip()
         if path[-1] != "if" or "with" in path:
             continue

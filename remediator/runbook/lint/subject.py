@@ -22,6 +22,8 @@ class Part:
         self.name: str = one.name
         self.frame: Frame = one.frame
         self.steps: Sequence[CompiledStep] = one.steps
+        self.texts: Sequence[tuple[Path, str]] = tuple(doc.texts())
+        """Every text of the document, with its path."""
 
     @property
     def changes(self) -> Sequence[CompiledStep]:

@@ -13,7 +13,7 @@ def unused_variable(subject: Part) -> Iterator[Finding]:
     """Nothing reads a variable."""
     for name in subject.frame.vars:
         pattern = re.compile(rf"\bvars\s*\.\s*`?{re.escape(name)}\b")
-        if not any(pattern.search(text) for _, text in subject.doc.texts()):
+        if not any(pattern.search(text) for _, text in subject.texts):
             yield subject.finding(
                 ("vars", name),
                 "unused-variable",
@@ -27,7 +27,7 @@ def unused_parameter(subject: Part) -> Iterator[Finding]:
     """Nothing reads a parameter, so whoever sets it changes nothing."""
     for name in subject.frame.declared:
         pattern = re.compile(rf"\bparams\s*\.\s*`?{re.escape(name)}\b")
-        if not any(pattern.search(text) for _, text in subject.doc.texts()):
+        if not any(pattern.search(text) for _, text in subject.texts):
             yield subject.finding(
                 ("parameters", name),
                 "unused-parameter",

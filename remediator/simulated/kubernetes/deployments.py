@@ -274,6 +274,8 @@ class _Rollout:
         scaled = 0
         for rs in old:  # those that serve nobody first
             broken = min(room - scaled, replicas_of(rs) - available_of(rs))
+            if broken < 0:
+                return False  # it was scaled down just now, and its status does not say so yet
             if broken > 0 and self._scale(rs, replicas_of(rs) - broken):
                 scaled += broken
         spare = sum(map(available_of, self._all)) - least

@@ -70,6 +70,17 @@ def test_a_rollout_never_has_more_pods_than_it_may_nor_fewer_in_service() -> Non
     assert world.status(DEPLOYMENTS, "api")["updatedReplicas"] == 10
 
 
+def test_a_stuck_release_that_is_scaled_in_keeps_what_serves() -> None:
+    spec = {"strategy": {"rollingUpdate": {"maxSurge": 3, "maxUnavailable": "50%"}}}
+    world = World(deployment("api", "shop", replicas=9, spec=spec))
+    note = {"metadata": {"annotations": {ANNOTATION: "image-missing"}}}
+    world.patch(DEPLOYMENTS, "api", {"spec": {"template": note}})
+    assert world.after(minutes=30).status(DEPLOYMENTS, "api")["availableReplicas"] == 5
+    world.patch(DEPLOYMENTS, "api", {"spec": {"replicas": 4}})
+    status = world.after(minutes=1).status(DEPLOYMENTS, "api")
+    assert (status["availableReplicas"], status["updatedReplicas"]) == (2, 4)
+
+
 def test_min_ready_seconds_count_before_a_pod_is_available() -> None:
     world = World(deployment("api", "shop", replicas=1, spec={"minReadySeconds": 20}))
     (first,) = world.ready()
