@@ -3,7 +3,6 @@
 No answer at all is a finding and not an error: that is what such a check is for.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
@@ -115,7 +114,7 @@ timeout: 3s
 
     async def probe(self, params: Params, ctx: Context) -> Result:
         """Ask once."""
-        began = time.monotonic()
+        began = ctx.monotonic()
         try:
             answer = await ctx.client(HttpClient).request(
                 params.method,
@@ -127,11 +126,11 @@ timeout: 3s
                 verify=not params.insecure_skip_verify,
             )
         except Unavailable as error:
-            output = _output(None, time.monotonic() - began, str(error))
+            output = _output(None, ctx.monotonic() - began, str(error))
             return Result(str(error), ok=False, changed=False, output=output)
         except ClientError as error:
             raise Permanent(str(error)) from None
-        elapsed_s = time.monotonic() - began
+        elapsed_s = ctx.monotonic() - began
         problem = judge(params, answer)
         message = problem or f"status {answer.status} in {elapsed_s:.2f}s, as expected"
         return Result(

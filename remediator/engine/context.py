@@ -37,6 +37,10 @@ class PluginContext:
         """Return the wall-clock time, aware, in UTC."""
         return self.clock.now()
 
+    def monotonic(self) -> float:
+        """Return seconds on a clock that nobody sets."""
+        return self.clock.monotonic()
+
     def client(self, kind: type[Client]) -> Client:
         """Return the daemon's client of this class.
 

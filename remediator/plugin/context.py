@@ -36,6 +36,10 @@ class Context(Protocol):
         """Return the wall-clock time, aware, in UTC."""
         ...
 
+    def monotonic(self) -> float:
+        """Return seconds on a clock that nobody sets, to measure how long something takes."""
+        ...
+
     def client(self, kind: type[Client]) -> Client:
         """Return the daemon's client of this class.
 

@@ -54,6 +54,10 @@ class Bench:
         """Let time pass."""
         self._now += span
 
+    def monotonic(self) -> float:
+        """The real one: real servers are asked."""
+        return time.monotonic()
+
     def client(self, kind: type[Client]) -> Client:
         """The client of this class that the bench was made with."""
         for client in self._clients:

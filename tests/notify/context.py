@@ -44,6 +44,10 @@ class GivenContext:
         """See `Context.now`."""
         return self.at
 
+    def monotonic(self) -> float:
+        """See `Context.monotonic`."""
+        return self.at.timestamp()
+
     def client(self, kind: type[Client]) -> Client:
         """See `Context.client`."""
         found = self.clients.get(kind)

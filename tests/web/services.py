@@ -435,6 +435,9 @@ class PluginContext:
     def now(self) -> datetime:
         return NOW
 
+    def monotonic(self) -> float:
+        return NOW.timestamp()
+
     def client(self, kind: type[Client]) -> Client:
         raise AssertionError(kind)
 
