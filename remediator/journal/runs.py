@@ -27,12 +27,15 @@ _INSERT = f"""
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
         $20, $21, $22, '[]')
 """  # noqa: S608 - constants
+# MATERIALIZED: PostgreSQL may look for the rows of a plain IN afresh for each row that it updates,
+# pass over those that it has updated, and so claim more than the limit.
 _CLAIM = f"""
-    UPDATE runs SET owner = $1, epoch = epoch + 1, started_us = COALESCE(started_us, $2)
-    WHERE id IN (
+    WITH due AS MATERIALIZED (
         SELECT id FROM runs WHERE owner IS NULL AND wake_us IS NOT NULL AND wake_us <= $2
         ORDER BY wake_us LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
     )
+    UPDATE runs SET owner = $1, epoch = epoch + 1, started_us = COALESCE(started_us, $2)
+    WHERE id IN (SELECT id FROM due)
     RETURNING {COLUMNS}
 """  # noqa: S608 - constants
 

@@ -452,3 +452,19 @@ def _deadlocks(postgres: Postgres, place: Place) -> str:
     return postgres.psql(
         "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", place.url
     )
+
+
+async def test_no_plan_of_the_database_claims_more_than_there_is_room_for(place: Place) -> None:
+    """With these off, PostgreSQL looks for the rows of a plain IN at each row that it updates."""
+    others = ("hashjoin", "mergejoin", "hashagg", "sort", "material")
+    off = "&".join(f"enable_{plan}=off" for plan in others)
+    steered = Place(f"{place.url}?{off}", place.postgres)
+    journal = await steered.open()
+    try:
+        await journal.register([RUNBOOK])
+        for _ in range(5):
+            await journal.start_run(make.start(trigger=Trigger.MANUAL), by="api:a", at=T0)
+        assert len(await journal.claim(at=T0, limit=2)) == 2
+        assert len(await journal.claim(at=T0, limit=9)) == 3
+    finally:
+        await steered.close()
