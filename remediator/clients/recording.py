@@ -44,11 +44,13 @@ class Tape:
         objects: Kubernetes objects as they were read last, by API version, kind, namespace, name.
         exchanges: HTTP requests, Prometheus's too.
         commands: those that were not started.
+        programs: those that the plans would start.
     """
 
     objects: dict[tuple[str, str, str, str], Object] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     commands: list[tuple[str, ...]] = field(default_factory=list)
+    programs: dict[str, None] = field(default_factory=dict)
 
     def see(self, found: Object) -> None:
         """Keep an object, or all of a list."""
@@ -171,6 +173,12 @@ class RecordedProcesses(NoProcesses):
         super().__init__(settings, ledger)
         self.host = HOST
         self._tape = tape
+
+    def check(self, program: str) -> None:
+        """See `NoProcesses.check`."""
+        super().check(program)
+        if len(self._tape.programs) < _MOST:
+            self._tape.programs[program] = None
 
     async def run(
         self,

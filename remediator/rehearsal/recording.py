@@ -19,6 +19,7 @@ from remediator.model.alerts import Alert, Notification
 from remediator.model.clock import to_minute
 from remediator.observe import masking
 from remediator.rehearsal import trimming, writing
+from remediator.simulated.answers import ANY_ARGUMENTS
 
 SETTLE = timedelta(seconds=10)
 """How long after a run may begin its plan is looked at."""
@@ -134,11 +135,15 @@ def world(recording: Recording) -> dict[str, Any]:
     answers = list(_answers(recording))
     if answers:
         found["http"] = answers
-    if tape.commands:
+    asked = {command[0] for command in tape.commands}
+    # What a plan would start must be in the world as well, else it can't be planned there.
+    to_start = [program for program in tape.programs if program not in asked]
+    if tape.commands or to_start:
         found["exec"] = [
             {"command": trimming.words(command), "exit": ASSUMED_EXIT, "stdout": ""}
             for command in tape.commands
-        ]
+        ] + [{"command": [program, ANY_ARGUMENTS], "exit": 0} for program in to_start]
+    if tape.commands:
         recording.doubts.append(
             f"No command was started: each is taken to end with {ASSUMED_EXIT}; write what it says."
         )

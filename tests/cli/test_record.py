@@ -245,6 +245,22 @@ def test_commands_are_not_started(fresh: Box) -> None:
     assert remediator("test", str(file)).returncode == 0
 
 
+def test_a_command_that_a_plan_would_start_can_be_planned_in_the_test(fresh: Box) -> None:
+    book = fresh.folder / "runbooks" / "plain.yaml"
+    book.write_text(
+        "name: plain\ndescription: Turn it.\nmatch: ['alertname=\"Turn\"']\nsteps:\n"
+        f"  - id: a\n    action: exec\n    with: {{command: [{fresh.folder}/switch, turn],"
+        " plan_text: turn it}\n",
+        encoding="utf-8",
+    )
+    alert = fresh.folder / "alert.json"
+    alert.write_text(json.dumps(notification("Turn", "lamp")), encoding="utf-8")
+    shown = remediator("record", str(alert), "--config", fresh.config)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    written = YAML(typ="safe").load(book.with_suffix(".test.yaml").read_text(encoding="utf-8"))
+    assert written["world"]["exec"] == [{"command": [f"{fresh.folder}/switch", "**"], "exit": 0}]
+
+
 def test_by_run_and_by_incident(fresh: Box) -> None:
     with serving(fresh):
         run = fresh.waiting("lamp")
