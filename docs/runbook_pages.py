@@ -29,9 +29,9 @@ _MADE = "Made from `{}` by `python docs/pages.py`; do not edit."
 _INTRO = """\
 {} runbooks for the alerts of kube-prometheus, of node-exporter and of common services. Each has a
 page, and a test beside it. They are conservative: most ask a person first, and all look whether the
-cause is the one that they cure. What may be set is in their `parameters`; copy one to change more.
-[The runbook language](../runbook-language.md) says what the keys mean, `remediator rbac` which
-rights all of them need."""
+cause is the one that they cure. What is yours to set are the defaults of their `parameters`; copy
+one to change more. [The runbook language](../runbook-language.md) says what the keys mean,
+`remediator rbac` which rights all of them need."""
 _MODES = {
     Mode.OBSERVE: "`observe`: it changes nothing; what it finds and would do is on record",
     Mode.APPROVE: "`approve`: a person says yes to the plan",
@@ -210,10 +210,14 @@ def _parameters(runbook: Runbook) -> Iterator[str]:
     yield _table(
         ("parameter", "type", "default", "meaning"),
         [
-            (f"`{name}`", spec.type.value, f"`{spec.default}`", _line(spec.description))
+            (f"`{name}`", spec.type.value, f"`{_default(spec.default)}`", _line(spec.description))
             for name, spec in runbook.parameters.items()
         ],
     )
+
+
+def _default(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _needs(runbook: Runbook) -> Iterator[str]:
