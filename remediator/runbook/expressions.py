@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -179,6 +179,10 @@ class Environment:
             raise ExpressionError(message, offset)
         checked = compiled.serialize()
         names = frozenset(name for name in self.variables if _reads(checked, name))
+        if not any(self.variables[name].name() in _OF_TIME for name in names):
+            # Kept apart from what it was checked in: an environment holds 150 KiB, and nearly
+            # every step has one of its own. Values of time are only taken by what declares them.
+            compiled = _plain_env().deserialize(checked)
         return Expression(text, kind, names, compiled)
 
     def _explain(self, text: str, error: str) -> ExpressionError:
@@ -228,9 +232,18 @@ def _close(name: str, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, sorted(known), n=1)
 
 
-@lru_cache(maxsize=512)
+_OF_TIME = frozenset({"TIMESTAMP", "DURATION"})
+
+
+@cache
+def _plain_env() -> Any:
+    """The one that compiled expressions are kept in; what they read is in them."""
+    return _env(())
+
+
+@lru_cache(maxsize=32)
 def _env(extra: tuple[tuple[str, str], ...]) -> Any:
-    # Every runbook has few distinct sets of variables, and an environment takes a millisecond.
+    # One takes a millisecond; a document comes back to the few of its own.
     return cel.NewEnv(
         variables={**FIXED, **{name: type_of(kind) for name, kind in extra}},
         extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_math.ExtMath()],

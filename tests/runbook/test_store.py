@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from remediator.cli import checking
 from remediator.plugin.registry import Registry
-from remediator.runbook import document
-from remediator.runbook.lint import Subject, lint
 from remediator.runbook.store import RunbookErrors, Watcher, load_folder
 
 GOOD = """\
@@ -19,9 +18,9 @@ steps: [{{id: a, action: http.check, with: {{url: "http://x"}}}}]
 
 def test_shipped_runbooks_load_and_are_clean(registry: Registry) -> None:
     loaded = load_folder([Path("runbooks")], registry).runbooks
-    assert len(loaded) >= 8
-    subjects = [Subject(one, document.parse(one.source, one.file)[0]) for one in loaded]
-    assert [str(finding) for finding in lint(subjects)] == []
+    assert len(loaded) >= 30
+    found = checking.check(checking.Wanted([Path("runbooks")]), registry).findings
+    assert [str(finding) for finding in found] == []
     assert {str(r.mode) for r in loaded} <= {"observe", "approve"}, "conservative by default"
     assert all(r.docs and r.owner for r in loaded)
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from remediator.runbook.findings import Finding, Severity
-from remediator.runbook.lint.subject import Part, templated
-from remediator.runbook.runbook import CompiledStep
+from remediator.runbook.lint.subject import Part, expressions_in
+from remediator.runbook.runbook import CompiledStep, Frame
 
 _COMMANDS = ("command", "check", "undo", "settle")
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh", "fish", "pwsh", "busybox"})
@@ -60,7 +60,7 @@ _KNOW_DASHES = frozenset(
 def templated_program(subject: Part) -> Iterator[Finding]:
     """The alert chooses which program is started."""
     for step, name, command in _commands(subject):
-        if templated(command[0]):
+        if _says(command[0], step.frame):
             yield subject.of_step(
                 step,
                 ("with", name, 0),
@@ -74,7 +74,7 @@ def templated_script(subject: Part) -> Iterator[Finding]:
     """An interpreter would run what the alert says."""
     for step, name, command in _commands(subject):
         for number in _scripts(command):
-            if templated(command[number]):
+            if _says(command[number], step.frame):
                 yield subject.of_step(
                     step,
                     ("with", name, number),
@@ -91,7 +91,7 @@ def templated_option(subject: Part) -> Iterator[Finding]:
             program = str(command[0]).rpartition("/")[2]
             if program not in _KNOW_DASHES or "--" in command[1:number]:
                 break
-            if not _may_be_option(argument):
+            if not _may_be_option(argument) or not _says(argument, step.frame):
                 continue
             before = command[number - 1]
             if number > 1 and isinstance(before, str) and before.startswith("-"):
@@ -105,6 +105,23 @@ def templated_option(subject: Part) -> Iterator[Finding]:
                 severity=Severity.INFO,
             )
             break
+
+
+def _says(value: object, frame: Frame) -> bool:
+    """Whether what stands there is what an alert says, and not what authors and operators wrote."""
+    for expression in expressions_in(value):
+        for name in expression.names:
+            head, _, rest = name.partition(".")
+            if head == "vars":
+                if _says(frame.vars.get(rest), frame):
+                    return True
+            elif head == "params":
+                # A runbook's own come from its author or a person; a fragment's from its user.
+                if frame.outer is not None and _says(frame.given.get(rest), frame.outer):
+                    return True
+            elif head not in ("run", "now"):
+                return True
+    return False
 
 
 def _may_be_option(argument: object) -> bool:

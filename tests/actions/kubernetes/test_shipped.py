@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from remediator.engine import guardrails
 from remediator.engine.guardrails import NO_HISTORY, Question
-from remediator.model.limits import Limits, Mode
+from remediator.model.limits import Mode
 from remediator.model.verdicts import Ruling
 from remediator.plugin import registry
-from remediator.plugin.action import Action
+from remediator.plugin.action import Action, Probe
 from remediator.runbook import policy_file, store
+from remediator.runbook.expressions import Template
+from remediator.runbook.runbook import Runbook, render
 from tests.actions.contract import Bench, params_of
 from tests.servers.kubernetes import ControlPlane
 
@@ -28,15 +29,48 @@ ROOT = Path(__file__).resolve().parents[3]
 OPERATIONS = registry.load(("remediator.actions.kubernetes",), third_party=False).operations
 
 
-def _read(path: Path) -> Any:
-    return YAML(typ="safe", pure=True).load(path.read_text())
+RUNBOOKS = store.load_folder([ROOT / "runbooks"], registry.load(third_party=False)).runbooks
+# What parameters are made of; labels are another matter, since names of what there is are put in.
+CONTEXT: dict[str, Any] = {
+    "alert": {
+        "labels": {},
+        "annotations": {},
+        "status": "firing",
+        "starts_at": "2026-01-05T10:00:00Z",
+        "generator_url": "",
+        "fingerprint": "1",
+    },
+    "group": {"labels": {}, "common_labels": {}, "common_annotations": {}, "receiver": ""},
+}
 
 
-def _changes(text: Mapping[str, Any]) -> Iterator[tuple[Action[Any], dict[str, Any]]]:
-    for step in text["steps"]:
-        operation = OPERATIONS.get(step["action"])
-        if isinstance(operation, Action):
-            yield operation, step["with"]
+def _changes(runbook: Runbook, names: Mapping[str, str]) -> Iterator[tuple[Action[Any], Any]]:
+    """Yield each action with its parameters, for the workloads that there are."""
+    now = datetime.now(UTC)
+    found = {"result": {"value": 12.0}, "plan": None, "ok": True, "skipped": False}
+    steps = {step.id: found for step in runbook.steps if isinstance(step.operation, Probe)}
+    for step in runbook.steps:
+        operation = OPERATIONS.get(step.operation.name)
+        if isinstance(operation, Action) and not _of_its_own(step.parameters):
+            values = runbook.scope(CONTEXT, run={}, now=now, steps=steps, at=step).values
+            yield (
+                operation,
+                {
+                    key: names[key] if key in names else render(value, values)
+                    for key, value in step.parameters.items()
+                },
+            )
+
+
+def _of_its_own(parameters: Mapping[str, Any]) -> bool:
+    """Whether it is about one workload that is known beforehand; its limits are made for that."""
+    named = [parameters.get(kind) for kind in ("deployment", "statefulset", "daemonset")]
+    return any(
+        name.startswith("params")
+        for one in named
+        if isinstance(one, Template)
+        for name in one.names
+    )
 
 
 @pytest.mark.parametrize("pods", [1, 3, 10])
@@ -56,19 +90,16 @@ async def test_a_shipped_runbook_can_be_used(
     }
     policy = policy_file.load(ROOT / "config/policy.yaml").policy
     judged = set()
-    for path in store.files([ROOT / "runbooks"]):
-        text = _read(path)
-        limits = Limits.model_validate(text.get("guardrails") or {})
-        for action, written in _changes(text):
-            params = {key: names.get(key, value) for key, value in written.items()}
+    for runbook in RUNBOOKS:
+        for action, params in _changes(runbook, names):
             plan = await action.plan(params_of(action, params), bench)
             question = Question(
                 plan=plan,
                 run_id="run",
                 sequence=0,
-                runbook=text["name"],
+                runbook=runbook.name,
                 mode=Mode.APPROVE,
-                limits=limits,
+                limits=runbook.limits,
                 policy=policy,
                 history=NO_HISTORY,
                 signal=None,
@@ -77,6 +108,6 @@ async def test_a_shipped_runbook_can_be_used(
                 now=datetime.now(UTC),
             )
             refused = [v for v in guardrails.judge(question) if v.ruling is not Ruling.ALLOW]
-            assert refused == [], f"{text['name']}, {plan}: {plan.impact}"
+            assert refused == [], f"{runbook.name}, {plan}: {plan.impact}"
             judged.add(action.name)
     assert judged == {name for name, found in OPERATIONS.items() if isinstance(found, Action)}

@@ -195,6 +195,19 @@ def test_templates_in_commands(command: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [("labels.x", ["templated-script"]), ("params.x", []), ("1 + 1", [])],
+)
+def test_what_the_author_wrote_is_no_word_of_the_alert(value: str, expected: list[str]) -> None:
+    step = (
+        "  - id: run\n    action: exec\n    with:\n      plan_text: x\n      undo: [/bin/true]\n"
+        '      command: [/bin/sh, -c, "echo ${{ vars.v }}${{ params.x }}"]'
+    )
+    given = ("parameters: {x: {default: y}}", f"vars: {{v: '${{{{ {value} }}}}'}}")
+    assert codes(runbook(steps(step), *given)) == expected
+
+
+@pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
         ('alertname="A"', 'alertname="B"', []),
