@@ -122,7 +122,11 @@ _LATER = (
         "map",
         "what an earlier probe found, or a `use` gave; see each probe above",
     ),
-    ("steps.ID.plan", "map", "what an earlier action planned: `summary`, `before`, `after`, …"),
+    (
+        "steps.ID.plan",
+        "map",
+        "what an earlier action planned: `summary`, `changes[0].after`, `target.name`, …",
+    ),
     ("steps.ID.ok", "bool", "whether an earlier step did what it should"),
 )
 

@@ -1,4 +1,4 @@
-"""Every recipe of the cookbook is clean under `remediator check`, and does what it says in a test."""
+"""Every recipe of the cookbook is clean under `remediator check`, and does what it says."""
 
 import re
 from pathlib import Path
