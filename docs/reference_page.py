@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from remediator.model.quantities import YamlSchema
 from remediator.plugin import registry as plugins
 from remediator.plugin.action import Action
 from remediator.rehearsal import schema as tests
@@ -203,7 +204,7 @@ def _operations() -> Iterator[str]:
         kind = "An action" if isinstance(one, Action) else "A probe"
         yield f"### {name}\n"
         yield f"{kind}. {one.summary}\n"
-        schema = one.Params.model_json_schema(by_alias=True)
+        schema = one.Params.model_json_schema(by_alias=True, schema_generator=YamlSchema)
         yield from _table(schema, schema.get("$defs", {}))
         output: Mapping[str, str] = getattr(one, "Output", {})
         if output:
@@ -279,6 +280,8 @@ def _type(one: _Schema, defs: _Schema) -> str:
     if "$ref" in one:
         target = defs[_named(one)]
         return "map" if target.get("type") == "object" else _type(target, defs)
+    if "enumDescriptions" in one:
+        return "the name of an action or a probe"
     if "enum" in one:
         return " or ".join(f"`{value}`" for value in one["enum"] if value is not None)
     if "const" in one:
@@ -308,7 +311,7 @@ def _type(one: _Schema, defs: _Schema) -> str:
 def _text(one: _Schema) -> str:
     pattern = str(one.get("pattern", ""))
     if "(ms|s|m|h|d|w)" in pattern:
-        return "duration"
+        return "rate" if "/" in pattern else "duration"
     if r"\$\{\{" in pattern:
         return "expression"
     return str(one.get("format", "text"))
