@@ -134,9 +134,10 @@ def _short(text: str) -> str:
 
 def summary(outcome: Outcome, took_s: float) -> Printed:
     """Return the last line."""
+    files = "file" if outcome.broken == 1 else "files"
     parts = [
         *([f"{outcome.failed} failed"] if outcome.failed else []),
-        *([f"{outcome.broken} files with faults"] if outcome.broken else []),
+        *([f"{outcome.broken} {files} with faults"] if outcome.broken else []),
         f"{outcome.passed} passed",
     ]
     if not outcome.failed and not outcome.broken and not outcome.passed:

@@ -84,7 +84,7 @@ def test_a_file_with_faults_fails_and_the_others_go_on(folder: Path) -> None:
     assert result.exit_code == 1
     assert "bad.test.yaml E\n" in result.output
     assert "bad.test.yaml:1:8: error: tests: " in result.output
-    assert "1 files with faults, 1 passed" in result.output
+    assert "1 file with faults, 1 passed" in result.output
 
 
 def test_a_runbook_without_a_test_is_named(folder: Path) -> None:
