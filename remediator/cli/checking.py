@@ -4,6 +4,7 @@
 be used keeps nothing else from being looked at.
 """
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,10 @@ def check(wanted: Wanted, registry: "Registry") -> Checked:
         comments, wrong = ignores.read(one.documents, catalogue.codes())
         said += comments
         findings += wrong
-    left, silenced = ignores.apply(list(dict.fromkeys(findings)), said)
+    beside: list[ignores.Ignore] = []
+    for one in loaded.beside:
+        beside += ignores.read(one.documents, catalogue.codes())[0]
+    left, silenced = ignores.apply(list(dict.fromkeys(findings)), said, beside)
     return Checked(files.count, len(runbooks), left, silenced)
 
 
@@ -125,6 +129,7 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
 
     found = _Files()
     configs = {path.resolve() for path in wanted.configs}
+    seen: set[Path] = set()
     for path in wanted.configs:
         found.count += 1
         one = _read(path, [])  # the settings' own reader says what is wrong
@@ -136,21 +141,24 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
         if path.is_file():
             found.named.append(path)
         tests, _ = rehearsed.find([path])
-        found.tests += tests
-        found.count += len(tests)
+        new = [test for test in tests if Path(os.path.abspath(test)) not in seen]
+        seen.update(Path(os.path.abspath(test)) for test in new)
+        found.tests += new
+        found.count += len(new)
         if not given and not tests:
             findings.append(_nothing(path))
         for file in given:
-            if file.resolve() in configs:
+            if file.resolve() in configs or (where := Path(os.path.abspath(file))) in seen:
                 continue
+            seen.add(where)
             one = _read(file, findings)
             if one is None:
                 found.count += 1
                 found.whole = False
                 continue
-            where = _kind(one, found)
-            if where is not None:
-                where.append(one)
+            kind = _kind(one, found)
+            if kind is not None:
+                kind.append(one)
                 found.count += 1
     return found
 
@@ -230,6 +238,8 @@ class _Loaded:
 
     subjects: list["Subject"] = field(default_factory=list)
     fragments: list["Part"] = field(default_factory=list)
+    beside: list[_File] = field(default_factory=list)
+    """Files that nobody named, of which something is used."""
 
 
 def _compiled(
@@ -263,11 +273,12 @@ def _compiled(
             policy_resource.rules_in(doc)
         except RunbookErrors as error:
             findings += error.findings
-    documents += _used_elsewhere(files, documents)
+    beside, used = _used_elsewhere(files, documents)
+    documents += used
     made, faults = compiler.compile_each(documents, registry, whole=files.whole)
     findings += faults
     at = {(doc.file, doc.first_line): doc for doc in documents}
-    found = _Loaded()
+    found = _Loaded(beside=beside)
     for runbook in made.runbooks:
         doc = at[(runbook.file, runbook.line)]
         if not runbook.namespace:
@@ -288,18 +299,24 @@ def _compiled(
     return found
 
 
-def _used_elsewhere(files: _Files, documents: Sequence["Document"]) -> Sequence["Document"]:
-    """Return what runbooks that were named one by one use of the files beside them."""
+def _used_elsewhere(
+    files: _Files, documents: Sequence["Document"]
+) -> tuple[list[_File], Sequence["Document"]]:
+    """Return what runbooks that were named one by one use of the files beside them: the files, and
+    the documents."""
     from remediator.runbook import store, uses  # noqa: PLC0415 - keeps --help quick
 
     given = {one.path.resolve() for one in files.runbooks}
     folders = {path.parent for path in files.named if any("use:" in d.source for d in documents)}
-    beside: list[Document] = []
+    beside: dict[Path, _File] = {}
     for file in (file for folder in sorted(folders) for file in store.files([folder])):
-        if file.resolve() not in given:
+        if (where := file.resolve()) not in given and where not in beside:
             one = _read(file, [])
-            beside += one.documents if one is not None else ()
-    return uses.wanted(documents, beside)
+            if one is not None:
+                beside[where] = one
+    used = uses.wanted(documents, [doc for one in beside.values() for doc in one.documents])
+    names = {doc.file for doc in used}
+    return [one for one in beside.values() if str(one.path) in names], used
 
 
 def _tests(files: _Files, registry: "Registry") -> Iterator["Finding"]:

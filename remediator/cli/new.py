@@ -86,6 +86,8 @@ def command(
     else:
         raise click.UsageError("name an alert, or say where it is: --rules, --from, --incident")
     chosen = name or beginning.name_of(known.alertname)
+    if not beginning.is_name(chosen):
+        raise Failure(f"{chosen!r} is no name for a runbook; use a-z, 0-9 and -")
     book, test = to / f"{chosen}.yaml", to / f"{chosen}.test.yaml"
     for file in (book, test):
         if file.exists() and not force:

@@ -131,14 +131,17 @@ def state(note: Note, view: RunView) -> str:
 
 def worth_a_message(note: Note, view: RunView) -> bool:
     """Whether a channel that can't edit what it said should say this: questions, escalations, ends,
-    and not each step on the way."""
+    and not each step on the way.
+
+    A note is told some time after it was written, and by then the run may have gone on: a note of
+    what came before an end has other words than the end's, which has a note of its own.
+    """
     if note.kind in (NoteKind.APPROVAL, NoteKind.ESCALATION, NoteKind.ACKNOWLEDGED):
         return True
     if note.kind is NoteKind.CLEARED:
         return True
-    return note.kind is NoteKind.STATE and (
-        view.run.state.ended or view.run.state is RunState.INTERRUPTED
-    )
+    rests = view.run.state.ended or view.run.state is RunState.INTERRUPTED
+    return note.kind is NoteKind.STATE and rests and note.text == view.run.message
 
 
 def repeats(note: Note, ref: JSONObject | None) -> bool:

@@ -21,6 +21,7 @@ _EXAMPLES = {"namespace": "shop", "pod": "api-0", "severity": "warning"}
 _POD_OF_DEPLOYMENT = re.compile(r"(.+)-[a-z0-9]{6,10}-[a-z0-9]{5}")
 _LONGEST_DESCRIPTION = 300
 _LONGEST_NAME = 63
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _VERIFY = timedelta(minutes=10)
 
 
@@ -71,6 +72,11 @@ def name_of(alertname: str) -> str:
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3-\2\4", alertname)
     cut = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:_LONGEST_NAME].strip("-")
     return cut or "new-runbook"
+
+
+def is_name(text: str) -> bool:
+    """Whether a runbook may be called so."""
+    return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None
 
 
 def runbook(known: Known, name: Name, schema: str) -> str:
@@ -130,7 +136,7 @@ def _proposal(known: Known) -> _Proposal:
             return _restart(known, label, kind)
     if {"namespace", "pod"} <= known.labels:
         return _replace_pod(known)
-    query = f'ALERTS{{alertname="{known.alertname}",alertstate="firing"}}'
+    query = f'ALERTS{{alertname={_quoted(known.alertname)},alertstate="firing"}}'
     look = {"id": "firing", "action": "prometheus.query", "with": {"query": f"count({query})"}}
     series = {"series": query, "values": "1x10"}
     world = {"prometheus": {"interval": "1m", "series": [series]}}
@@ -204,10 +210,16 @@ def _object(
 
 
 def _matchers(known: Known, needs: Sequence[str]) -> str:
-    lines = [f'alertname="{known.alertname}"']
+    lines = [f"alertname={_quoted(known.alertname)}"]
     lines += ['namespace!~"kube-.*"'] if "namespace" in known.labels else []
     lines += [f'{label}!=""' for label in needs]
     return ", ".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes, as matchers and PromQL write it alike."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _comments(known: Known) -> list[str]:

@@ -6,7 +6,7 @@ escalations and ends. Called by the real announcer; `play` reads what they kept.
 
 from remediator.model.canonical import JSONObject
 from remediator.model.storms import Storm
-from remediator.model.views import Note, NoteKind, RunView
+from remediator.model.views import Note, RunView
 from remediator.plugin import telling
 from remediator.plugin.context import Context
 from remediator.plugin.notifier import Notifier
@@ -30,8 +30,6 @@ class Teller(Notifier):
         """Keep a note, where it is worth a message."""
         if not telling.worth_a_message(note, view) or telling.repeats(note, ref):
             return ref or {}
-        if note.kind is NoteKind.STATE and note.text != view.run.message:
-            return ref or {}  # no time passed: the run is further on, and the next note says so
         told = telling.told(note, view)
         words = telling.state(note, view)
         said = told.text.removeprefix(f"{words}: ")

@@ -307,3 +307,31 @@ def test_a_manifest_gets_no_modeline_of_a_file(folder: Path) -> None:
     (told,) = found(folder, b=runbook(name="b", steps="steps: [{id: a, action: http.check, "
                                       "with: {url: 'http://x'}}]\n"))  # fmt: skip
     assert told.code == "no-modeline"
+
+
+def test_a_comment_holds_where_the_fragment_is_only_used(tmp_path: Path) -> None:
+    fragment = """\
+name: {name}
+description: Remove a lock.
+steps:
+  - id: clear
+    action: exec
+    # remediator: ignore no-way-back the lock is made anew
+    with: {{command: [/bin/rm, -f, /tmp/lock], plan_text: remove the lock}}
+"""
+    both = fragment.format(name="clears") + "---\n" + fragment.format(name="nobody-uses-it")
+    (tmp_path / "fragments.yaml").write_text(both)
+    book = tmp_path / "one.yaml"
+    book.write_text(runbook("steps: [{id: a, use: clears}]"))
+    alone = checking.check(checking.Wanted([book]), REGISTRY)
+    assert alone.findings == [], "nor is it said that the other comment silences nothing"
+    assert [one.finding.code for one in alone.silenced] == ["no-way-back"]
+
+
+def test_a_file_that_is_named_twice_is_looked_at_once(folder: Path) -> None:
+    book, test = folder / "one.yaml", folder / "one.test.yaml"
+    book.write_text(runbook())
+    test.write_text("tests: [{name: quiet, timeline: [], expect: [{at: 1m, runs: []}]}]")
+    paths = [folder, book, test, folder / ".." / folder.name / "one.yaml"]
+    checked = checking.check(checking.Wanted(paths), REGISTRY)
+    assert (checked.findings, checked.files, checked.runbooks) == ([], 2, 1)

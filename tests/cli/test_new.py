@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from remediator.model import matchers
 from tests.cli.commands import ROOT, Box, done, refused, remediator, serving
 
 RULES = """\
@@ -137,6 +138,27 @@ def test_nothing_is_written_over(rules: Path, tmp_path: Path) -> None:
     assert book.read_text() == "mine"
     done(remediator(*words, "--force"))
     assert book.read_text() != "mine"
+
+
+def test_a_name_is_no_path(rules: Path, tmp_path: Path) -> None:
+    to = tmp_path / "books"
+    told = refused(
+        remediator(
+            "new", "ApiErrors", "--rules", str(rules), "--to", str(to), "--name", "../elsewhere"
+        )
+    )
+    assert "'../elsewhere' is no name for a runbook" in told
+    assert not list(tmp_path.glob("elsewhere*")), "nothing is written outside the folder"
+    assert not to.exists()
+
+
+def test_whatever_an_alert_is_called_it_stays_one_matcher(tmp_path: Path) -> None:
+    alert = tmp_path / "alert.json"
+    odd = 'Odd", namespace=~".*\n\\'
+    alert.write_text(json.dumps({"labels": {"alertname": odd}, "startsAt": "2026-01-05T10:00:00Z"}))
+    book, _ = made("--from", alert, to=tmp_path / "books", name="odd-namespace")
+    (line,) = book["match"]
+    assert [one.name for one in matchers.parse(line)] == ["alertname"]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,13 @@ def test_what_is_worth_a_message_and_what_closes(
     assert telling.closes(note(kind), view) is closes
 
 
+def test_a_note_of_what_came_before_the_end_is_not_told_as_the_end() -> None:
+    view = views.view(RunState.FAILED, run={"message": "it did not help; nothing was taken back"})
+    before, end = note(text="it did not help"), note(text=view.run.message)
+    assert not telling.worth_a_message(before, view), "the run was undoing when it was written"
+    assert telling.worth_a_message(end, view)
+
+
 def test_a_long_word_takes_no_long_time() -> None:
     began = time.process_time()
     assert telling.cut("v" * 200_000, 50).startswith("vvv")

@@ -21,6 +21,7 @@ from remediator.model.views import Note, NoteKind, RunView
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 APPROVAL_ID = "0paque-approval-id"
 RUN_ID = "01kat8w2m4zq5rxhv7c3ne9dfg"
+MESSAGE = "deployment shop/api: replicas 4 → 6"
 
 
 def plan(**changes: Any) -> Plan:
@@ -96,7 +97,7 @@ def view(
         trigger=Trigger.FIRING,
         state=state,
         reason=Reason.MODE_APPROVE,
-        message="deployment shop/api: replicas 4 → 6",
+        message=MESSAGE,
         target="deployment shop/api",
         context={},
         epoch=1,
@@ -149,6 +150,6 @@ def approved(state: RunState = RunState.APPLYING, **changes: Any) -> RunView:
     )
 
 
-def note(kind: NoteKind = NoteKind.STATE, text: str = "it went on", **changes: Any) -> Note:
-    """Return a note of now."""
+def note(kind: NoteKind = NoteKind.STATE, text: str = MESSAGE, **changes: Any) -> Note:
+    """Return a note of now; of a state, it is the note of the state in which the run is."""
     return replace(Note(kind, RUN_ID, text, T0), **changes)

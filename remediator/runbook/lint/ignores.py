@@ -123,17 +123,21 @@ def _lines(doc: Document, at: int, line: int) -> tuple[int, int]:
 
 
 def apply(
-    findings: Sequence[Finding], ignores: Sequence[Ignore]
+    findings: Sequence[Finding], ignores: Sequence[Ignore], beside: Sequence[Ignore] = ()
 ) -> tuple[list[Finding], list[Silenced]]:
     """Return what is left to be said, and what is silenced.
 
     Among what is left are the comments that silence nothing.
+
+    Args:
+        beside: comments of files that are not looked at themselves: something in them is used, and
+            the rest may be what such a comment is for.
     """
     used: set[Ignore] = set()
     left: list[Finding] = []
     silenced: list[Silenced] = []
     by_code: dict[tuple[str, str], list[Ignore]] = {}
-    for one in ignores:
+    for one in (*ignores, *beside):
         by_code.setdefault((one.file, one.code), []).append(one)
     for finding in findings:
         fitting = [
