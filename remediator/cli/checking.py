@@ -4,7 +4,6 @@
 be used keeps nothing else from being looked at.
 """
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,14 +140,14 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
         if path.is_file():
             found.named.append(path)
         tests, _ = rehearsed.find([path])
-        new = [test for test in tests if Path(os.path.abspath(test)) not in seen]
-        seen.update(Path(os.path.abspath(test)) for test in new)
+        new = [test for test in tests if _place(test) not in seen]
+        seen.update(_place(test) for test in new)
         found.tests += new
         found.count += len(new)
         if not given and not tests:
             findings.append(_nothing(path))
         for file in given:
-            if file.resolve() in configs or (where := Path(os.path.abspath(file))) in seen:
+            if file.resolve() in configs or (where := _place(file)) in seen:
                 continue
             seen.add(where)
             one = _read(file, findings)
@@ -161,6 +160,11 @@ def _sorted(wanted: Wanted, findings: list["Finding"]) -> _Files:
                 kind.append(one)
                 found.count += 1
     return found
+
+
+def _place(file: Path) -> Path:
+    """Return what is the same for each way to write one file; a link is a file of its own."""
+    return file.parent.resolve() / file.name
 
 
 def _read(path: Path, findings: list["Finding"]) -> _File | None:
