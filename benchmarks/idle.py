@@ -17,7 +17,11 @@ _SETTLE_S = 5.0
 def idle(bench: Bench) -> Measured:
     """What it holds and uses when nothing happens, and how long it takes to be ready."""
     rounds, look_s = bench.size(5, 1), bench.size(30, 1)
-    runbooks = {file.stem: file.read_text() for file in sorted(_ROOT.glob("runbooks/*.yaml"))}
+    runbooks = {
+        file.stem: file.read_text()
+        for file in sorted(_ROOT.glob("runbooks/**/*.yaml"))
+        if not file.name.endswith(".test.yaml")
+    }
     starts, memory, cpu = [], [], []
     with closing(Daemon(bench.folder / "daemon", runbooks)) as daemon:
         for number in range(rounds):

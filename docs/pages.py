@@ -1,5 +1,6 @@
 """Writes what is made from the code: `python docs/pages.py` writes docs/settings.md,
-docs/findings.md, deploy/crds, and docs/runbooks (of which `runbook_pages` says what stands there).
+docs/findings.md, deploy/crds, docs/runbook-reference.md (of which `reference_page` says what stands
+there), and docs/runbooks (`runbook_pages`).
 
 A test compares what it would write with what is there.
 """
@@ -114,8 +115,20 @@ def write_runbooks() -> None:
     print(f"wrote {len(pages)} pages in docs/runbooks")
 
 
+def reference_page() -> str:
+    """Return docs/runbook-reference.md."""
+    import reference_page as reference  # noqa: PLC0415 - beside this file, which tests load by its path
+
+    return reference.page()
+
+
 if __name__ == "__main__":
-    for name, text in {"settings.md": settings_page(), "findings.md": catalogue.page()}.items():
+    pages = {
+        "settings.md": settings_page(),
+        "findings.md": catalogue.page(),
+        "runbook-reference.md": reference_page(),
+    }
+    for name, text in pages.items():
         (Path(__file__).parent / name).write_text(text, encoding="utf-8")
         print(f"wrote {name}")
     folder = Path(__file__).parents[1] / "deploy" / "crds"

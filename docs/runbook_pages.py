@@ -21,7 +21,7 @@ from remediator.rehearsal import files, report
 from remediator.rehearsal.files import Rehearsal
 from remediator.rehearsal.play import play
 from remediator.runbook import store
-from remediator.runbook.runbook import CompiledStep, Runbook
+from remediator.runbook.runbook import CompiledStep, Fragment, Runbook
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "runbooks"
@@ -29,9 +29,9 @@ _MADE = "Made from `{}` by `python docs/pages.py`; do not edit."
 _INTRO = """\
 {} runbooks for the alerts of kube-prometheus, of node-exporter and of common services. Each has a
 page, and a test beside it. They are conservative: most ask a person first, and all look whether the
-cause is the one that they cure. What may be set is in their `parameters`; copy one to change more.
-[The runbook language](../runbook-language.md) says what the keys mean, `remediator rbac` which
-rights all of them need."""
+cause is the one that they cure. What is yours to set are the defaults of their `parameters`; copy
+one to change more. [The runbook language](../runbook-language.md) says what the keys mean,
+`remediator rbac` which rights all of them need."""
 _MODES = {
     Mode.OBSERVE: "`observe`: it changes nothing; what it finds and would do is on record",
     Mode.APPROVE: "`approve`: a person says yes to the plan",
@@ -44,6 +44,7 @@ class Shipped:
     """The runbooks of the library, and what is needed to tell of them."""
 
     runbooks: tuple[Runbook, ...]
+    fragments: tuple[Fragment, ...]
     registry: Registry
     nearby: files.Nearby
 
@@ -52,9 +53,10 @@ def shipped() -> Shipped:
     """Return every runbook in runbooks/, by name."""
     registry = plugins.load(third_party=False)
     folder = ROOT / "runbooks"
-    found = store.load_folder([folder], registry).runbooks
-    ordered = tuple(sorted(found, key=lambda one: one.name))
-    return Shipped(ordered, registry, files.Nearby([folder]))
+    found = store.load_folder([folder], registry)
+    runbooks = tuple(sorted(found.runbooks, key=lambda one: one.name))
+    fragments = tuple(sorted(found.fragments, key=lambda one: one.name))
+    return Shipped(runbooks, fragments, registry, files.Nearby([folder]))
 
 
 def page(runbook: Runbook, library: Shipped) -> str:
@@ -76,6 +78,7 @@ def page(runbook: Runbook, library: Shipped) -> str:
         _table(("", ""), _facts(runbook)),
         "## Steps",
         "\n".join(_steps(runbook)),
+        _used(runbook, library),
         *_parameters(runbook),
         "## What it needs",
         "\n".join(_needs(runbook)),
@@ -86,33 +89,25 @@ def page(runbook: Runbook, library: Shipped) -> str:
 
 def index(library: Shipped) -> str:
     """Return docs/runbooks/README.md: which runbook is for which alert."""
-    rows = sorted(
+    alerts = sorted(
         ((name, one) for one in library.runbooks for name in _alerts(one)),
         key=lambda row: (row[0].lower(), row[1].name),
     )
-    return (
-        "\n\n".join(
-            [
-                "# Runbooks",
-                _MADE.format("runbooks/"),
-                _INTRO.format(len(library.runbooks)),
-                "## By alert",
-                _table(
-                    ("alert", "runbook", "mode", "does"),
-                    [
-                        (
-                            f"`{name}`",
-                            f"[{one.name}]({one.name}.md)",
-                            one.mode.value,
-                            one.description,
-                        )
-                        for name, one in rows
-                    ],
-                ),
-            ]
-        )
-        + "\n"
-    )
+    rows = [
+        (f"`{name}`", f"[{one.name}]({one.name}.md)", one.mode.value, one.description)
+        for name, one in alerts
+    ]
+    shared = [(f"[{one.name}]({_file(one)})", one.description) for one in library.fragments]
+    parts = [
+        "# Runbooks",
+        _MADE.format("runbooks/"),
+        _INTRO.format(len(library.runbooks)),
+        "## By alert",
+        _table(("alert", "runbook", "mode", "does"), rows),
+        "## What they share",
+        _table(("fragment", "does"), shared),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _alerts(runbook: Runbook) -> Iterator[str]:
@@ -193,6 +188,16 @@ def _steps(runbook: Runbook) -> Iterator[str]:
         yield f"{number}. `{step.id}` {does}: `{step.operation.name}`{when}{lane}"
 
 
+def _used(runbook: Runbook, library: Shipped) -> str:
+    """Say where the steps stand that it shares with others."""
+    links = [f"[{one.name}]({_file(one)})" for one in library.fragments if one.name in runbook.uses]
+    return f"It uses {', '.join(links)}." if links else ""
+
+
+def _file(fragment: Fragment) -> str:
+    return f"../../{Path(fragment.file).resolve().relative_to(ROOT).as_posix()}"
+
+
 def _written(steps: Sequence[CompiledStep]) -> Iterator[CompiledStep]:
     """Yield the steps, of a `for_each` those of its first lane."""
     return (s for s in steps if s.block is None or s.block.items is None or s.lane == 0)
@@ -205,10 +210,14 @@ def _parameters(runbook: Runbook) -> Iterator[str]:
     yield _table(
         ("parameter", "type", "default", "meaning"),
         [
-            (f"`{name}`", spec.type.value, f"`{spec.default}`", _line(spec.description))
+            (f"`{name}`", spec.type.value, f"`{_default(spec.default)}`", _line(spec.description))
             for name, spec in runbook.parameters.items()
         ],
     )
+
+
+def _default(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _needs(runbook: Runbook) -> Iterator[str]:

@@ -339,6 +339,7 @@ def _tests(files: _Files, registry: "Registry") -> Iterator["Finding"]:
 def _modelines(subjects: Sequence["Part"]) -> Iterator["Finding"]:
     from remediator.runbook.lint import spelling  # noqa: PLC0415 - keeps --help quick
 
-    docs = {subject.doc.file: subject.doc for subject in reversed(subjects)}
+    # A manifest has the schema of its custom resource; only those have a namespace in the name.
+    docs = {one.doc.file: one.doc for one in reversed(subjects) if "/" not in one.name}
     for file, doc in docs.items():
         yield from spelling.no_modeline(doc, spelling.schema_for(Path(file)))

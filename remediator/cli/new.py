@@ -71,6 +71,10 @@ def command(
     from remediator.cli import runbook_files  # noqa: PLC0415 - keeps --help quick
     from remediator.rehearsal import beginning  # noqa: PLC0415
 
+    if alertname and (Path(alertname).is_file() or alertname.endswith((".yaml", ".yml", ".json"))):
+        raise click.UsageError(
+            f"{alertname} is a file: give rules with --rules {alertname}, an alert with --from"
+        )
     if sum(map(bool, (alert, incident, run))) > 1:
         raise click.UsageError("give one of --from, --incident and --run")
     if offline and not (run or incident):

@@ -50,6 +50,16 @@ def is_manifest(value: Any, kind: str | None = None) -> bool:
     return str(value.get("apiVersion", "")).startswith(f"{GROUP}/")
 
 
+def is_foreign(value: Any) -> bool:
+    """Whether a document is plainly something else, as a repository's folder may hold beside its
+    runbooks: a manifest of another API, or a file of Prometheus's rules."""
+    if not isinstance(value, Mapping) or {"steps", "match"} & value.keys():
+        return False
+    if {"apiVersion", "kind"} <= value.keys():
+        return not is_manifest(value)
+    return isinstance(value.get("groups"), list)
+
+
 def text_of(kind: str, home: Home, spec: Any) -> str:
     """Return a resource as YAML: what it was told, and nothing of what the API server adds."""
     value = {

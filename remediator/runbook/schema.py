@@ -267,7 +267,10 @@ class FragmentSpec(Frozen):
     """What is done, in order."""
     outputs: Annotated[
         Mapping[VarName, Any],
-        Field(max_length=MOST_NAMES, examples=[{"replicas": "${{ steps.scale.plan.after }}"}]),
+        Field(
+            max_length=MOST_NAMES,
+            examples=[{"replicas": "${{ steps.scale.plan.changes[0].after }}"}],
+        ),
     ] = Field(default_factory=dict)
     """What it gives: steps.<id>.result of the step that uses it, and of a run what stays on
     record."""

@@ -64,7 +64,10 @@ def _of_policy(doc: Document, *, allowed: bool) -> Sequence[Finding]:
 
 
 def read_folder(paths: Sequence[Path]) -> tuple[list[Document], list[Finding]]:
-    """Read every document of these folders and files, and what can't be read as YAML."""
+    """Read every document of these folders and files, and what can't be read as YAML.
+
+    What is plainly no runbook (`manifests.is_foreign`) is passed over.
+    """
     findings: list[Finding] = [
         _fault(path, "missing", "there is no such file or folder")
         for path in paths
@@ -73,7 +76,8 @@ def read_folder(paths: Sequence[Path]) -> tuple[list[Document], list[Finding]]:
     found: list[Document] = []
     for file in files(paths):
         try:
-            found += document.parse(document.text_of(file), str(file))
+            read = document.parse(document.text_of(file), str(file))
+            found += [one for one in read if not manifests.is_foreign(one.value)]
         except document.Unreadable as error:
             findings.append(_fault(file, "unreadable", f"cannot be read: {error}"))
         except RunbookErrors as error:

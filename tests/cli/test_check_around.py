@@ -295,6 +295,20 @@ def test_a_lane_is_told_of_once(folder: Path) -> None:
     assert sorted(said) == ["no-way-back", "templated-script"]
 
 
+def test_a_manifest_gets_no_modeline_of_a_file(folder: Path) -> None:
+    schema = folder.parent / "config/runbook.schema.json"
+    schema.parent.mkdir()
+    schema.write_text("{}")
+    body = runbook("description: d").replace("name: example\n", "").replace("\n", "\n  ")
+    head = (
+        "apiVersion: remediator.dev/v1alpha1\nkind: Runbook\nmetadata: {name: a, namespace: shop}\n"
+    )
+    assert found(folder, a=f"{head}spec:\n  {body}") == []
+    (told,) = found(folder, b=runbook(name="b", steps="steps: [{id: a, action: http.check, "
+                                      "with: {url: 'http://x'}}]\n"))  # fmt: skip
+    assert told.code == "no-modeline"
+
+
 def test_a_comment_holds_where_the_fragment_is_only_used(tmp_path: Path) -> None:
     fragment = """\
 name: {name}

@@ -180,3 +180,9 @@ def test_an_alert_without_a_name(tmp_path: Path) -> None:
     alert = tmp_path / "alert.json"
     alert.write_text('{"labels": {"a": "b"}}')
     assert "no alertname" in refused(remediator("new", "--from", str(alert), "--to", str(tmp_path)))
+
+
+def test_a_file_in_place_of_a_name(rules: Path) -> None:
+    ran = remediator("new", str(rules))
+    assert ran.returncode == 2
+    assert f"--rules {rules}" in ran.stderr

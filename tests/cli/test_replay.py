@@ -225,7 +225,7 @@ def versioned(fresh: Box) -> Box:
     _git(fresh.folder, "commit", "-q", "-m", "before")
     _git(fresh.folder, "tag", "before")
     _edit(runbooks / "acts-alone.yaml", "mode: auto", "mode: approve")
-    _edit(runbooks / "only-looks.yaml", "off → on", "off → bright")
+    _edit(runbooks / "only-looks.yaml", 'default: "on"', 'default: "bright"')
     (runbooks / "asks-first.yaml").rename(runbooks / "new.yaml")
     _edit(runbooks / "new.yaml", "name: asks-first", "name: new")
     return fresh

@@ -340,7 +340,8 @@ def test_check_finds_the_faults_of_a_policy(tmp_path: Path) -> None:
     for arguments in ((str(box.folder / "policy.yaml"),), ("--config", box.config)):
         checked = remediator("check", *arguments)
         assert checked.returncode == 1
-        finding, summary = checked.stdout.splitlines()
+        finding, page, summary = checked.stdout.splitlines()
+        assert page.startswith("docs/findings.md#unknown-key")
         assert finding == (
             f'{box.folder}/policy.yaml:3:1: error: unknown key "coldown";'
             ' did you mean "cooldown"? [unknown-key]'

@@ -39,6 +39,16 @@ def test_every_document_and_folder_is_read_and_tests_are_passed_over(
     assert loaded[1].line == 6
 
 
+def test_what_is_plainly_something_else_is_passed_over(tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.format(name="a"))
+    (tmp_path / "rules.yaml").write_text("groups: [{name: g, rules: []}]\n")
+    (tmp_path / "shop.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    assert [r.name for r in load_folder([tmp_path], registry).runbooks] == ["a"]
+    (tmp_path / "broken.yaml").write_text("nme: a\n")
+    with pytest.raises(RunbookErrors, match="nme"):
+        load_folder([tmp_path], registry)
+
+
 def test_one_bad_file_refuses_the_set_and_every_fault_is_told(
     tmp_path: Path, registry: Registry
 ) -> None:
