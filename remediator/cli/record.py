@@ -113,7 +113,7 @@ def command(
 
 def _recorded(wanted: Wanted, settings: "Settings") -> bool:
     """Record, write and play; returns whether the test passes."""
-    from remediator.cli import runbook_files  # noqa: PLC0415 - keeps --help quick
+    from remediator.cli import runbook_files, show  # noqa: PLC0415 - keeps --help quick
     from remediator.rehearsal import recording as recordings  # noqa: PLC0415
 
     registry = runbook_files.registry()
@@ -127,12 +127,13 @@ def _recorded(wanted: Wanted, settings: "Settings") -> bool:
     if raw is not None:
         click.echo(f"wrote {raw}")
     for doubt in recording.doubts:
-        click.echo(f"remediator: {doubt}", err=True)
+        click.echo(show.clean(f"remediator: {doubt}"), err=True)
     return _played(file, registry)
 
 
 def _played(file: Path, registry: "Registry") -> bool:
     from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
+    from remediator.observe import masking  # noqa: PLC0415
     from remediator.rehearsal import report, suite  # noqa: PLC0415
 
     outcome = suite.run([file], registry)
@@ -141,7 +142,8 @@ def _played(file: Path, registry: "Registry") -> bool:
         return True
     click.echo("remediator: it does not pass yet; the simulation finds something else:", err=True)
     for line in report.failures(outcome):
-        click.echo(show.clean(line.text), err=True)
+        # What the runbook asked for, and the world does not know, is quoted as it was asked for.
+        click.echo(show.clean(masking.text(line.text)), err=True)
     return False
 
 

@@ -261,6 +261,22 @@ def test_a_command_that_a_plan_would_start_can_be_planned_in_the_test(fresh: Box
     assert written["world"]["exec"] == [{"command": [f"{fresh.folder}/switch", "**"], "exit": 0}]
 
 
+def test_what_does_not_pass_tells_no_secret(fresh: Box) -> None:
+    book = fresh.folder / "runbooks" / "asks.yaml"
+    book.write_text(
+        "name: asks\ndescription: Look.\nmatch: ['alertname=\"Look\"']\nsteps:\n  - id: a\n"
+        "    action: http.check\n    with: {url: 'http://127.0.0.1:9/x?api_key=qqqqwwwweeee9999'}\n",
+        encoding="utf-8",
+    )
+    alert = fresh.folder / "alert.json"
+    alert.write_text(json.dumps(notification("Look", "lamp")), encoding="utf-8")
+    shown = remediator("record", str(alert), "--config", fresh.config)
+    assert shown.returncode == 1
+    assert "does not pass yet" in shown.stderr
+    assert "api_key=***" in shown.stderr
+    assert "qqqqwwwweeee9999" not in shown.stdout + shown.stderr
+
+
 def test_by_run_and_by_incident(fresh: Box) -> None:
     with serving(fresh):
         run = fresh.waiting("lamp")
