@@ -76,6 +76,7 @@ def command(
     changed and nobody is asked anywhere. Exit code 0: all passed, 1: something did not, 2: usage.
     """
     from remediator.cli import runbook_files, show  # noqa: PLC0415 - keeps --help quick
+    from remediator.observe import masking  # noqa: PLC0415
     from remediator.rehearsal import report, suite  # noqa: PLC0415
 
     began = time.perf_counter()
@@ -91,7 +92,7 @@ def command(
         _write(junit, outcome, took_s)
     low = [one for one in outcome.coverage if fail_under is not None and one.percent < fail_under]
     if output == "json":
-        show.as_json(report.to_json(outcome, took_s))
+        show.as_json(masking.document(report.to_json(outcome, took_s)))
     else:
         _print(report.failures(outcome, passed_too=story))
         if show_coverage:
@@ -136,11 +137,12 @@ class _Progress:
 
 def _print(lines: "Iterable[Printed]", *, end: str = "\n") -> None:
     from remediator.cli import show  # noqa: PLC0415 - keeps --help quick
+    from remediator.observe import masking  # noqa: PLC0415
 
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for line in lines:
         style = _COLOURS.get(line.style, {}) if coloured else {}
-        text = show.clean(line.text)
+        text = show.clean(masking.text(line.text))
         click.echo((click.style(text, **style) if style else text) + end, nl=False)
 
 

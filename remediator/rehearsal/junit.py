@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
+from remediator.observe import masking
 from remediator.rehearsal import report
 from remediator.rehearsal.report import Printed
 from remediator.rehearsal.suite import FileResult, Outcome
@@ -86,4 +87,4 @@ def _text(lines: Iterable[Printed]) -> str:
 
 
 def _legal(text: str) -> str:
-    return _ILLEGAL.sub("�", text)
+    return _ILLEGAL.sub("�", masking.text(text))

@@ -149,3 +149,21 @@ def test_ci_gets_junit_xml(folder: Path) -> None:
 def test_a_path_that_is_not_there_is_a_mistake_of_usage() -> None:
     assert run("nowhere.yaml").exit_code == 2
     assert run().exit_code == 2
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "json"), ("--junit", "j.xml")])
+def test_a_secret_in_an_address_is_not_told(
+    output: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    look = "action: http.check, with: {url: 'http://api/healthz?api_key=hunter2hunter2'}"
+    Path("shop.yaml").write_text(
+        "name: shop\ndescription: d\nmatch: ['alertname=\"ShopDown\"']\n"
+        f"steps: [{{id: a, {look}}}]\n"
+    )
+    Path("shop.test.yaml").write_text(TESTS.replace(", exec: [[shopctl]]", ""))
+    result = CliRunner().invoke(main, ["test", ".", *output])
+    assert result.exit_code == 1
+    told = result.output + (Path("j.xml").read_text() if "--junit" in output else "")
+    assert "api_key=" in told
+    assert "hunter2" not in told
