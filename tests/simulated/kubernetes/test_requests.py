@@ -153,7 +153,7 @@ def test_merge_patches(idle: Pair) -> None:
 def test_json_patches(idle: Pair) -> None:
     for patch in JSON_PATCHES:
         idle.both("PATCH", API, patch, JSON)
-    idle.agree()
+        idle.agree()  # each: a controller that is late would pass over what comes and goes
     idle.both("PATCH", API, {"spec": {}}, "text/plain")
 
 
