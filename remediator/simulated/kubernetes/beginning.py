@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from remediator.clients.kubernetes import patches
 from remediator.clients.kubernetes.resources import (
     CLAIMS,
     DAEMON_SETS,
@@ -23,7 +24,6 @@ from remediator.simulated.kubernetes import (
     behaviour,
     kinds,
     owners,
-    patches,
     shapes,
     troubles,
     validation,
@@ -142,7 +142,7 @@ def _whole(resource: Resource, plain: Object, before: Object | None) -> Object:
     try:
         if before is not None:
             said = {key: part for key, part in plain.items() if key != "status"}
-            obj: Object = patches.merged(before, said)
+            obj: Object = patches.merge(before, said)
         else:
             obj = owners.filled_in(resource, plain)
         obj = defaulted(resource, shapes.fitted(resource, obj))

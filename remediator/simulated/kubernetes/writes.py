@@ -6,9 +6,10 @@ The one place that knows preconditions and what a write may not touch.
 from collections.abc import Mapping
 from typing import Any
 
+from remediator.clients.kubernetes import patches
 from remediator.clients.kubernetes.connection import Answer
 from remediator.clients.kubernetes.resources import PODS, Object, Resource
-from remediator.simulated.kubernetes import kinds, patches, shapes, status, validation
+from remediator.simulated.kubernetes import kinds, shapes, status, validation
 from remediator.simulated.kubernetes.control_plane import ControlPlane, advanced
 from remediator.simulated.kubernetes.defaults import defaulted, status_at_first
 from remediator.simulated.kubernetes.status import Refusal
@@ -113,12 +114,12 @@ def patched(before: Object, content_type: str | None, body: Any) -> Object:
     """
     try:
         if content_type == MERGE and isinstance(body, Mapping):
-            after = patches.merged(before, body)
+            after = patches.merge(before, body)
         elif content_type == JSON and isinstance(body, list | tuple):
-            after = patches.json_patched(before, body)
+            after = patches.json_patch(before, body, as_the_server=True)
         else:
             raise Refusal(415, "415: Unsupported Media Type")
-    except patches.Unfit:
+    except patches.BadPatch:
         said = "the server rejected our request due to an error in our request"
         raise Refusal(422, said) from None
     if not isinstance(after, Mapping) or not isinstance(after.get("metadata"), Mapping):
