@@ -8,7 +8,7 @@ host, port and path are shown.
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Required, TypedDict
 from urllib.parse import urlencode
 
 import aiohttp
@@ -42,6 +42,18 @@ class Answer:
     def text(self) -> str:
         """The body as text, undecodable bytes replaced."""
         return self.body.decode(errors="replace")
+
+
+class Rest(TypedDict, total=False):
+    """The arguments of a request that whoever stands before an `Http` passes on unread."""
+
+    body: bytes | None
+    headers: Mapping[str, str] | None
+    timeout_s: Required[float]
+    max_bytes: Required[int]
+    follow_redirects: bool
+    verify: bool
+    called: str
 
 
 class Http(Protocol):

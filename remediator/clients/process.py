@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -94,6 +94,22 @@ class Finished:
     elapsed_s: float
 
 
+def check_allowed(program: str, allowed: Collection[str]) -> None:
+    """Check that a program may be started.
+
+    Args:
+        allowed: `exec.allow` of the settings.
+
+    Raises:
+        Refused: it is not among them; the message names the key.
+    """
+    if program not in allowed:
+        raise Refused(
+            f"{program!r} may not be started: add its absolute path to exec.allow in the "
+            "settings, or use another program"
+        )
+
+
 class ProcessRunner:
     """Starts local commands. One for each daemon; how many run at once is the callers' number."""
 
@@ -131,11 +147,7 @@ class ProcessRunner:
         Raises:
             Refused: it is not in the settings; the message names the key.
         """
-        if program not in self._allowed:
-            raise Refused(
-                f"{program!r} may not be started: add its absolute path to exec.allow in the "
-                "settings, or use another program"
-            )
+        check_allowed(program, self._allowed)
 
     async def run(
         self,

@@ -10,11 +10,12 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Unpack
 
 from remediator.clients import inside
 from remediator.clients.errors import Refused
-from remediator.clients.http import Answer, Http, shown
-from remediator.clients.process import Finished
+from remediator.clients.http import Answer, Http, Rest, shown
+from remediator.clients.process import Finished, check_allowed
 from remediator.observe import masking
 from remediator.settings import ExecSettings
 
@@ -154,13 +155,7 @@ class AtThatTime:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float,
-        max_bytes: int,
-        follow_redirects: bool = False,
-        verify: bool = True,
-        called: str = "",
+        **rest: Unpack[Rest],
     ) -> Answer:
         """See `HttpClient.request`."""
         if url in self._queries:
@@ -169,19 +164,7 @@ class AtThatTime:
                 form = {**form, "time": at}
             else:
                 query = (*query, ("time", at))
-        return await self._http.request(
-            method,
-            url,
-            query=query,
-            form=form,
-            body=body,
-            headers=headers,
-            timeout_s=timeout_s,
-            max_bytes=max_bytes,
-            follow_redirects=follow_redirects,
-            verify=verify,
-            called=called,
-        )
+        return await self._http.request(method, url, query=query, form=form, **rest)
 
 
 class NoProcesses:
@@ -205,11 +188,7 @@ class NoProcesses:
         Raises:
             Refused: it is not in the settings.
         """
-        if program not in self._allowed:
-            raise Refused(
-                f"{program!r} may not be started: add its absolute path to exec.allow in the "
-                "settings, or use another program"
-            )
+        check_allowed(program, self._allowed)
 
     async def run(
         self,

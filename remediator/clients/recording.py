@@ -7,10 +7,10 @@ masked, is `rehearsal.recording`'s to say.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 from remediator.clients import http
-from remediator.clients.http import Http
+from remediator.clients.http import Http, Rest
 from remediator.clients.kubernetes import connection
 from remediator.clients.kubernetes.client import Connect
 from remediator.clients.kubernetes.connection import Link
@@ -134,30 +134,12 @@ class RecordedHttp:
         *,
         query: Sequence[tuple[str, str]] = (),
         form: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float,
-        max_bytes: int,
-        follow_redirects: bool = False,
-        verify: bool = True,
-        called: str = "",
+        **rest: Unpack[Rest],
     ) -> http.Answer:
         """See `HttpClient.request`."""
         answer: http.Answer | None = None
         try:
-            answer = await self._below.request(
-                method,
-                url,
-                query=query,
-                form=form,
-                body=body,
-                headers=headers,
-                timeout_s=timeout_s,
-                max_bytes=max_bytes,
-                follow_redirects=follow_redirects,
-                verify=verify,
-                called=called,
-            )
+            answer = await self._below.request(method, url, query=query, form=form, **rest)
         finally:
             if len(self._tape.exchanges) < _MOST:
                 self._tape.exchanges.append(
