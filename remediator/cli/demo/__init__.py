@@ -80,6 +80,7 @@ def _closing(out: "Teller") -> None:
     for what, why in (
         ("README.md", "connect your Alertmanager and Slack"),
         ("runbooks/", "runbooks for alerts that you have"),
+        ("docs/tutorial.md", "write one and test it, in ten minutes"),
         ("remediator actions", "what a runbook can do"),
         ("remediator simulate ALERT.json", "what would be done about one of your alerts"),
     ):
